@@ -1,0 +1,1 @@
+"""Everything beneath the screen: queues, history, schedules, the engine and the operations on them."""
