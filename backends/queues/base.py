@@ -1,0 +1,227 @@
+"""The contract of a queue. Every adapter passes ``tests/contract/``.
+
+A run is in exactly one place: ready, running, later, waiting (for a slot) or dead. Each method that moves runs is one
+atomic transition per run. Methods are batched: one call carries up to :data:`BATCH` items, because round trips are what
+costs. Errors of the server come out as :class:`backends.errors.UnreachableError`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+from backends.model import (
+    DeadGroup,
+    DeadLetter,
+    FireRecord,
+    FireResult,
+    Outcome,
+    Overlap,
+    Page,
+    Pause,
+    QueueStatus,
+)
+
+BATCH = 200
+"""Items a call at most: bounds the time a script holds the server and what Lua may unpack."""
+
+
+class Entered(StrEnum):
+    """Where an enqueued run went."""
+
+    READY = "ready"
+    LATER = "later"
+    WAITING = "waiting"
+    SKIPPED = "skipped"
+    DUPLICATE = "duplicate"
+
+
+class OnFull(StrEnum):
+    """What happens to a run whose slot is taken."""
+
+    WAIT = "wait"
+    WAIT_ONE = "wait_one"
+    SKIP = "skip"
+    REPLACE = "replace"  # ask the holder to cancel, then wait
+
+
+@dataclass(frozen=True, slots=True)
+class NewRun:
+    """A run on its way into a queue. ``slot`` and ``slots`` limit how many runs of that key hold capacity at once."""
+
+    run_id: str
+    job: str
+    envelope: bytes
+    priority: int = 1  # 0 first, 2 last
+    due_ms: int = 0  # in the future: waits in `later`
+    slot: str = ""
+    slots: int = 1
+    on_full: OnFull = OnFull.WAIT
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One attempt in a worker's hand. ``entry_id`` is the fence: a settle counts only while it is pending."""
+
+    queue: str
+    entry_id: str
+    priority: int
+    run_id: str
+    attempt: int
+    failures: int  # counted in the present retry budget
+    crashes: int
+    job: str
+    envelope: bytes
+    slot: str
+    epoch: str
+
+
+class Settle(StrEnum):
+    """Where a finished attempt goes."""
+
+    DONE = "done"
+    RETRY = "retry"
+    DEAD = "dead"
+    BACK = "back"  # not started: given back, same attempt number, nothing recorded
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """The end of one attempt. ``record`` is the JSON of an AttemptRecord (empty for BACK)."""
+
+    delivery: Delivery
+    to: Settle
+    record: bytes = b""
+    due_ms: int = 0  # RETRY: when to try again
+    failures: int = 0  # RETRY: the new count
+    crashes: int = 0  # RETRY: the new count
+    fingerprint: str = ""  # DEAD
+    header: bytes = b""  # DEAD: the JSON of a DeadHeader
+
+
+class Settled(StrEnum):
+    """The answer to a settlement."""
+
+    OK = "ok"
+    STALE = "stale"  # the lease was lost; somebody else has the run; nothing changed
+    ORPHAN = "orphan"  # the data was flushed meanwhile; the outcome was recorded and marked
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What `take` brought. ``wake`` is opaque: pass it to `wait` to sleep until something newer is ready."""
+
+    deliveries: tuple[Delivery, ...]
+    epoch: str
+    wake: tuple[str, ...]
+    paused: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Fired:
+    """The answer to `fire`."""
+
+    result: FireResult | None  # None: another scheduler was first
+    last_ms: int | None  # the mark that now stands
+    reason: str = ""
+
+
+class Queue(Protocol):
+    """One queue of one namespace."""
+
+    name: str
+    kind: str
+
+    async def enqueue(self, runs: Sequence[NewRun]) -> list[Entered]:
+        """Put runs in; a run id that is already in the queue is answered DUPLICATE and changes nothing."""
+        ...
+
+    async def take(self, worker: str, count: int) -> Taken:
+        """Up to `count` ready attempts, leased to `worker`. After a crash an attempt comes alone."""
+        ...
+
+    async def wait(self, wake: tuple[str, ...], timeout_ms: int) -> None:
+        """Sleep until something became ready after `wake` was handed out, or the time is over."""
+        ...
+
+    async def settle(self, worker: str, items: Sequence[Settlement]) -> list[Settled]:
+        """End attempts, in order; the outcome of each accepted one is in the outbox in the same step."""
+        ...
+
+    async def renew(self, worker: str, deliveries: Sequence[Delivery]) -> set[str]:
+        """Extend leases; returns the entry ids that are no longer `worker`'s."""
+        ...
+
+    async def reap(self, lease_ms: int, max_crashes: int) -> int:
+        """Return attempts whose lease ended to ready, or to the dead letters after `max_crashes`."""
+        ...
+
+    async def promote(self) -> int:
+        """Move runs that are due from later to ready; returns how many (at most BATCH)."""
+        ...
+
+    async def fire(self, record: FireRecord, expected_ms: int | None, run: NewRun, overlap: Overlap) -> Fired:
+        """Set the job's mark from `expected_ms` to the planned instant and enqueue its run, or skip it, in one step.
+
+        Whatever happens is put into the outbox as a FireRecord. If the mark is not `expected_ms`, nothing changes.
+        """
+        ...
+
+    async def account(self, records: Sequence[FireRecord], expected_ms: int | None) -> Fired:
+        """Set the mark to the last record's instant and record fires that will not run (missed, paused)."""
+        ...
+
+    async def mark(self, job: str) -> int | None:
+        """The instant of the job's last decided fire, in milliseconds."""
+        ...
+
+    async def cancel(self, run_id: str, record: bytes) -> str:
+        """'cancelled' (it had not started), 'asked' (it is running; its engine will be told) or 'unknown'."""
+        ...
+
+    async def cancels(self) -> set[str]:
+        """Run ids whose cancellation was asked for."""
+        ...
+
+    async def pause(self, pause: Pause, job: str = "") -> None:
+        """Stop handing out runs: of the queue, or of one job in it."""
+        ...
+
+    async def resume(self, job: str = "") -> bool:
+        """End a pause; False where there was none."""
+        ...
+
+    async def pauses(self) -> dict[str, Pause]:
+        """The pauses in force: '' for the queue itself, else by job name."""
+        ...
+
+    async def status(self) -> QueueStatus:
+        """Counts, the age of the oldest ready run, the pause."""
+        ...
+
+    async def find(self, run_id: str) -> str | None:
+        """Where a run is: ready, running, later, waiting, dead; None if it is not in this queue."""
+        ...
+
+    async def dead_page(self, limit: int, before: int | None = None, group: str = "") -> Page[DeadLetter]:
+        """Dead letters, newest first, with a sequence below `before`; cursor = the last sequence as text."""
+        ...
+
+    async def dead_groups(self, limit: int = 100) -> list[DeadGroup]:
+        """Dead letters grouped by error fingerprint, largest first."""
+        ...
+
+    async def dead_get(self, run_id: str) -> DeadLetter | None:
+        """One dead letter."""
+        ...
+
+    async def dead_retry(self, run_ids: Sequence[str]) -> list[bool]:
+        """Put dead letters back into ready with a fresh retry budget; the attempt number goes on rising."""
+        ...
+
+
+def outcome_goes(outcome: Outcome) -> bool:
+    """True where an outcome uses up a try of the retry budget."""
+    return outcome in (Outcome.FAILED, Outcome.TIMED_OUT)
