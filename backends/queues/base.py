@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
+import msgspec
+
 from backends.model import (
     DeadGroup,
     DeadLetter,
@@ -61,13 +63,15 @@ class NewRun:
     on_full: OnFull = OnFull.WAIT
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
-    """One attempt in a worker's hand. ``entry_id`` is the fence: a settle counts only while it is pending."""
+class Delivery(msgspec.Struct, frozen=True, gc=False):
+    """One attempt in a worker's hand. ``entry_id`` is the fence: a settle counts only while it is pending.
+
+    ``place`` is opaque to the caller: where in the queue the entry lies.
+    """
 
     queue: str
     entry_id: str
-    priority: int
+    place: str
     run_id: str
     attempt: int
     failures: int  # counted in the present retry budget
@@ -76,6 +80,12 @@ class Delivery:
     envelope: bytes
     slot: str
     epoch: str
+    priority: int
+
+    @property
+    def ready_ms(self) -> int:
+        """When this attempt became ready, in milliseconds since the epoch."""
+        return int(self.entry_id.partition("-")[0])
 
 
 class Settle(StrEnum):
@@ -87,8 +97,7 @@ class Settle(StrEnum):
     BACK = "back"  # not started: given back, same attempt number, nothing recorded
 
 
-@dataclass(frozen=True, slots=True)
-class Settlement:
+class Settlement(msgspec.Struct, frozen=True, gc=False):
     """The end of one attempt. ``record`` is the JSON of an AttemptRecord (empty for BACK)."""
 
     delivery: Delivery
@@ -150,8 +159,11 @@ class Queue(Protocol):
         """End attempts, in order; the outcome of each accepted one is in the outbox in the same step."""
         ...
 
-    async def renew(self, worker: str, deliveries: Sequence[Delivery]) -> set[str]:
-        """Extend leases; returns the entry ids that are no longer `worker`'s."""
+    def renew(self, worker: str, deliveries: Sequence[Delivery]) -> set[str]:
+        """Extend leases; returns the entry ids that are no longer `worker`'s.
+
+        Blocking, over a connection of its own: it is called from the lease thread.
+        """
         ...
 
     async def reap(self, lease_ms: int, max_crashes: int) -> int:

@@ -1,0 +1,10 @@
+#!lua
+-- Record planned instants that will not run (missed while nothing was up). ARGV: job, mark expected, new mark, records…
+-- Returns {'ok'|'conflict', mark}.
+local mark = redis.call('HGET', P .. 'marks', ARGV[1]) or ''
+if mark ~= ARGV[2] then return { 'conflict', mark } end
+redis.call('HSET', P .. 'marks', ARGV[1], ARGV[3])
+local records = {}
+for n = 4, #ARGV do records[#records + 1] = ARGV[n] end
+publish(records)
+return { 'ok', ARGV[3] }

@@ -1,0 +1,184 @@
+-- Shared by every script. KEYS[1] is the queue's prefix, 'cronsole:{<namespace>/<queue>}:'; all keys derive from it and
+-- share its hash tag, so each script is single-slot.
+--
+-- An entry of a ready stream has the fields, in this order:
+--   i run id, a attempt, f failures, k crashes, p priority, j job, e envelope, c slot ('<key>|<limit>', '' for none)
+-- A held entry (later, waiting) is the same, packed, in the hash `held`.
+-- `live` says where a run is: 'r<place>:<entry id>' ready or running, 'l' later, 'w<key>' waiting.
+local P = KEYS[1]
+local GROUP = 'engine'
+
+local function now_us()
+  local t = redis.call('TIME')
+  return tonumber(t[1]) * 1000000 + tonumber(t[2])
+end
+local function int(n) return string.format('%.0f', n) end
+
+-- A run that took an engine down waits in a stream of its own and is delivered alone.
+local function place_of(prio, crashes)
+  if tonumber(crashes) > 0 then return 'solo' end
+  return prio
+end
+
+local function push(run, a, f, k, prio, job, env, slot)
+  local place = place_of(prio, k)
+  local sid = redis.call('XADD', P .. 'ready:' .. place, '*',
+    'i', run, 'a', a, 'f', f, 'k', k, 'p', prio, 'j', job, 'e', env, 'c', slot)
+  redis.call('HSET', P .. 'live', run, 'r' .. place .. ':' .. sid)
+  return sid
+end
+
+local function hold(run, a, f, k, prio, job, env, slot)
+  redis.call('HSET', P .. 'held', run, cmsgpack.pack({ a, f, k, prio, job, env, slot }))
+end
+
+local function unhold(run)
+  local packed = redis.call('HGET', P .. 'held', run)
+  if not packed then return nil end
+  redis.call('HDEL', P .. 'held', run)
+  return cmsgpack.unpack(packed)
+end
+
+local function push_held(run)
+  local h = unhold(run)
+  if h then push(run, h[1], h[2], h[3], h[4], h[5], h[6], h[7]) end
+  return h ~= nil
+end
+
+-- Entry fields by name, as a table, from XRANGE; nil when the entry is gone.
+local function entry(place, sid)
+  local found = redis.call('XRANGE', P .. 'ready:' .. place, sid, sid)[1]
+  if not found then return nil end
+  local v = found[2]
+  return { i = v[2], a = v[4], f = v[6], k = v[8], p = v[10], j = v[12], e = v[14], c = v[16] }
+end
+
+local function remove_entry(place, sid)
+  local acked = redis.call('XACK', P .. 'ready:' .. place, GROUP, sid)
+  redis.call('XDEL', P .. 'ready:' .. place, sid)
+  return acked
+end
+
+-- Capacity is held by run id and handed on here, in the script that frees it; it never expires.
+local function release(slot, run)
+  if slot == '' then return end
+  local key, limit = string.match(slot, '^(.*)|(%d+)$')
+  if redis.call('ZREM', P .. 'slot:' .. key, run) == 0 then return end
+  local free = math.min(tonumber(limit) - redis.call('ZCARD', P .. 'slot:' .. key), 200)
+  while free > 0 do
+    local nxt = redis.call('ZPOPMIN', P .. 'wait:' .. key)[1]
+    if not nxt then return end
+    if push_held(nxt) then
+      redis.call('ZADD', P .. 'slot:' .. key, now_us(), nxt)
+      free = free - 1
+    end
+  end
+end
+
+local function publish(records)
+  if #records > 0 then redis.call('XADD', P .. 'out', '*', 'r', '[' .. table.concat(records, ',') .. ']') end
+end
+
+local QUEUE = string.match(P, '{[^/]*/(.*)}:$')
+
+-- The JSON of an AttemptRecord that no worker wrote: lost and cancelled ones.
+local function attempt_record(run, a, job, outcome, final, at_us, extra)
+  return '{"t":"attempt","run_id":' .. cjson.encode(run) .. ',"attempt":' .. a .. ',"job":' .. cjson.encode(job)
+    .. ',"queue":' .. cjson.encode(QUEUE) .. ',"outcome":"' .. outcome .. '","final":' .. tostring(final)
+    .. ',"finished_us":' .. int(at_us) .. (extra or '') .. '}'
+end
+
+-- Dead letters: header (JSON) and the envelope exactly as it came, in one string; ordered by a unique rising sequence.
+local function bury(run, fp, header, env, at_us)
+  local last = tonumber(redis.call('GET', P .. 'dead:seq') or '0')
+  local seq = int(math.max(at_us, last + 1))
+  redis.call('SET', P .. 'dead:seq', seq)
+  redis.call('SET', P .. 'dead:' .. run, header .. '\n' .. env)
+  redis.call('ZADD', P .. 'dead', seq, run)
+  redis.call('ZADD', P .. 'dead:' .. fp, seq, run)
+  redis.call('HINCRBY', P .. 'dead:groups', fp, 1)
+end
+
+local function unbury(run, fp)
+  redis.call('DEL', P .. 'dead:' .. run)
+  redis.call('ZREM', P .. 'dead', run)
+  if redis.call('ZREM', P .. 'dead:' .. fp, run) == 1 then
+    if redis.call('HINCRBY', P .. 'dead:groups', fp, -1) <= 0 then redis.call('HDEL', P .. 'dead:groups', fp) end
+  end
+end
+
+-- 'cancelled': it had not started and is gone; 'asked': its worker will be told; 'unknown'.
+local function cancel_run(run, by, records)
+  local where = redis.call('HGET', P .. 'live', run)
+  if not where then return 'unknown' end
+  local h
+  local kind = string.sub(where, 1, 1)
+  if kind == 'r' then
+    local place, sid = string.match(where, '^r(%w+):(.+)$')
+    local pending = redis.pcall('XPENDING', P .. 'ready:' .. place, GROUP, sid, sid, 1)
+    if not pending.err and #pending > 0 then
+      redis.call('HSET', P .. 'ctl', 'cancel:' .. run, by)
+      return 'asked'
+    end
+    local found = entry(place, sid)
+    remove_entry(place, sid)
+    if found then h = { found.a, found.f, found.k, found.p, found.j, found.e, found.c } end
+  else
+    redis.call('ZREM', P .. 'later', run)
+    if kind == 'w' then redis.call('ZREM', P .. 'wait:' .. string.sub(where, 2), run) end
+    h = unhold(run)
+  end
+  redis.call('HDEL', P .. 'live', run)
+  if h then
+    records[#records + 1] = attempt_record(run, h[1], h[5], 'cancelled', true, now_us(), ',"by":' .. cjson.encode(by))
+    release(h[7], run)
+  end
+  return 'cancelled'
+end
+
+-- A run enters: ready, later, or waiting for its slot. `key` is '' when nothing limits it.
+local function enter(run, a, prio, job, env, due_ms, key, limit, on_full, records)
+  if redis.call('HEXISTS', P .. 'live', run) == 1 then return 'duplicate' end
+  local slot = ''
+  if key ~= '' then
+    slot = key .. '|' .. limit
+    if on_full == 'replace' then
+      for _, other in ipairs(redis.call('ZRANGE', P .. 'wait:' .. key, 0, 199)) do
+        cancel_run(other, 'replaced by ' .. run, records)
+      end
+      for _, other in ipairs(redis.call('ZRANGE', P .. 'slot:' .. key, 0, 199)) do
+        cancel_run(other, 'replaced by ' .. run, records)
+      end
+    end
+    if redis.call('ZCARD', P .. 'slot:' .. key) >= tonumber(limit) then
+      if on_full == 'skip' or (on_full == 'wait_one' and redis.call('ZCARD', P .. 'wait:' .. key) > 0) then
+        return 'skipped'
+      end
+      hold(run, a, 0, 0, prio, job, env, slot)
+      redis.call('ZADD', P .. 'wait:' .. key, now_us(), run)
+      redis.call('HSET', P .. 'live', run, 'w' .. key)
+      return 'waiting'
+    end
+    redis.call('ZADD', P .. 'slot:' .. key, now_us(), run)
+  end
+  if tonumber(due_ms) * 1000 > now_us() then
+    hold(run, a, 0, 0, prio, job, env, slot)
+    redis.call('ZADD', P .. 'later', due_ms, run)
+    redis.call('HSET', P .. 'live', run, 'l')
+    return 'later'
+  end
+  push(run, a, 0, 0, prio, job, env, slot)
+  return 'ready'
+end
+
+-- A pause is '<until ms, 0 for ever> <json>'; one that has run out is removed on sight.
+local function paused(field)
+  local value = redis.call('HGET', P .. 'ctl', field)
+  if not value then return false end
+  local till = tonumber(string.match(value, '^%d+'))
+  if till > 0 and till * 1000 <= now_us() then
+    redis.call('HDEL', P .. 'ctl', field)
+    return false
+  end
+  return true
+end

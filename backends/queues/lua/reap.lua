@@ -1,0 +1,55 @@
+#!lua flags=allow-oom
+-- Return attempts whose lease has ended. ARGV: lease ms, crashes at which a run is dead, limit, 1 to drop idle consumers.
+-- A crash is not a failure: it counts in `k`. Returns how many attempts were reaped.
+local lease, max_crashes, limit = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
+local records, reaped = {}, 0
+for _, place in ipairs({ 'solo', '0', '1', '2' }) do
+  local key = P .. 'ready:' .. place
+  local pending = redis.pcall('XPENDING', key, GROUP, 'IDLE', lease, '-', '+', limit)
+  if not pending.err then
+    for _, p in ipairs(pending) do
+      local sid, consumer = p[1], p[2]
+      local e = entry(place, sid)
+      remove_entry(place, sid)
+      if e then
+        reaped = reaped + 1
+        local at, run = now_us(), e.i
+        local k = tonumber(e.k) + 1
+        local asked = redis.call('HGET', P .. 'ctl', 'cancel:' .. run)
+        local dead = k >= max_crashes
+        local error_text = 'its engine ' .. consumer .. ' stopped renewing the lease'
+        local extra = ',"worker":' .. cjson.encode(consumer)
+        if asked then
+          records[#records + 1] = attempt_record(run, e.a, e.j, 'cancelled', true, at, extra .. ',"by":' .. cjson.encode(asked))
+        else
+          local fp = string.sub(redis.sha1hex(e.j .. '\0WorkerLost\0'), 1, 16)
+          records[#records + 1] = attempt_record(run, e.a, e.j, 'lost', dead, at, extra
+            .. ',"error_class":"WorkerLost","error":' .. cjson.encode(error_text) .. ',"fingerprint":"' .. fp .. '"')
+          if dead then
+            local header = '{"job":' .. cjson.encode(e.j) .. ',"attempts":' .. e.a .. ',"priority":' .. e.p
+              .. ',"slot":' .. cjson.encode(e.c) .. ',"error_class":"WorkerLost","error":'
+              .. cjson.encode(error_text .. ' (crash ' .. int(k) .. ' of ' .. int(max_crashes) .. ')')
+              .. ',"failed_ms":' .. int(at / 1000) .. ',"group":"' .. fp .. '","worker":' .. cjson.encode(consumer) .. '}'
+            bury(run, fp, header, e.e, at)
+          end
+        end
+        if asked or dead then
+          redis.call('HDEL', P .. 'live', run)
+          redis.call('HDEL', P .. 'ctl', 'cancel:' .. run)
+          release(e.c, run)
+        else
+          push(run, int(tonumber(e.a) + 1), e.f, int(k), e.p, e.j, e.e, e.c)
+        end
+      end
+    end
+    if ARGV[4] == '1' then
+      for _, c in ipairs(redis.call('XINFO', 'CONSUMERS', key, GROUP)) do
+        local f = {}
+        for n = 1, #c, 2 do f[c[n]] = c[n + 1] end
+        if f.pending == 0 and f.idle > 600000 then redis.call('XGROUP', 'DELCONSUMER', key, GROUP, f.name) end
+      end
+    end
+  end
+end
+publish(records)
+return reaped

@@ -1,0 +1,73 @@
+#!lua flags=allow-oom
+-- End attempts. It must work when the server is full: nothing else frees memory.
+-- ARGV: epoch the attempts were taken in, n done, then n × {place, entry id, run id, slot, record},
+--       then × {place, entry id, run id, slot, record, to, due ms, failures, crashes, fingerprint, header} for the rest.
+-- The fence: only an entry that is still pending (XACK answers 1) is ended. Otherwise the answer is 'stale', or 'orphan'
+-- when the data was flushed meanwhile: then the outcome is recorded all the same.
+local epoch, n_done = ARGV[1], tonumber(ARGV[2])
+local answers, records, gone = {}, {}, {}
+local removed = { ['0'] = {}, ['1'] = {}, ['2'] = {}, solo = {} }
+local same_epoch = redis.call('GET', P .. 'epoch') == epoch
+local flags = redis.call('HLEN', P .. 'ctl') > 0
+
+local function fenced(place, sid, record)
+  local acked = redis.pcall('XACK', P .. 'ready:' .. place, GROUP, sid)
+  if acked == 1 then return true end
+  if same_epoch or record == '' then
+    answers[#answers + 1] = 'stale'
+  else
+    records[#records + 1] = string.sub(record, 1, -2) .. ',"orphan":true}'
+    answers[#answers + 1] = 'orphan'
+  end
+  return false
+end
+
+local at = 3
+for _ = 1, n_done do
+  local place, sid, run, slot, record = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3], ARGV[at + 4]
+  at = at + 5
+  if fenced(place, sid, record) then
+    local list = removed[place]
+    list[#list + 1] = sid
+    gone[#gone + 1] = run
+    records[#records + 1] = record
+    answers[#answers + 1] = 'ok'
+    if slot ~= '' then release(slot, run) end
+    if flags then redis.call('HDEL', P .. 'ctl', 'cancel:' .. run) end
+  end
+end
+for place, ids in pairs(removed) do
+  if #ids > 0 then redis.call('XDEL', P .. 'ready:' .. place, unpack(ids)) end
+end
+if #gone > 0 then redis.call('HDEL', P .. 'live', unpack(gone)) end
+
+while at <= #ARGV do
+  local place, sid, run, slot, record, to = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3], ARGV[at + 4], ARGV[at + 5]
+  local due, failures, crashes, fp, header = ARGV[at + 6], ARGV[at + 7], ARGV[at + 8], ARGV[at + 9], ARGV[at + 10]
+  at = at + 11
+  local e = entry(place, sid)
+  if fenced(place, sid, record) then
+    redis.call('XDEL', P .. 'ready:' .. place, sid)
+    if record ~= '' then records[#records + 1] = record end
+    answers[#answers + 1] = 'ok'
+    if to == 'back' then
+      push(run, e.a, e.f, e.k, e.p, e.j, e.e, e.c)
+    elseif to == 'retry' then
+      local a = int(tonumber(e.a) + 1)
+      if tonumber(due) * 1000 > now_us() then
+        hold(run, a, failures, crashes, e.p, e.j, e.e, e.c)
+        redis.call('ZADD', P .. 'later', due, run)
+        redis.call('HSET', P .. 'live', run, 'l')
+      else
+        push(run, a, failures, crashes, e.p, e.j, e.e, e.c)
+      end
+    else
+      redis.call('HDEL', P .. 'live', run)
+      bury(run, fp, header, e.e, now_us())
+      release(slot, run)
+      if flags then redis.call('HDEL', P .. 'ctl', 'cancel:' .. run) end
+    end
+  end
+end
+publish(records)
+return answers
