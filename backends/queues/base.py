@@ -107,7 +107,7 @@ class Settlement(msgspec.Struct, frozen=True, gc=False):
     failures: int = 0  # RETRY: the new count
     crashes: int = 0  # RETRY: the new count
     fingerprint: str = ""  # DEAD
-    header: bytes = b""  # DEAD: the JSON of a DeadHeader
+    header: bytes = b""  # DEAD: the JSON of a `dead.DeadHeader`
 
 
 class Settled(StrEnum):
@@ -189,7 +189,7 @@ class Queue(Protocol):
         """The instant of the job's last decided fire, in milliseconds."""
         ...
 
-    async def cancel(self, run_id: str, record: bytes) -> str:
+    async def cancel(self, run_id: str, by: str) -> str:
         """'cancelled' (it had not started), 'asked' (it is running; its engine will be told) or 'unknown'."""
         ...
 

@@ -1,0 +1,49 @@
+"""Loads the Lua scripts and calls them by their SHA.
+
+EVALSHA and not Functions: the SHA is the version, so old and new code run side by side during a deploy.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from hashlib import sha1
+from importlib.resources import files
+from typing import Any
+
+Arg = str | bytes | int | float
+
+
+class Script:
+    """One script: its text (header line, common part, body) and its SHA-1."""
+
+    def __init__(self, name: str) -> None:
+        folder = files("backends.queues") / "lua"
+        header, _, body = (folder / f"{name}.lua").read_text("utf-8").partition("\n")
+        common = (folder / "common.lua").read_text("utf-8")
+        self.name = name
+        self.text = f"{header}\n{common}\n{body}"
+        self.sha = sha1(self.text.encode(), usedforsecurity=False).hexdigest()
+
+    async def __call__(self, client: Any, keys: list[str], args: list[Arg]) -> Any:
+        """Run it; a server that does not know the script (restart, flush, failover) is sent its text."""
+        from redis.exceptions import NoScriptError
+
+        try:
+            return await client.execute_command("EVALSHA", self.sha, len(keys), *keys, *args)
+        except NoScriptError:
+            return await client.execute_command("EVAL", self.text, len(keys), *keys, *args)
+
+    def sync(self, client: Any, keys: list[str], args: list[Arg]) -> Any:
+        """The same over a blocking client."""
+        from redis.exceptions import NoScriptError
+
+        try:
+            return client.execute_command("EVALSHA", self.sha, len(keys), *keys, *args)
+        except NoScriptError:
+            return client.execute_command("EVAL", self.text, len(keys), *keys, *args)
+
+
+@cache
+def script(name: str) -> Script:
+    """The script of that name, read once."""
+    return Script(name)
