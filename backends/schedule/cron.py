@@ -1,0 +1,239 @@
+"""When a schedule fires. croniter iterates canonical lists on naive wall time; what clock changes mean is decided here.
+
+The rules, which are Debian's: a job whose minute or hour field starts with ``*`` follows elapsed time: nothing is made
+up for after a gap, and a repeated hour counts twice. Any other job is tied to the time on the wall: a time that a gap
+swallowed fires once at the first instant after it (not after a jump of more than three hours), and a time that comes
+twice fires the first time only. Several fires at one instant are one.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from threading import Lock
+from zoneinfo import ZoneInfo
+
+from croniter import CroniterBadDateError, croniter
+
+from backends.model import PlannedFire, to_ms
+from backends.schedule.errors import ScheduleError
+from backends.schedule.fields import REBOOT, Fields, normal, read
+from backends.schedule.words import describe
+from backends.schedule.zones import Segment, backward, forward, zone
+
+MINUTE = timedelta(minutes=1)
+MAX_JUMP = timedelta(hours=3)
+_DAY = timedelta(days=1)
+
+
+class _Walls:
+    """The wall times of the five fields, without any time zone: naive datetimes on full minutes."""
+
+    def __init__(self, fields: Fields) -> None:
+        self.fields = fields
+        self._times = tuple(hour * 60 + minute for hour in fields.hours for minute in fields.minutes)
+        self._days, self._months = frozenset(fields.days), frozenset(fields.months)
+        self._weekdays = frozenset(fields.weekdays)
+        # croniter takes a full list for `*` and then forgets "either": say what is meant
+        days = "*" if fields.any_day else ",".join(map(str, fields.days))
+        weekdays = "*" if fields.any_day else ",".join(map(str, fields.weekdays))
+        lists = (",".join(map(str, values)) for values in (fields.minutes, fields.hours))
+        canonical = " ".join([*lists, days, ",".join(map(str, fields.months)), weekdays])
+        self._iterator = croniter(canonical, datetime(2000, 1, 1), ret_type=datetime, day_or=not fields.day_and)
+        self._lock = Lock()
+
+    def next(self, wall: datetime) -> datetime | None:
+        """The first one at or after `wall`."""
+        return self._step(_ceil(wall) - timedelta(seconds=1), forward=True)
+
+    def prev(self, wall: datetime) -> datetime | None:
+        """The last one before `wall`."""
+        return self._step(_ceil(wall), forward=False)
+
+    def _step(self, start: datetime, *, forward: bool) -> datetime | None:
+        if self.fields.never:
+            return None
+        with self._lock:
+            self._iterator.set_current(start, force=True)
+            try:
+                found: datetime = (self._iterator.get_next if forward else self._iterator.get_prev)(datetime)
+            except CroniterBadDateError:
+                return None
+        return found
+
+    def within(self, begin: datetime, end: datetime) -> Iterator[datetime]:
+        """All in ``[begin, end)``, in order, from a table of the minutes of a day."""
+        day = begin.replace(hour=0, minute=0, second=0, microsecond=0)
+        while day < end:
+            if self._on(day):
+                low = bisect_left(self._times, -(-(begin - day) // MINUTE)) if day < begin else 0
+                high = bisect_left(self._times, -(-(end - day) // MINUTE)) if end - day < _DAY else len(self._times)
+                for minute in self._times[low:high]:
+                    yield day + timedelta(minutes=minute)
+            day += _DAY
+
+    def _on(self, day: datetime) -> bool:
+        if day.month not in self._months:
+            return False
+        number, weekday = day.day in self._days, day.isoweekday() % 7 in self._weekdays
+        return number and weekday if self.fields.day_and else number or weekday
+
+
+def _ceil(wall: datetime) -> datetime:
+    floor = wall.replace(second=0, microsecond=0)
+    return floor if floor == wall else floor + MINUTE
+
+
+@lru_cache(maxsize=4096)
+def _walls(fields: Fields) -> _Walls:
+    return _Walls(fields)
+
+
+class Schedule:
+    """An expression in a time zone. Immutable; safe to share between threads.
+
+    Fires are aware UTC datetimes from 1900 to 2199; ``@reboot`` has none. Arguments must be aware datetimes.
+    """
+
+    __slots__ = ("_tz", "_walls", "expression", "reboot", "timezone")
+
+    def __init__(self, expression: str, timezone: str, tz: ZoneInfo, fields: Fields | None) -> None:
+        self.expression = expression
+        self.timezone = timezone
+        self.reboot = fields is None
+        self._tz = tz
+        self._walls = None if fields is None else _walls(fields)
+
+    def __repr__(self) -> str:
+        return f"Schedule({self.expression!r}, {self.timezone!r})"
+
+    @property
+    def fields(self) -> Fields | None:
+        """The parsed sets; None for ``@reboot``."""
+        return None if self._walls is None else self._walls.fields
+
+    def describe(self) -> str:
+        """What it means, in plain words: "At 03:00, Monday to Friday"."""
+        return describe(self.fields)
+
+    def after(self, at: datetime) -> datetime | None:
+        """The first fire after `at`, exclusive; None where there is none."""
+        walls, at = self._walls, _utc(at)
+        if walls is None or walls.fields.never:
+            return None
+        found: datetime | None = None  # the next wall time, as long as walls only grow
+        asked: datetime | None = None
+        for segment in forward(self._tz, at):
+            if segment.begin > at and self._caught_up(segment, walls):
+                return segment.begin
+            low = self._low(segment, walls, max(segment.begin, at + timedelta(microseconds=1)))
+            if found is None or asked is None or low < asked or found < low:
+                asked, found = low, walls.next(low)
+                if found is None:
+                    return None
+            if found < _wall(segment.end, segment.offset):
+                return _instant(found, segment.offset)
+        return None
+
+    def before(self, at: datetime) -> datetime | None:
+        """The last fire before `at`, exclusive; None where there is none."""
+        walls, at = self._walls, _utc(at)
+        if walls is None or walls.fields.never:
+            return None
+        for segment in backward(self._tz, at):
+            found = walls.prev(_wall(min(segment.end, at), segment.offset))
+            if found is None:
+                return None
+            if found >= self._low(segment, walls, segment.begin):
+                return _instant(found, segment.offset)
+            if self._caught_up(segment, walls):
+                return segment.begin
+        return None
+
+    def between(self, start: datetime, end: datetime, limit: int = 100_000) -> list[datetime]:
+        """All fires from `start`, inclusive, to `end`, exclusive; the first `limit` of them."""
+        result: list[datetime] = []
+        for fire in self._between(_utc(start), _utc(end)):
+            if len(result) >= limit:
+                break
+            result.append(fire)
+        return result
+
+    def _between(self, start: datetime, end: datetime) -> Iterator[datetime]:
+        walls = self._walls
+        if walls is None or walls.fields.never or end <= start:
+            return
+        for segment in forward(self._tz, start):
+            if segment.begin >= end:
+                return
+            if segment.begin >= start and self._caught_up(segment, walls):
+                yield segment.begin
+            low = self._low(segment, walls, max(segment.begin, start))
+            for wall in walls.within(low, _wall(min(segment.end, end), segment.offset)):
+                yield _instant(wall, segment.offset)
+
+    @staticmethod
+    def _low(segment: Segment, walls: _Walls, at: datetime) -> datetime:
+        """The wall time at `at`, or the first one that is new where a repeated one counts once."""
+        low = _wall(at, segment.offset)
+        return low if walls.fields.wildcard else max(low, segment.seen)
+
+    @staticmethod
+    def _caught_up(segment: Segment, walls: _Walls) -> bool:
+        """True where a fire that the gap before `segment` swallowed is made up for at its begin.
+
+        A fire that is due at the begin anyway does not count: that one is found on the wall.
+        """
+        jump = segment.offset - segment.before
+        if walls.fields.wildcard or not timedelta(0) < jump <= MAX_JUMP:
+            return False
+        gap, end = _wall(segment.begin, segment.before), _wall(segment.begin, segment.offset)
+        if any(wall == end for wall in walls.within(end, end + MINUTE)):
+            return False
+        return any(True for _ in walls.within(max(gap, segment.seen), end))
+
+
+def _utc(at: datetime) -> datetime:
+    if at.tzinfo is None:
+        raise ValueError("a schedule needs aware datetimes")
+    return at.astimezone(UTC)
+
+
+def _wall(at: datetime, offset: timedelta) -> datetime:
+    return (at + offset).replace(tzinfo=None)
+
+
+def _instant(wall: datetime, offset: timedelta) -> datetime:
+    return (wall - offset).replace(tzinfo=UTC)
+
+
+@lru_cache(maxsize=16_384)
+def _parse(expression: str, timezone: str) -> Schedule:
+    tz = zone(timezone)
+    return Schedule(expression, tz.key, tz, None if expression == REBOOT else read(expression))
+
+
+def parse(expression: str, timezone: str = "UTC") -> Schedule:
+    """The schedule of a cron expression in an IANA time zone. Raises ScheduleError: one line, with what to write."""
+    if not isinstance(timezone, str):
+        raise ScheduleError(
+            f"a time zone must be text, not {type(timezone).__name__}", "write an IANA name such as Europe/Berlin"
+        )
+    return _parse(normal(expression), timezone)
+
+
+def fires_between(schedules: Mapping[str, Schedule], start: datetime, end: datetime) -> list[PlannedFire]:
+    """All fires of many jobs (by name) from `start`, inclusive, to `end`, exclusive, sorted by time and name."""
+    same: dict[tuple[str, str], list[str]] = {}
+    for job, schedule in schedules.items():
+        same.setdefault((schedule.expression, schedule.timezone), []).append(job)
+    fires = [
+        PlannedFire(job, at_ms)
+        for jobs in same.values()
+        for at_ms in [to_ms(at) for at in schedules[jobs[0]].between(start, end)]
+        for job in jobs
+    ]
+    fires.sort(key=lambda fire: (fire.at_ms, fire.job))
+    return fires

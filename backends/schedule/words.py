@@ -1,0 +1,129 @@
+"""A schedule in plain words, made from the parsed sets and never from the text, so that it is true for every one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from backends.schedule.fields import Fields
+
+_MONTHS = (
+    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
+    "December",
+)  # fmt: skip
+_DAYS = ("Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday")
+_WEEK = (1, 2, 3, 4, 5, 6, 0)
+_MANY = 6
+
+
+def describe(fields: Fields | None) -> str:
+    """One sentence without a full stop; None is ``@reboot``."""
+    if fields is None:
+        return "When an engine starts"
+    if fields.never:
+        return "Never: no month of it has such a day"
+    time, fixed = _time(fields)
+    day = _day(fields)
+    if not day:
+        return f"{time}, every day" if fixed else time
+    return f"{time}, {day}"
+
+
+def _time(fields: Fields) -> tuple[str, bool]:
+    """The time of day, and whether it names clock times (and so wants to hear of days)."""
+    minutes, hours = fields.minutes, fields.hours
+    every = _even(minutes, 60)
+    run = _run(hours)
+    if every:
+        often = "Every minute" if every == 1 else f"Every {every} minutes"
+        if len(hours) == 24:
+            return often, False
+        if run:
+            return f"{often} from {hours[0]:02d}:00 to {hours[-1]:02d}:{minutes[-1]:02d}", False
+        return f"{often} of the hours {_list(hours, _two)}", False
+    if len(minutes) == 1:
+        minute = minutes[0]
+        if len(hours) == 24:
+            return ("Every hour" if minute == 0 else f"Every hour at :{minute:02d}"), False
+        step = _even(hours, 24)
+        if step:
+            return f"Every {step} hours at :{minute:02d}", False
+        if run and len(hours) > _MANY // 2:
+            return f"Every hour from {hours[0]:02d}:{minute:02d} to {hours[-1]:02d}:{minute:02d}", False
+    if len(minutes) * len(hours) <= _MANY or len(minutes) == 1:
+        times = [f"{hour:02d}:{minute:02d}" for hour in hours for minute in minutes]
+        return f"At {_and(times)}", True
+    at = f"At {_list(minutes, _colon)}"
+    if len(hours) == 24:
+        return f"{at} of every hour", False
+    return f"{at} of the hours {_list(hours, _two)}", False
+
+
+def _day(fields: Fields) -> str:
+    """The days; '' for every day of the year."""
+    months = "" if len(fields.months) == 12 else _list(fields.months, lambda m: _MONTHS[m - 1])
+    within = f" in {months}" if months else ""
+    if fields.any_day:
+        return f"every day{within}" if months else ""
+    if not fields.every_day_number and fields.every_weekday:
+        return _numbers(fields, months)
+    weekdays = _list(fields.weekdays, lambda d: _DAYS[d], _WEEK)
+    if fields.every_day_number:
+        return (weekdays if " to " in weekdays else f"on {weekdays}") + within
+    numbers = _number_words(fields.days)
+    if fields.day_and:
+        return f"on {numbers}, if it is {weekdays.replace(' and ', ' or ')}{',' if within else ''}{within}"
+    return f"on {numbers} or on {weekdays}{',' if within else ''}{within}"
+
+
+def _numbers(fields: Fields, months: str) -> str:
+    if months and len(fields.days) == 1 and len(fields.months) <= _MANY:
+        return f"on {_and([f'{fields.days[0]} {_MONTHS[m - 1]}' for m in fields.months])}"
+    return f"on {_number_words(fields.days)}" + (f" in {months}" if months else "")
+
+
+def _number_words(days: Sequence[int]) -> str:
+    if tuple(days) == tuple(range(1, 32, 2)):
+        return "odd days of the month"
+    if tuple(days) == tuple(range(2, 32, 2)):
+        return "even days of the month"
+    return f"day{'s' if len(days) > 1 else ''} {_list(days, str)} of the month"
+
+
+def _even(values: Sequence[int], cycle: int) -> int:
+    """The step of values that go evenly round the whole cycle from 0, else 0."""
+    if len(values) < 2 or cycle % len(values):
+        return 0
+    step = cycle // len(values)
+    return step if tuple(values) == tuple(range(0, cycle, step)) else 0
+
+
+def _run(values: Sequence[int]) -> bool:
+    return values[-1] - values[0] == len(values) - 1
+
+
+def _two(value: int) -> str:
+    return f"{value:02d}"
+
+
+def _colon(value: int) -> str:
+    return f":{value:02d}"
+
+
+def _list(values: Sequence[int], word: Callable[[int], str], order: Sequence[int] | None = None) -> str:
+    """Values in words; three or more that follow each other become "a to b"."""
+    places = sorted(order.index(v) for v in values) if order else list(values)
+    runs: list[list[int]] = []
+    for place in places:
+        if runs and place == runs[-1][-1] + 1:
+            runs[-1].append(place)
+        else:
+            runs.append([place])
+    parts: list[str] = []
+    for run in runs:
+        names = [word(order[place] if order else place) for place in run]
+        parts += [f"{names[0]} to {names[-1]}"] if len(names) > 2 else names
+    return _and(parts)
+
+
+def _and(parts: Sequence[str]) -> str:
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
