@@ -159,8 +159,8 @@ class Queue(Protocol):
         """End attempts, in order; the outcome of each accepted one is in the outbox in the same step."""
         ...
 
-    def renew(self, worker: str, deliveries: Sequence[Delivery]) -> set[str]:
-        """Extend leases; returns the entry ids that are no longer `worker`'s.
+    def renew(self, worker: str, deliveries: Sequence[Delivery]) -> list[Delivery]:
+        """Extend leases; returns those that are no longer `worker`'s.
 
         Blocking, over a connection of its own: it is called from the lease thread.
         """

@@ -216,7 +216,7 @@ class StreamQueue(DeadLetters):
         for i, word in zip([*done, *rest], words, strict=True):
             answers[i.delivery.entry_id] = Settled.OK if word == b"ok" else Settled(word.decode())
 
-    def renew(self, worker: str, deliveries: Sequence[Delivery]) -> set[str]:
+    def renew(self, worker: str, deliveries: Sequence[Delivery]) -> list[Delivery]:
         """Extend leases over the lease thread's own connection."""
         if self._sync is None:
             if self._make_sync is None:
@@ -225,13 +225,13 @@ class StreamQueue(DeadLetters):
         by_epoch: dict[str, list[Delivery]] = {}
         for d in deliveries:
             by_epoch.setdefault(d.epoch, []).append(d)
-        lost: set[str] = set()
+        lost: list[Delivery] = []
         for epoch, same in by_epoch.items():
             for part in chunks(same):
                 args: list[Arg] = [worker, epoch]
                 for d in part:
                     args += (d.place, d.entry_id)
-                lost.update(sid.decode() for sid in script("renew").sync(self._sync, [self.prefix], args))
+                lost += [part[n] for n in script("renew").sync(self._sync, [self.prefix], args)]
         return lost
 
     async def reap(self, lease_ms: int, max_crashes: int, *, drop_consumers: bool = False) -> int:

@@ -1,0 +1,1 @@
+"""The headless engine: scheduler, worker, leases, executors. Started by `console.cli` and tests alone."""
