@@ -7,6 +7,7 @@ import sys
 import tomllib
 from pathlib import Path
 from typing import Any
+from unicodedata import category
 
 from msgspec import UNSET
 
@@ -196,7 +197,7 @@ class _Loader:
         )
 
     def job_name(self, path: toml.Path, name: str) -> None:
-        if not name.strip() or not name.isprintable():
+        if not name.strip() or any(category(c) in ("Cc", "Cf", "Cs", "Zl", "Zp") for c in name):
             self.report(path, "a job's name needs visible characters, and no control characters")
         elif name != name.strip():
             self.report(path, "a job's name can't start or end with a space")

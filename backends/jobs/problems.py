@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from backends.errors import BadInputError
+from backends.jobs.words import printable
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +22,7 @@ class Problem:
     def __str__(self) -> str:
         where = f"{self.file}:{self.line}" if self.line else self.file
         text = ": ".join(part for part in (where, self.key, self.message) if part)
-        return " ".join((f"{text}; {self.hint}" if self.hint else text).split())
+        return printable(" ".join((f"{text}; {self.hint}" if self.hint else text).split()))
 
 
 class JobFileError(BadInputError):

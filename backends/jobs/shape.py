@@ -19,6 +19,7 @@ from backends.errors import CronsoleError
 from backends.jobs.spec import BackoffKind
 from backends.jobs.words import DURATION_HINT, duration, kind_of, show
 from backends.model import Catchup, Overlap
+from backends.schedule import zone
 
 QUEUE_NAME = re.compile(r"[A-Za-z0-9._:-]{1,100}")
 _TASK = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*:[^\W\d]\w*(?:\.[^\W\d]\w*)*")
@@ -187,8 +188,6 @@ def _seconds(value: object, least: type[float]) -> float:
 
 
 def _zone(value: object) -> str:
-    from backends.schedule import zone
-
     try:
         return zone(_text(value, "write an IANA name such as Europe/Berlin")).key
     except CronsoleError as error:

@@ -55,8 +55,13 @@ def suggestion(word: str, known: Iterable[str]) -> str:
 def show(value: object) -> str:
     """A value as a person wrote it, cut to a readable length, on one line."""
     text = f"'{value}'" if isinstance(value, str) else repr(value)
-    text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    text = printable(text)
     return text if len(text) <= 60 else text[:57] + "…" + text[-1]
+
+
+def printable(text: str) -> str:
+    """The text with everything that is not printable as an escape: it may go to a terminal."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def kind_of(value: object) -> str:
