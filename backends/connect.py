@@ -1,0 +1,274 @@
+"""How everybody reaches Redis and Postgres: settings from the environment, embedded servers where none are set, checks.
+
+What is wrong with a server is told in one line with the remedy (`UnreachableError`, exit 3; a malformed URL: exit 2).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import urlsplit
+
+from backends.errors import BadInputError, CronsoleError, UnreachableError
+
+if TYPE_CHECKING:
+    import redis
+    import redis.asyncio
+    from psycopg_pool import AsyncConnectionPool
+
+REDIS_SCHEMES = ("redis", "rediss", "unix")
+CONNECT_S = 5.0
+SOCKET_S = 5.0
+BLOCKING_S = 30.0
+"""Socket time-out of a client that waits: above every BLOCK we send, so that a silent network is noticed."""
+LEASE_SOCKET_S = 3.0
+POOL_MOST = 6
+
+_NAMESPACE = re.compile(r"[A-Za-z0-9._-]{1,60}")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What to connect to. A URL that is None means: the embedded server."""
+
+    redis_url: str | None
+    postgres_url: str | None
+    namespace: str
+    data_dir: Path
+    jobs_file: Path | None = None
+    read_only: bool = False
+
+
+def settings_from_env(
+    env: Mapping[str, str] = os.environ, *, jobs: str | None = None, read_only: bool = False
+) -> Settings:
+    """Settings of this process, from the CRONSOLE_* variables."""
+    namespace = env.get("CRONSOLE_NAMESPACE") or "default"
+    if not _NAMESPACE.fullmatch(namespace):
+        raise BadInputError(
+            f"the namespace {namespace!r} can't be used", "take letters, digits, '.', '_' and '-' in CRONSOLE_NAMESPACE"
+        )
+    jobs_file = jobs or env.get("CRONSOLE_JOBS")
+    return Settings(
+        redis_url=_checked(env.get("CRONSOLE_REDIS_URL"), "CRONSOLE_REDIS_URL", REDIS_SCHEMES),
+        postgres_url=_checked(env.get("CRONSOLE_POSTGRES_URL"), "CRONSOLE_POSTGRES_URL", ("postgresql", "postgres")),
+        namespace=namespace,
+        data_dir=Path(env["CRONSOLE_DATA_DIR"]) if env.get("CRONSOLE_DATA_DIR") else default_data_dir(),
+        jobs_file=Path(jobs_file) if jobs_file else None,
+        read_only=read_only or env.get("CRONSOLE_READ_ONLY", "") not in ("", "0", "false"),
+    )
+
+
+def default_data_dir() -> Path:
+    """Where the embedded servers keep their data; for root a place that PostgreSQL's other user can pass through."""
+    if hasattr(os, "geteuid") and os.geteuid() == 0:
+        return Path("/var/lib/cronsole")
+    from platformdirs import user_data_path
+
+    return user_data_path("cronsole")
+
+
+def _checked(url: str | None, name: str, schemes: tuple[str, ...]) -> str | None:
+    if not url:
+        return None
+    remedy = f"write it as {schemes[0]}://host:port/… in {name}"
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError as error:
+        raise BadInputError(f"{name} is not a URL: {error}", remedy) from error
+    if parts.scheme not in schemes:
+        raise BadInputError(f"{name} does not begin with {' or '.join(s + '://' for s in schemes)}", remedy)
+    if not (parts.netloc or parts.path.strip("/") or parts.query):
+        raise BadInputError(f"{name} names no server", remedy)
+    return url
+
+
+def without_password(url: str) -> str:
+    """The URL as it may be shown."""
+    return re.sub(r"(://[^:/@]*):[^@]*@", r"\1:***@", url)
+
+
+@dataclass
+class Servers:
+    """Connections to both servers. Close it: with embedded servers that is what lets them stop."""
+
+    settings: Settings
+    redis_url: str
+    postgres_url: str
+    role: str
+    redis: redis.asyncio.Redis
+    warnings: list[str] = field(default_factory=list)
+    redis_version: str = ""
+    postgres_version: str = ""
+    _holder: Any = None
+    _pool: AsyncConnectionPool[Any] | None = None
+    _pool_lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _clients: list[Any] = field(default_factory=list)
+
+    @classmethod
+    async def open(cls, settings: Settings, *, role: str, need_postgres: bool = True) -> Self:
+        """Connect and check. Starts the embedded servers where no URL is set."""
+        holder = None
+        if settings.redis_url is None or settings.postgres_url is None:
+            from backends.embedded import acquire
+
+            holder = await asyncio.to_thread(
+                acquire,
+                settings.data_dir,
+                redis=settings.redis_url is None,
+                postgres=settings.postgres_url is None,
+            )
+        redis_url = settings.redis_url or (holder and holder.redis_url) or ""
+        postgres_url = settings.postgres_url or (holder and holder.postgres_url) or ""
+        client = _async_client(redis_url, f"cronsole:{role}", SOCKET_S)
+        self = cls(settings, redis_url, postgres_url, role, client, _holder=holder)
+        try:
+            await self.check_redis()
+            if need_postgres:
+                await self.check_postgres()
+        except BaseException:
+            await self.close()
+            raise
+        return self
+
+    def redis_client(self, role: str) -> redis.asyncio.Redis:
+        """Another async client, with a time-out long enough for blocking reads. Closed with these servers."""
+        client = _async_client(self.redis_url, f"cronsole:{self.role}:{role}", BLOCKING_S)
+        self._clients.append(client)
+        return client
+
+    def redis_sync(self, role: str) -> redis.Redis:
+        """A blocking client for a thread of its own; one that gives up quickly."""
+        import redis
+
+        return redis.Redis.from_url(
+            self.redis_url,
+            client_name=f"cronsole:{self.role}:{role}",
+            socket_timeout=LEASE_SOCKET_S,
+            **({} if self.redis_url.startswith("unix") else {"socket_connect_timeout": LEASE_SOCKET_S}),
+        )
+
+    async def pool(self) -> AsyncConnectionPool[Any]:
+        """The Postgres pool, opened when first asked for. Its connections are in autocommit mode."""
+        async with self._pool_lock:
+            if self._pool is None:
+                from psycopg_pool import AsyncConnectionPool
+
+                self._pool = AsyncConnectionPool(
+                    self.postgres_url,
+                    min_size=0,
+                    max_size=POOL_MOST,
+                    timeout=CONNECT_S,
+                    kwargs={"autocommit": True, "application_name": f"cronsole {self.role}", "connect_timeout": 5},
+                    open=False,
+                )
+                await self._pool.open()
+        return self._pool
+
+    async def close(self) -> None:
+        """Close everything and let go of the embedded servers."""
+        if self._pool is not None:
+            await self._pool.close()
+        for client in (*self._clients, self.redis):
+            await client.aclose()
+        if self._holder is not None:
+            self._holder.release()
+
+    async def __aenter__(self) -> Self:
+        """Itself."""
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Close."""
+        await self.close()
+
+    # --- checks ---------------------------------------------------------------------------------------------
+
+    async def check_redis(self) -> None:
+        """Reachable, new enough, and it never evicts: an evicted key is a lost job."""
+        import redis.exceptions as errors
+
+        shown = without_password(self.redis_url)
+        try:
+            info: Any = await self.redis.info("everything")
+        except errors.AuthenticationError as error:
+            raise UnreachableError(f"Redis at {shown} refuses the password: {error}", _REDIS_REMEDY) from error
+        except (errors.NoPermissionError, errors.ResponseError) as error:
+            remedy = "give this user the rights of the guide (INFO, EVAL, and the keys cronsole:*)"
+            if "NOAUTH" in str(error) or "WRONGPASS" in str(error):
+                remedy = _REDIS_REMEDY
+            raise UnreachableError(f"Redis at {shown} refuses: {error}", remedy) from error
+        except (errors.RedisError, OSError, TimeoutError) as error:
+            raise UnreachableError(f"Redis at {shown} can't be reached: {_reason(error)}", _REDIS_REMEDY) from error
+        name, least = ("Valkey", (7, 2)) if "valkey_version" in info else ("Redis", (7, 0))
+        version = str(info.get("valkey_version") or info.get("redis_version", "0"))
+        self.redis_version = f"{name} {version}"
+        if tuple(int(n) for n in version.split(".")[:2]) < least:
+            raise UnreachableError(f"{name} {version} at {shown} is too old", "use Redis 7.0, Valkey 7.2 or newer")
+        policy = info.get("maxmemory_policy", "noeviction")
+        if policy != "noeviction":
+            raise UnreachableError(
+                f"Redis at {shown} may evict jobs (maxmemory-policy is {policy})",
+                "set it to noeviction: CONFIG SET maxmemory-policy noeviction",
+            )
+        if not info.get("aof_enabled"):
+            self.warnings.append(f"Redis at {shown} has no append-only file: a restart loses jobs")
+
+    async def check_postgres(self) -> None:
+        """Reachable, new enough, and we may create our schema."""
+        import psycopg
+
+        shown = without_password(self.postgres_url)
+        try:
+            async with await psycopg.AsyncConnection.connect(
+                self.postgres_url, autocommit=True, connect_timeout=int(CONNECT_S)
+            ) as connection:
+                version = connection.info.server_version
+                cursor = await connection.execute(
+                    "select current_user, has_database_privilege(current_database(), 'create'), current_database(),"
+                    " coalesce((select has_schema_privilege(n.oid, 'create, usage')"
+                    "   from pg_namespace n where nspname = 'cronsole'), false)"
+                )
+                row = await cursor.fetchone()
+        except psycopg.OperationalError as error:
+            raise UnreachableError(f"Postgres at {shown} can't be used: {_reason(error)}", _PG_REMEDY) from error
+        except psycopg.Error as error:
+            raise BadInputError(f"CRONSOLE_POSTGRES_URL can't be used: {_reason(error)}", _PG_REMEDY) from error
+        assert row is not None
+        self.postgres_version = f"PostgreSQL {version // 10000}.{version % 10000}"
+        if version < 140000:
+            raise UnreachableError(f"{self.postgres_version} at {shown} is too old", "use PostgreSQL 14 or newer")
+        user, may_create, database, has_schema = row
+        if not may_create and not has_schema:
+            raise UnreachableError(
+                f"Postgres user {user} may not create tables in {database}",
+                f'run: GRANT CREATE ON DATABASE "{database}" TO "{user}"',
+            )
+
+
+_REDIS_REMEDY = "check CRONSOLE_REDIS_URL, or unset it to use the embedded server"
+_PG_REMEDY = "check CRONSOLE_POSTGRES_URL, or unset it to use the embedded server"
+
+
+def _reason(error: BaseException) -> str:
+    return without_password(str(error) or type(error).__name__)
+
+
+def _async_client(url: str, name: str, timeout_s: float) -> redis.asyncio.Redis:
+    import redis.asyncio
+    from redis.asyncio.retry import Retry
+    from redis.backoff import ExponentialBackoff
+
+    more: dict[str, Any] = {} if url.startswith("unix") else {"socket_connect_timeout": CONNECT_S}
+    try:
+        return redis.asyncio.Redis.from_url(
+            url, client_name=name, socket_timeout=timeout_s, retry=Retry(ExponentialBackoff(0.5, 0.05), 1), **more
+        )
+    except (ValueError, CronsoleError) as error:
+        raise BadInputError(f"CRONSOLE_REDIS_URL can't be used: {error}", _REDIS_REMEDY) from error
