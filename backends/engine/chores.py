@@ -1,4 +1,4 @@
-"""What an engine does on the side: reap, promote, drain inboxes, deliver cancellations, beat, publish events, keep house."""
+"""What an engine does on the side: reap, promote, drain inboxes, deliver cancels, beat, publish events, keep house."""
 
 from __future__ import annotations
 

@@ -166,7 +166,7 @@ class Engine:
         log.info("engine is stopping", extra={"action": "engine_stop", "in_hand": self.worker.in_hand})
         await self.worker.stop(self.options.grace_s if grace_s is None else grace_s)
         self._stop_parts.set()
-        done, late = await asyncio.wait(self._tasks, timeout=10.0) if self._tasks else (set(), set())
+        _, late = await asyncio.wait(self._tasks, timeout=10.0)
         for task in late:
             task.cancel()
         await asyncio.gather(*late, return_exceptions=True)

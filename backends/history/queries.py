@@ -1,0 +1,197 @@
+"""What the screens and the command line read from history. Keyset pages only: no OFFSET, no count over attempts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from backends.errors import BadInputError
+from backends.model import LastRun, Page, RunRow
+
+_ROW = (
+    "run_id::text, attempt, job, queue, outcome, trigger, scheduled_for, started_at, finished_at, duration_ms, worker,"
+    " exit_code, error"
+)
+_TABLES = ("cronsole.attempt", "cronsole.attempt_keep")
+
+
+class History:
+    """Reads (and a few small writes) over a pool of connections in autocommit mode."""
+
+    def __init__(self, pool: Any) -> None:
+        self._pool = pool
+
+    async def _all(self, sql: str, args: Sequence[Any] = ()) -> list[Any]:
+        async with self._pool.connection() as connection:
+            return list(await (await connection.execute(sql, args)).fetchall())
+
+    async def runs(
+        self,
+        limit: int = 100,
+        cursor: str | None = None,
+        *,
+        job: str | None = None,
+        queue: str | None = None,
+        outcome: str | None = None,
+        since: datetime | None = None,
+    ) -> Page[RunRow]:
+        """Attempts, newest run first. `cursor` is the `next_cursor` of the page before."""
+        where, args = ["true"], []
+        for column, value in (("job", job), ("queue", queue), ("outcome", outcome)):
+            if value:
+                where.append(f"{column} = %s")
+                args.append(value)
+        if outcome and outcome != "succeeded":
+            where.append("outcome <> 'succeeded'")  # lets the planner use the partial index
+        if since:
+            where.append("run_id >= cronsole.v7_floor(%s)")
+            args.append(since)
+        if cursor:
+            run_id, attempt = _cursor(cursor)
+            where.append("run_id <= %s::uuid and (run_id, attempt) < (%s::uuid, %s)")
+            args += [run_id, run_id, attempt]
+        each = f"select {_ROW} from {{}} where {' and '.join(where)} order by run_id desc, attempt desc limit %s"
+        both = " union all ".join(f"({each.format(table)})" for table in _TABLES)
+        # The ids are unique text of one length, so their order as text is their order as uuid.
+        rows = await self._all(
+            f"select * from ({both}) t order by 1 desc, 2 desc limit %s", [*args, limit, *args, limit, limit]
+        )
+        items = tuple(RunRow(*row) for row in rows)
+        more = f"{items[-1].run_id}.{items[-1].attempt}" if len(items) == limit else None
+        return Page(items, more)
+
+    async def run(self, run_id: str) -> list[dict[str, Any]]:
+        """All attempts of a run, oldest first, every column, with the tail of the output."""
+        from psycopg.rows import dict_row
+
+        both = " union all ".join(
+            f"select a.*, l.output from {table} a left join cronsole.run_log l using (run_id, attempt)"
+            f" where a.run_id = %(id)s::uuid"
+            for table in _TABLES
+        )
+        async with self._pool.connection() as connection, connection.cursor(row_factory=dict_row) as cursor:
+            await cursor.execute(f"select * from ({both}) t order by attempt", {"id": _uuid(run_id)})
+            return [{**row, "run_id": str(row["run_id"])} for row in await cursor.fetchall()]
+
+    async def runs_between(self, start: datetime, end: datetime, limit: int = 2000) -> list[RunRow]:
+        """Attempts whose run began in a stretch of time, newest first: the time line."""
+        rows = await self._all(
+            f"select {_ROW} from cronsole.attempt where run_id >= cronsole.v7_floor(%s)"
+            f" and run_id < cronsole.v7_floor(%s) order by run_id desc, attempt desc limit %s",
+            (start, end, limit),
+        )
+        return [RunRow(*row) for row in rows]
+
+    async def last_runs(self, jobs: Sequence[str]) -> dict[str, LastRun]:
+        """The newest attempt of each job."""
+        rows = await self._all(
+            "select j, r.* from unnest(%s::text[]) j cross join lateral (select run_id::text, outcome, started_at,"
+            " duration_ms from cronsole.attempt a where a.job = j order by run_id desc, attempt desc limit 1) r",
+            (list(jobs),),
+        )
+        return {row[0]: LastRun(*row[1:]) for row in rows}
+
+    async def usual_ms(self, jobs: Sequence[str], last: int = 20) -> dict[str, float]:
+        """The median duration of each job's newest successful runs."""
+        rows = await self._all(
+            "select j, percentile_cont(0.5) within group (order by r.duration_ms) from unnest(%s::text[]) j"
+            " cross join lateral (select duration_ms from cronsole.attempt a where a.job = j"
+            " and a.outcome = 'succeeded' order by run_id desc limit %s) r group by j",
+            (list(jobs), last),
+        )
+        return {row[0]: row[1] for row in rows if row[1] is not None}
+
+    async def rollups(self, since: datetime) -> list[tuple[datetime, str, str, int, float]]:
+        """(minute, queue, outcome, attempts, sum of ms) since then, oldest first."""
+        return await self._all(
+            "select at, queue, outcome, sum(n)::bigint, sum(sum_ms) from cronsole.rollup where at >= %s"
+            " group by 1, 2, 3 order by 1, 2, 3",
+            (since,),
+        )
+
+    async def marks(self) -> dict[str, int]:
+        """The last decided fire of each job, in milliseconds."""
+        rows = await self._all("select job, (extract(epoch from last_fire) * 1000)::bigint from cronsole.schedule_mark")
+        return {job: int(ms) for job, ms in rows}
+
+    async def fires(self, job: str, start: datetime, end: datetime) -> list[tuple[datetime, str, str | None]]:
+        """(planned, result, reason) of a job's fires in a stretch of time."""
+        return await self._all(
+            "select planned_at, result, reason from cronsole.schedule_fire"
+            " where job = %s and planned_at >= %s and planned_at < %s order by 1",
+            (job, start, end),
+        )
+
+    async def counts_by_job(self, since: datetime) -> dict[str, dict[str, int]]:
+        """Since then, by job: runs, retries, dead, each outcome, and fires by result (as `fires_fired` …)."""
+        found: dict[str, dict[str, int]] = {}
+        for job, outcome, n, runs, retries, dead in await self._all(
+            "select job, outcome, count(*), count(distinct run_id), count(*) filter (where not final),"
+            " count(*) filter (where final and outcome not in ('succeeded', 'cancelled'))"
+            " from cronsole.attempt where finished_at >= %s group by 1, 2",
+            (since,),
+        ):
+            counts = found.setdefault(job, {})
+            counts[outcome] = n
+            counts["retries"] = counts.get("retries", 0) + retries
+            counts["dead"] = counts.get("dead", 0) + dead
+        for job, runs in await self._all(
+            "select job, count(distinct run_id) from cronsole.attempt where finished_at >= %s group by 1", (since,)
+        ):
+            found[job]["runs"] = runs
+        for job, result, n in await self._all(
+            "select job, result, count(*) from cronsole.schedule_fire where decided_at >= %s group by 1, 2", (since,)
+        ):
+            found.setdefault(job, {})[f"fires_{result}"] = n
+        return found
+
+    async def write_action(self, who: str, verb: str, target: Any, matched: int, changed: int) -> None:
+        """Note what an operator did."""
+        from psycopg.types.json import Jsonb
+
+        async with self._pool.connection() as connection:
+            await connection.execute(
+                "insert into cronsole.action (who, verb, target, matched, changed) values (%s, %s, %s, %s, %s)",
+                (who, verb, Jsonb(target), matched, changed),
+            )
+
+    async def actions(self, limit: int = 100, before: int | None = None) -> list[tuple[Any, ...]]:
+        """(id, at, who, verb, target, matched, changed), newest first."""
+        return await self._all(
+            "select id, at, who, verb, target, matched, changed from cronsole.action where id < %s"
+            " order by id desc limit %s",
+            (before if before is not None else 2**62, limit),
+        )
+
+    async def publish(self, specs: dict[str, bytes], by: str) -> None:
+        """Put the declared jobs (name → JSON of the spec) where they can be seen; a change raises the revision."""
+        async with self._pool.connection() as connection, connection.transaction():
+            async with connection.cursor() as cursor:
+                await cursor.executemany(
+                    "insert into cronsole.schedule as s (job, spec, published_by) values (%s, %s::jsonb, %s)"
+                    " on conflict (job) do update set spec = excluded.spec, revision = s.revision + 1,"
+                    " published_by = excluded.published_by, published_at = now(), removed_at = null"
+                    " where s.spec is distinct from excluded.spec or s.removed_at is not null",
+                    [(job, spec.decode(), by) for job, spec in sorted(specs.items())],
+                )
+            await connection.execute(
+                "update cronsole.schedule set removed_at = now() where removed_at is null and not job = any(%s)",
+                (list(specs),),
+            )
+
+
+def _uuid(text: str) -> str:
+    from uuid import UUID
+
+    try:
+        return str(UUID(text))
+    except ValueError as error:
+        raise BadInputError(f"{text!r} is not a run id", "`cronsole runs` lists them") from error
+
+
+def _cursor(text: str) -> tuple[str, int]:
+    run_id, _, attempt = text.partition(".")
+    if not attempt.isdecimal():
+        raise BadInputError(f"{text[:60]!r} is not a cursor", "take `next_cursor` of the page before")
+    return _uuid(run_id), int(attempt)

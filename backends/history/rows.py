@@ -1,0 +1,97 @@
+"""From outbox records to the binary COPY format, by hand: psycopg's row writer costs three times as much CPU.
+
+The format is that of the PostgreSQL documentation, chapter "COPY", section "Binary Format": a field count of 16 bits, then
+for each field its length of 32 bits (-1: null) and its bytes, big-endian.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable
+from typing import Any
+
+from backends.model import AttemptRecord, run_id_ms
+
+SIGNATURE = b"PGCOPY\n\xff\r\n\0" + bytes(8)
+TRAILER = b"\xff\xff"
+PG_EPOCH_US = 946_684_800_000_000
+INT_MOST = 2**31 - 1
+
+COLUMNS = (
+    "run_id", "attempt", "job", "queue", "outcome", "final", "orphan", "trigger", "scheduled_for", "enqueued_at",
+    "started_at", "finished_at", "duration_ms", "worker", "exit_code", "error_class", "error", "fingerprint", "result",
+    "producer_id", "operator", "replay_of", "max_rss_kb", "cpu_ms",
+)  # fmt: skip
+
+_NULL = b"\xff\xff\xff\xff"
+_count = struct.pack(">h", len(COLUMNS))
+_length = struct.Struct(">i").pack
+_int4 = struct.Struct(">ii").pack
+_int8 = struct.Struct(">iq").pack
+_float8 = struct.Struct(">id").pack
+_uuid_head = struct.pack(">i", 16)
+_bools = (b"\x00\x00\x00\x01\x00", b"\x00\x00\x00\x01\x01")
+
+
+def clean(text: str) -> str:
+    """Postgres text has no NUL; show it instead of losing the rest."""
+    return text.replace("\0", "␀") if "\0" in text else text
+
+
+def _text(value: str | None) -> bytes:
+    if value is None:
+        return _NULL
+    data = (value.replace("\0", "␀") if "\0" in value else value).encode("utf-8", "replace")
+    return _length(len(data)) + data
+
+
+def _time(us: int | None) -> bytes:
+    return _NULL if us is None else _int8(8, us - PG_EPOCH_US)
+
+
+def attempt_row(r: AttemptRecord) -> bytes:
+    """One row of `attempt`. Raises ValueError, OverflowError or struct.error for what no column can hold."""
+    started, scheduled, enqueued = r.started_us, r.scheduled_ms, r.enqueued_ms
+    run_id_ms(r.run_id)
+    return b"".join(
+        (
+            _count,
+            _uuid_head, bytes.fromhex(r.run_id.replace("-", "")),
+            _int4(4, r.attempt),
+            _text(r.job), _text(r.queue), _text(r.outcome.value),
+            _bools[r.final], _bools[r.orphan],
+            _text(r.trigger),
+            _time(None if scheduled is None else scheduled * 1000),
+            _time(None if enqueued is None else enqueued * 1000),
+            _time(started), _time(r.finished_us),
+            _NULL if started is None else _float8(8, (r.finished_us - started) / 1000),
+            _text(r.worker),
+            _NULL if r.exit_code is None else _int4(4, r.exit_code),
+            _text(r.error_class), _text(r.error), _text(r.fingerprint), _text(r.result), _text(r.producer_id),
+            _text(r.by), _text(r.replay_of),
+            _NULL if r.max_rss_kb is None else _int8(8, r.max_rss_kb),
+            _NULL if r.cpu_ms is None else _int8(8, r.cpu_ms),
+        )
+    )  # fmt: skip
+
+
+def copy_data(rows: Iterable[bytes]) -> bytes:
+    """A whole COPY stream."""
+    return b"".join((SIGNATURE, *rows, TRAILER))
+
+
+def rollup_rows(records: Iterable[AttemptRecord]) -> list[tuple[Any, ...]]:
+    """The rollup of a set of attempts: (minute µs, job, queue, outcome, n, sum ms, max ms, 32 buckets), sorted."""
+    groups: dict[tuple[int, str, str, str], list[Any]] = {}
+    for r in records:
+        key = (r.finished_us // 60_000_000, r.job, r.queue, r.outcome.value)
+        group = groups.get(key)
+        if group is None:
+            group = groups[key] = [0, 0.0, 0.0, [0] * 32]
+        ms = 0.0 if r.started_us is None else (r.finished_us - r.started_us) / 1000
+        group[0] += 1
+        group[1] += ms
+        if ms > group[2]:
+            group[2] = ms
+        group[3][min(31, int(ms).bit_length()) if ms >= 1 else 0] += 1
+    return [(minute * 60, *map(clean, rest), *groups[minute, *rest]) for minute, *rest in sorted(groups)]
