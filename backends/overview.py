@@ -1,0 +1,44 @@
+"""What one look at the whole system returns: the fast part from Redis, the slower part from Postgres. Plain data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from backends.model import (
+    DeadLetter,
+    EngineStatus,
+    JobStatus,
+    LastRun,
+    LiveEvent,
+    PlannedFire,
+    QueueStatus,
+    RunRow,
+    ServerHealth,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """The live part, read from Redis in one pipelined call. Times: milliseconds since the epoch, UTC."""
+
+    at_ms: int
+    redis: ServerHealth
+    engines: tuple[EngineStatus, ...] = ()
+    queues: tuple[QueueStatus, ...] = ()
+    jobs: tuple[JobStatus, ...] = ()
+    fires: tuple[PlannedFire, ...] = ()  # the next hours, sorted by time
+    dead: tuple[DeadLetter, ...] = ()  # the newest 50, newest first
+    dead_total: int = 0
+    events: tuple[LiveEvent, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryOverview:
+    """The recorded part, read from Postgres."""
+
+    at_ms: int
+    postgres: ServerHealth
+    runs: tuple[RunRow, ...] = ()  # the newest 100, newest first
+    timeline: tuple[RunRow, ...] = ()  # what ended within the last hour
+    last_runs: Mapping[str, LastRun] = field(default_factory=dict)  # job → its newest finished attempt
