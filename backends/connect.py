@@ -17,9 +17,9 @@ from urllib.parse import urlsplit
 from backends.errors import BadInputError, CronsoleError, UnreachableError
 
 if TYPE_CHECKING:
-    import redis
-    import redis.asyncio
     from psycopg_pool import AsyncConnectionPool
+    from redis import Redis as SyncRedis
+    from redis.asyncio import Redis as AsyncRedis
 
 REDIS_SCHEMES = ("redis", "rediss", "unix")
 CONNECT_S = 5.0
@@ -102,7 +102,7 @@ class Servers:
     redis_url: str
     postgres_url: str
     role: str
-    redis: redis.asyncio.Redis
+    redis: AsyncRedis
     warnings: list[str] = field(default_factory=list)
     redis_version: str = ""
     postgres_version: str = ""
@@ -137,13 +137,13 @@ class Servers:
             raise
         return self
 
-    def redis_client(self, role: str) -> redis.asyncio.Redis:
+    def redis_client(self, role: str) -> AsyncRedis:
         """Another async client, with a time-out long enough for blocking reads. Closed with these servers."""
         client = _async_client(self.redis_url, f"cronsole:{self.role}:{role}", BLOCKING_S)
         self._clients.append(client)
         return client
 
-    def redis_sync(self, role: str) -> redis.Redis:
+    def redis_sync(self, role: str) -> SyncRedis:
         """A blocking client for a thread of its own; one that gives up quickly."""
         import redis
 
@@ -260,7 +260,7 @@ def _reason(error: BaseException) -> str:
     return without_password(str(error) or type(error).__name__)
 
 
-def _async_client(url: str, name: str, timeout_s: float) -> redis.asyncio.Redis:
+def _async_client(url: str, name: str, timeout_s: float) -> AsyncRedis:
     import redis.asyncio
     from redis.asyncio.retry import Retry
     from redis.backoff import ExponentialBackoff

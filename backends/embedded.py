@@ -1,8 +1,8 @@
 """A private Valkey and a private PostgreSQL for everyone who has configured none.
 
-All processes of a user share them. Each holds a shared lock on ``holders.lock`` while it lives; the kernel gives it back
-however the process ends. A small watcher waits for the exclusive lock: when it gets it, nobody is left, and it stops both
-servers. Starting and stopping happen under ``start.lock`` alone, so neither can meet the other half-way.
+All processes of a user share them. Each holds a shared lock on ``holders.lock`` while it lives; the kernel gives it
+back however the process ends. A small watcher waits for the exclusive lock: when it gets it, nobody is left, and it
+stops both servers. Starting and stopping happen under ``start.lock`` alone, so neither can meet the other half-way.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Start and stop the private Valkey and PostgreSQL of a data directory. Called under the start lock (`embedded`).
 
-Layout of a data directory: ``valkey/`` (append-only file, log), ``postgres/`` (``data/``, log), sockets beside them or, when
-that path would be too long for a socket address (about 107 bytes), in a short private directory.
+Layout of a data directory: ``valkey/`` (append-only file, log), ``postgres/`` (``data/``, log), sockets beside them or,
+when that path would be too long for a socket address (about 107 bytes), in a short private directory.
 PostgreSQL refuses to run as root: then it runs as the user ``postgres`` or ``nobody``, with a directory of its own.
 """
 

@@ -1,4 +1,4 @@
-"""The watcher of the embedded servers: ``python -m backends.embedded_watch DATA_DIR``. Stops them when nobody holds them."""
+"""Stops the embedded servers when nobody holds them any more: ``python -m backends.embedded_watch DATA_DIR``."""
 
 from __future__ import annotations
 

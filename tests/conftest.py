@@ -1,4 +1,4 @@
-"""Real servers for every test: the embedded ones, in one directory a test process; a namespace and a database a test."""
+"""Real servers for every test: the embedded ones, in a directory a test process; a namespace and a database a test."""
 
 from __future__ import annotations
 

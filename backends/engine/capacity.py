@@ -2,8 +2,8 @@
 
 A run that takes SLICE_S or longer weighs one slot. A shorter Python run weighs its share of a slice, so that a batch
 for one runner is about SLICE_S of work: a 2 ms job is never stuck behind many others, and a no-op costs no round trip
-of its own. What a job takes is measured as it runs; a task that has not run yet is guessed to be short, because a runner gives
-back what it could not start within a moment.
+of its own. What a job takes is measured as it runs; a task that has not run yet is guessed to be short, because a
+runner gives back what it could not start within a moment.
 """
 
 from __future__ import annotations

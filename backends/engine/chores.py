@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 import psutil
 
 from backends import __version__
-from backends.engine.lease import LEASE_S
 from backends.engine.settling import MAX_CRASHES
 from backends.history import keep_house
 from backends.model import EngineStatus, now_ms
@@ -107,10 +106,11 @@ class Chores:
 
     async def _reap(self) -> None:
         self._reaps += 1
+        lease_ms = int(self._engine.options.lease_s * 1000)
         drop = self._reaps % DROP_CONSUMERS_EVERY == 0
         for name in self._engine.served():
             queue = self._engine.queue(name)
-            while await queue.reap(int(LEASE_S * 1000), MAX_CRASHES, drop_consumers=drop):
+            while await queue.reap(lease_ms, MAX_CRASHES, drop_consumers=drop):
                 drop = False
 
     async def _promote(self) -> None:

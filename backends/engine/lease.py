@@ -1,8 +1,8 @@
 """Leases are renewed from a thread with its own connection, so that a busy event loop never loses one.
 
 Why the lease may be trusted for shorter than it lasts: the last successful renewal was confirmed at some moment, the
-server extended the lease at that moment or later, and other engines may reap it LEASE_S afterwards. So from GIVE_UP_S
-after the last confirmation on, this process must not have a child alive: it kills them all and leaves, non-zero.
+server extended the lease at that moment or later, and other engines may reap it `lease_s` afterwards. So one renewal
+before that, this process must not have a child alive: it kills them all and leaves, non-zero.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from backends.queues.base import Delivery
 from backends.queues.streams import StreamQueue
 
 LEASE_S = 30.0
-RENEW_EVERY_S = 5.0
-GIVE_UP_S = LEASE_S - 5.0
+RENEWALS = 6
+"""A lease is renewed this often before it would end; from the last but one on, its worker counts as cut off."""
 EXIT_FENCED = 70
 """Exit code of an engine that could not renew its leases (sysexits.h: EX_SOFTWARE)."""
 
@@ -50,8 +50,14 @@ class LeaseKeeper:
     """Renews what a worker has in hand. `add` and `remove` are called from the loop, the rest from the thread."""
 
     def __init__(
-        self, worker: str, on_lost: Callable[[list[Delivery]], None], on_fenced: Callable[[], None] = _leave
+        self,
+        worker: str,
+        on_lost: Callable[[list[Delivery]], None],
+        lease_s: float = LEASE_S,
+        on_fenced: Callable[[], None] = _leave,
     ) -> None:
+        self._every_s = lease_s / RENEWALS
+        self._give_up_s = lease_s - 2 * self._every_s
         self._worker = worker
         self._on_lost = on_lost
         self._on_fenced = on_fenced
@@ -67,7 +73,7 @@ class LeaseKeeper:
         """Stop renewing. Call when nothing is in hand."""
         self._stop.set()
         if self._thread.is_alive():
-            self._thread.join(RENEW_EVERY_S)
+            self._thread.join(self._every_s)
 
     def add(self, queue: StreamQueue, deliveries: Iterable[Delivery]) -> None:
         """These were just taken: their lease begins now."""
@@ -81,15 +87,15 @@ class LeaseKeeper:
         self._held.pop(id(delivery), None)
 
     def _run(self) -> None:
-        while not self._stop.wait(RENEW_EVERY_S):
+        while not self._stop.wait(self._every_s):
             self.renew_once()
 
     def renew_once(self) -> None:
-        """Renew what was last confirmed RENEW_EVERY_S ago or longer."""
+        """Renew what was last confirmed a renewal ago or longer."""
         now = time.monotonic()
         due: dict[StreamQueue, list[tuple[int, Delivery]]] = {}
         for key, (queue, delivery, confirmed) in list(self._held.items()):
-            if now - confirmed >= RENEW_EVERY_S * 0.9:
+            if now - confirmed >= self._every_s * 0.9:
                 due.setdefault(queue, []).append((key, delivery))
         for queue, held in due.items():
             began = time.monotonic()
@@ -104,5 +110,5 @@ class LeaseKeeper:
             if lost:
                 self._on_lost(lost)
         still = min((c for _, _, c in list(self._held.values())), default=now)
-        if time.monotonic() - still > GIVE_UP_S - RENEW_EVERY_S and not self._stop.is_set():
+        if time.monotonic() - still > self._give_up_s and not self._stop.is_set():
             self._on_fenced()

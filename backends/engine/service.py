@@ -21,6 +21,7 @@ from typing import Any
 from backends.connect import Servers, Settings
 from backends.engine.chores import Chores
 from backends.engine.dispatch import Executors
+from backends.engine.lease import LEASE_S
 from backends.engine.logs import LiveLogs
 from backends.engine.scheduler import Scheduler
 from backends.engine.worker import Worker
@@ -51,6 +52,7 @@ class EngineOptions:
     schedule: bool = True
     record: bool = True
     drain: bool = False
+    lease_s: float = LEASE_S
 
 
 def engine_name() -> str:
@@ -74,7 +76,7 @@ class Engine:
         self._stop_parts = asyncio.Event()
         self.logs = LiveLogs(servers.redis, self._prefix_of_run)
         self.executors = Executors(options.slots, self.logs)
-        self.worker = Worker(self.name, options.slots, self.executors)
+        self.worker = Worker(self.name, options.slots, self.executors, options.lease_s)
         self.scheduler: Scheduler | None = None
 
     @property

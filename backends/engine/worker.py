@@ -17,7 +17,7 @@ import msgspec
 from backends.engine.capacity import Capacity
 from backends.engine.dispatch import Executors
 from backends.engine.executors.base import Attempt, Ended
-from backends.engine.lease import LeaseKeeper
+from backends.engine.lease import LEASE_S, LeaseKeeper
 from backends.engine.outcomes import OutcomeCounts
 from backends.engine.settling import Header, settle
 from backends.jobs.spec import JobSpec
@@ -55,7 +55,7 @@ class Hand:
 class Worker:
     """Runs the attempts of a set of queues on one engine."""
 
-    def __init__(self, name: str, slots: int, executors: Executors) -> None:
+    def __init__(self, name: str, slots: int, executors: Executors, lease_s: float = LEASE_S) -> None:
         self.name = name
         self.capacity = Capacity(slots)
         self.counts = OutcomeCounts()
@@ -72,7 +72,7 @@ class Worker:
         self._cancelled: set[str] = set()
         self._tasks: dict[str, list[asyncio.Task[None]]] = {}
         self._queues: dict[str, StreamQueue] = {}
-        self.keeper = LeaseKeeper(name, self._lost_from_thread)
+        self.keeper = LeaseKeeper(name, self._lost_from_thread, lease_s)
         self._loop: asyncio.AbstractEventLoop | None = None
 
     # --- life -----------------------------------------------------------------------------------------------
@@ -233,7 +233,7 @@ class Worker:
             elif end.outcome is Outcome.CANCELLED and self._giving_back and attempt.run_id not in self._cancelled:
                 end = Ended(
                     outcome=Outcome.LOST, started_us=end.started_us, finished_us=end.finished_us,
-                    error_class="Shutdown", error="its engine was stopped", output=end.output,
+                    error_class="Shutdown", error="its engine was stopped", blamed=False, output=end.output,
                 )  # fmt: skip
             self._finish(hand, end)
 

@@ -16,8 +16,9 @@ _DAY = re.compile(r"_(\d{8})$")
 async def keep_house(pool: Any, keep_days: int, keep_failures_days: int, today: date | None = None) -> dict[str, int]:
     """Make the partitions of the next days and drop those older than `keep_days`.
 
-    Failures of dropped days live on in ``attempt_keep`` for `keep_failures_days`. One process at a time does it; another
-    one finds the lock taken and returns zeros. Returns how many partitions were made and dropped, and rows kept.
+    Failures of dropped days live on in ``attempt_keep`` for `keep_failures_days`. One process at a time does it;
+    another one finds the lock taken and returns zeros. Returns how many partitions were made and dropped, and rows
+    kept.
     """
     day = today or datetime.now(UTC).date()
     done = {"made": 0, "dropped": 0, "kept": 0}

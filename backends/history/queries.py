@@ -37,7 +37,8 @@ class History:
         since: datetime | None = None,
     ) -> Page[RunRow]:
         """Attempts, newest run first. `cursor` is the `next_cursor` of the page before."""
-        where, args = ["true"], []
+        args: list[Any] = []
+        where = ["true"]
         for column, value in (("job", job), ("queue", queue), ("outcome", outcome)):
             if value:
                 where.append(f"{column} = %s")
@@ -126,8 +127,8 @@ class History:
     async def counts_by_job(self, since: datetime) -> dict[str, dict[str, int]]:
         """Since then, by job: runs, retries, dead, each outcome, and fires by result (as `fires_fired` …)."""
         found: dict[str, dict[str, int]] = {}
-        for job, outcome, n, runs, retries, dead in await self._all(
-            "select job, outcome, count(*), count(distinct run_id), count(*) filter (where not final),"
+        for job, outcome, n, retries, dead in await self._all(
+            "select job, outcome, count(*), count(*) filter (where not final),"
             " count(*) filter (where final and outcome not in ('succeeded', 'cancelled'))"
             " from cronsole.attempt where finished_at >= %s group by 1, 2",
             (since,),

@@ -1,7 +1,7 @@
 """The recorder: outbox streams → Postgres. One active writer; others stand by for its advisory lock.
 
-An entry leaves the outbox only after its transaction is committed; what is delivered twice is stored once. A record that
-can't be stored never stops the stream: the batch is halved until the offender is alone, and that one is parked in
+An entry leaves the outbox only after its transaction is committed; what is delivered twice is stored once. A record
+that can't be stored never stops the stream: the batch is halved until the offender is alone, and that one is parked in
 ``out:bad`` with the reason, beside an incident. While Postgres or Redis is away it waits, with growing pauses.
 """
 

@@ -1,7 +1,7 @@
 """From outbox records to the binary COPY format, by hand: psycopg's row writer costs three times as much CPU.
 
-The format is that of the PostgreSQL documentation, chapter "COPY", section "Binary Format": a field count of 16 bits, then
-for each field its length of 32 bits (-1: null) and its bytes, big-endian.
+The format is that of the PostgreSQL documentation, chapter "COPY", section "Binary Format": a field count of 16 bits,
+then for each field its length of 32 bits (-1: null) and its bytes, big-endian.
 """
 
 from __future__ import annotations
@@ -94,4 +94,7 @@ def rollup_rows(records: Iterable[AttemptRecord]) -> list[tuple[Any, ...]]:
         if ms > group[2]:
             group[2] = ms
         group[3][min(31, int(ms).bit_length()) if ms >= 1 else 0] += 1
-    return [(minute * 60, *map(clean, rest), *groups[minute, *rest]) for minute, *rest in sorted(groups)]
+    return [
+        (minute * 60, clean(job), clean(queue), outcome, *groups[minute, job, queue, outcome])
+        for minute, job, queue, outcome in sorted(groups)
+    ]

@@ -40,8 +40,8 @@ async def store(connection: Any, attempts: Sequence[AttemptRecord], fires: Seque
     """Store a batch; returns how many attempts were new.
 
     The first try copies straight into the table, which costs half of going through a staging table; a redelivered
-    attempt makes it fail on the primary key, and the batch goes through the staging table instead. The rollup is counted
-    from the attempts that were really inserted. Raises psycopg.DataError and what `attempt_row` raises.
+    attempt makes it fail on the primary key, and the batch goes through the staging table instead. The rollup is
+    counted from the attempts that were really inserted. Raises psycopg.DataError and what `attempt_row` raises.
     """
     import psycopg
 

@@ -162,6 +162,10 @@ class StreamQueue(DeadLetters):
         """Set the mark where there is none (first sight of a schedule, or after Redis lost it)."""
         await self._redis.hsetnx(f"{self.prefix}marks", job, at_ms)
 
+    async def drop_mark(self, job: str) -> None:
+        """Forget the mark: the schedule is as if never seen."""
+        await self._redis.hdel(f"{self.prefix}marks", job)
+
     # --- out ------------------------------------------------------------------------------------------------
 
     async def take(self, worker: str, count: int) -> Taken:

@@ -1,0 +1,1 @@
+"""The sample jobs of `cronsole demo`."""
