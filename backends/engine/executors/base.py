@@ -117,7 +117,7 @@ def job_environ(job_env: Mapping[str, str]) -> dict[str, str]:
 
 
 def scheduled_for(attempt: Attempt) -> str:
-    """The planned instant as it goes to the job. Producers may write anything there; what can't be a time is left out."""
+    """The planned instant as it goes to the job; what a producer wrote there and can't be a time is left out."""
     at = attempt.scheduled_for or ""
     return at if len(at) <= SCHEDULED_FOR_MOST and at.isascii() and at.isprintable() else ""
 

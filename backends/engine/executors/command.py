@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 from collections.abc import Callable
+from typing import Any
 
 from backends.engine.executors.base import (
     ERROR_MOST,
@@ -31,8 +32,8 @@ OnOutput = Callable[[bytes], None]
 async def run_command(attempt: Attempt, *, on_output: OnOutput | None = None, cancelled: asyncio.Event) -> Ended:
     """Run the attempt's command to its end. Whatever goes wrong is in the answer; only cancelling the task raises.
 
-    On timeout and when `cancelled` is set: SIGTERM to the process group, `grace_s` later SIGKILL. What the command leaves
-    running in its group is killed when it ends. `on_output` gets output as it comes.
+    On timeout and when `cancelled` is set: SIGTERM to the process group, `grace_s` later SIGKILL. What the command
+    leaves running in its group is killed when it ends. `on_output` gets output as it comes.
     """
     job, started = attempt.job, now_us()
     command = job.command or ()
@@ -51,8 +52,9 @@ async def run_command(attempt: Attempt, *, on_output: OnOutput | None = None, ca
     pipe = _Pipe(read, on_output)
     try:
         stopped = await _wait(child, cancelled, attempt.timeout_s, job.grace_s)
+        finished = now_us()
         await pipe.finish(PIPE_GRACE_S)
-        return _ended(started, stopped, child.reap(), pipe.tail.text(), attempt)
+        return _ended(started, finished, stopped, child.reap(), pipe.tail.text(), attempt)
     finally:
         if not child.exited.done():
             child.abandon()
@@ -79,8 +81,9 @@ async def _wait(
 ) -> Outcome | None:
     """Wait for the end, or bring it about; None: it ended by itself."""
     asked = asyncio.ensure_future(cancelled.wait())
+    either: set[asyncio.Future[Any]] = {child.exited, asked}
     try:
-        await asyncio.wait({child.exited, asked}, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait(either, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
         if child.exited.done():
             return None
         stopped = Outcome.CANCELLED if asked.done() else Outcome.TIMED_OUT
@@ -94,7 +97,9 @@ async def _wait(
         asked.cancel()
 
 
-def _ended(started: int, stopped: Outcome | None, usage: Usage, output: str | None, attempt: Attempt) -> Ended:
+def _ended(
+    started: int, finished: int, stopped: Outcome | None, usage: Usage, output: str | None, attempt: Attempt
+) -> Ended:
     outcome, error_class, error = Outcome.SUCCEEDED, None, None
     if stopped is Outcome.TIMED_OUT:
         outcome, error_class, error = stopped, "TimedOut", f"timed out after {attempt.timeout_s:g} s"
@@ -110,7 +115,7 @@ def _ended(started: int, stopped: Outcome | None, usage: Usage, output: str | No
         if line := last_line(output):
             error = one_line(f"{error}: {line}", ERROR_MOST)
     return Ended(
-        outcome, started, now_us(), usage.code, error_class, error,
+        outcome, started, finished, usage.code, error_class, error,
         output=output, max_rss_kb=usage.max_rss_kb, cpu_ms=usage.cpu_ms,
     )  # fmt: skip
 
