@@ -30,7 +30,7 @@ async def drain(folder: str, jobs: int, batch: int) -> None:
     pool = RunnerPool(sys.executable, folder, {}, 1)
     spec = JobSpec(name="noop", kind="task", task="bench_noop:noop", cwd=folder)
     left = jobs
-    finished = asyncio.Event()
+    finished, started = asyncio.Event(), asyncio.Event()
     room = asyncio.Semaphore(2)
 
     def on_done(ended: list[tuple[Attempt, Ended]]) -> None:
@@ -38,6 +38,7 @@ async def drain(folder: str, jobs: int, batch: int) -> None:
         bad = [e for _, e in ended if e.outcome is not Outcome.SUCCEEDED]
         if bad:
             raise SystemExit(f"a no-op failed: {bad[0]}")
+        started.set()
         left -= len(ended)
         open_ -= len(ended)
         if open_ <= batch:
@@ -51,8 +52,7 @@ async def drain(folder: str, jobs: int, batch: int) -> None:
     open_ = 1
     left += 1
     pool.submit([Attempt(new_run_id(), 1, spec, PAYLOAD)], on_done, on_back)  # start the runner
-    while left > jobs:
-        await asyncio.sleep(0.01)
+    await started.wait()
     batches = [[Attempt(new_run_id(), 1, spec, PAYLOAD) for _ in range(batch)] for _ in range(jobs // batch)]
     left = len(batches) * batch
     child = next(p for p in psutil.Process().children() if "runner.py" in " ".join(p.cmdline()))

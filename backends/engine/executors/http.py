@@ -40,7 +40,8 @@ async def run_http(attempt: Attempt, client: httpx.AsyncClient, *, cancelled: as
             outcome, error_class, error = Outcome.TIMED_OUT, "TimedOut", f"timed out after {attempt.timeout_s:g} s"
         return Ended(outcome, started, now_us(), error_class=error_class, error=error, output=tail.text())
     except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, ValueError, OSError) as error:
-        return failed(started, type(error).__name__, f"{spec.method} {shown(spec.url)}: {error or type(error).__name__}")
+        name = type(error).__name__
+        return failed(started, name, f"{spec.method} {shown(spec.url)}: {error or name}")
     finally:
         asked.cancel()
         call.cancel()
