@@ -1,7 +1,7 @@
 """The declared jobs, where every console and command line can see them: a Redis hash, name → JSON of the spec.
 
-Several job files may serve one namespace (one a host, say). The last publisher of a name wins; a name goes only when the
-file that published it no longer has it.
+Several job files may serve one namespace (one a host, say). The last publisher of a name wins; a name goes only when
+the file that published it no longer has it.
 """
 
 from __future__ import annotations

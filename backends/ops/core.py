@@ -1,0 +1,295 @@
+"""`Ops`: the reads, and every action. An action is refused in a read-only context and leaves a line in the audit."""
+
+from __future__ import annotations
+
+import asyncio
+import getpass
+import os
+import socket
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, Self
+
+import msgspec
+
+from backends.connect import Servers, Settings
+from backends.errors import BadInputError, CronsoleError, RefusedError, UnreachableError
+from backends.model import (
+    ActionResult,
+    EngineStatus,
+    Overlap,
+    Pause,
+    QueueStatus,
+    ServerHealth,
+    Trigger,
+    from_ms,
+    new_run_id,
+    now_ms,
+)
+from backends.ops.letters import Selection, walk
+from backends.ops.reads import Reads, unknown
+from backends.ops.talk import redis_talk
+from backends.queues.base import BATCH, NewRun, OnFull
+from backends.queues.lists import Rejected, inspect
+from backends.queues.streams import StreamQueue, chunks, overlap_slot
+
+Progress = Callable[[int, int], None]
+"""Called after each step of a bulk action with (matched, changed) so far."""
+
+
+def whoami() -> str:
+    """Who acts: OS user and host, and where the SSH session comes from."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # a uid without a name
+        user = str(os.getuid())
+    client = (os.environ.get("SSH_CLIENT") or os.environ.get("SSH_CONNECTION") or "").split()
+    return f"{user}@{socket.gethostname()}" + (f" from {client[0]}" if client else "")
+
+
+class Ops(Reads):
+    """Everything an operator can see and do in one context."""
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, settings: Settings, *, role: str = "cli", need_postgres: bool = False) -> AsyncIterator[Self]:
+        """Connect. Redis must be there; Postgres only with `need_postgres`, else it is asked for when it is needed."""
+        async with await Servers.open(settings, role=role, need_postgres=need_postgres) as servers:
+            yield cls(servers)
+
+    # --- new runs -------------------------------------------------------------------------------------------
+
+    async def trigger(self, job: str, payload: dict[str, Any] | None = None, by: str | None = None) -> str:
+        """Run a job now; returns the run id. A scheduled job still never overlaps itself: the run waits its turn."""
+        self._may_write("trigger")
+        spec = await self.spec(job)
+        slot = overlap_slot(job, spec.overlap)[0] if spec.schedule and spec.overlap is not Overlap.ALLOW else ""
+        run = self._new_run(job, spec.payload if payload is None else payload, Trigger.MANUAL, by, spec.priority, slot)
+        with redis_talk(self.servers.redis_url):
+            await self.live.queue(spec.queue).enqueue([run])
+        await self._audit("trigger", {"job": job, "run_id": run.run_id}, 1, 1)
+        return run.run_id
+
+    async def enqueue(
+        self, queue: str, job: str, payloads: Iterable[dict[str, Any]], by: str | None = None
+    ) -> list[str]:
+        """Put runs of a declared job into a queue, one a payload; returns the run ids in order.
+
+        All payloads are checked before the first one is put in.
+        """
+        self._may_write("enqueue")
+        specs = await self.specs()
+        if job not in specs:
+            raise unknown("job", job, list(specs), "jobs")
+        there = {q.name for q in await self.all_queues()} | {s.queue for s in specs.values()}
+        if queue not in there:
+            raise unknown("queue", queue, sorted(there), "queues")
+        priority = specs[job].priority
+        runs = [self._new_run(job, payload, Trigger.ENQUEUE, by, priority, "") for payload in payloads]
+        with redis_talk(self.servers.redis_url):
+            await self.live.queue(queue).enqueue(runs)
+        await self._audit("enqueue", {"queue": queue, "job": job}, len(runs), len(runs))
+        return [run.run_id for run in runs]
+
+    def _new_run(
+        self, job: str, payload: dict[str, Any], trigger: Trigger, by: str | None, priority: int, slot: str
+    ) -> NewRun:
+        run_id = new_run_id()
+        try:
+            envelope = msgspec.json.encode(
+                {
+                    "id": run_id,
+                    "type": job,
+                    "payload": payload,
+                    "createdAt": from_ms(now_ms()).isoformat(timespec="milliseconds"),
+                    "attempts": 0,
+                    "trigger": trigger.value,
+                    "by": by or whoami(),
+                }
+            )
+        except (TypeError, ValueError, msgspec.MsgspecError) as error:
+            raise BadInputError(f"the payload can't be written as JSON: {error}", "use plain JSON values") from error
+        verdict = inspect(envelope, {job}, {})
+        if isinstance(verdict, Rejected):
+            raise BadInputError(f"the payload can't be used: {verdict.error}", "mend it, or send a reference to it")
+        return NewRun(run_id, job, envelope, priority, slot=slot, on_full=OnFull.WAIT)
+
+    # --- steering -------------------------------------------------------------------------------------------
+
+    async def pause(self, target: str, note: str = "", for_s: float | None = None) -> None:
+        """Hand out no more runs of 'queue:NAME' or 'job:NAME', for `for_s` seconds or until resumed."""
+        self._may_write("pause")
+        queues, job = await self._target(target)
+        at = now_ms()
+        pause = Pause(whoami(), note, at, None if for_s is None else at + round(for_s * 1000))
+        with redis_talk(self.servers.redis_url):
+            for queue in queues:
+                await queue.pause(pause, job)
+        await self._audit("pause", {"target": target, "note": note, "for_s": for_s}, 1, 1)
+
+    async def resume(self, target: str) -> bool:
+        """End a pause; False where there was none."""
+        self._may_write("resume")
+        queues, job = await self._target(target)
+        with redis_talk(self.servers.redis_url):
+            was = [await queue.resume(job) for queue in queues]
+        await self._audit("resume", {"target": target}, 1, int(any(was)))
+        return any(was)
+
+    async def _target(self, target: str) -> tuple[list[StreamQueue], str]:
+        """The queues a pause is written to, and the job. A job may be in any queue, so it is all of them."""
+        kind, _, name = target.partition(":")
+        if kind not in ("queue", "job") or not name:
+            raise BadInputError(f"{target[:100]!r} names nothing to pause", "write queue:NAME or job:NAME")
+        queues = {q.name: q for q in await self.all_queues()}
+        if kind == "job":
+            home = (await self.spec(name)).queue
+            queues.setdefault(home, self.live.queue(home))
+            return list(queues.values()), name
+        if name not in queues:
+            raise unknown("queue", name, list(queues), "queues")
+        return [queues[name]], ""
+
+    async def cancel(self, run_id: str) -> str:
+        """'cancelled' (it had not started), 'asked' (it runs; its engine will end it) or 'unknown'."""
+        self._may_write("cancel")
+        answer = "unknown"
+        for queue in await self.all_queues():
+            with redis_talk(self.servers.redis_url):
+                answer = await queue.cancel(run_id, whoami())
+            if answer != "unknown":
+                break
+        found = int(answer != "unknown")
+        await self._audit("cancel", {"run_id": run_id, "answer": answer}, found, found)
+        return answer
+
+    # --- dead letters ---------------------------------------------------------------------------------------
+
+    async def dead_retry(
+        self, chosen: Sequence[str] | Selection, *, dry_run: bool = False, progress: Progress | None = None
+    ) -> ActionResult:
+        """Put dead letters back into ready, by id or by selection.
+
+        A selection is frozen when this begins: what dies meanwhile is not touched. Steps of 200; cancelling the task
+        stops between two steps.
+        """
+        if not dry_run:
+            self._may_write("retry dead letters")
+        if isinstance(chosen, Selection) and chosen.empty:
+            raise BadInputError("no dead letters are selected", "give ids, a filter, or --all")
+        matched = changed = 0
+        queues = {q.name: q for q in await self.all_queues()}
+        with redis_talk(self.servers.redis_url):
+            try:
+                async for queue, ids in self._batches(chosen, queues):
+                    matched += len(ids)
+                    if not dry_run:
+                        changed += sum(await queues[queue].dead_retry(ids))
+                    if progress:
+                        progress(matched, changed)
+            finally:
+                if changed and not dry_run:
+                    await self._audit("dead_retry", _target_row(chosen), matched, changed)
+        return ActionResult(matched, changed)
+
+    async def _batches(
+        self, chosen: Sequence[str] | Selection, queues: dict[str, StreamQueue]
+    ) -> AsyncIterator[tuple[str, list[str]]]:
+        """(queue, run ids) in steps of at most 200."""
+        if not isinstance(chosen, Selection):
+            wanted = list(dict.fromkeys(chosen))
+            for name, queue in queues.items():
+                for part in chunks(wanted):
+                    scores = await self.servers.redis.zmscore(f"{queue.prefix}dead", list(part))
+                    there = [run for run, score in zip(part, scores, strict=True) if score is not None]
+                    if there:
+                        yield name, there
+            return
+        if chosen.queue and chosen.queue not in queues:
+            raise unknown("queue", chosen.queue, list(queues), "queues")
+        waiting: dict[str, list[str]] = {}
+        async for letter in walk(list(queues.values()), chosen):
+            ids = waiting.setdefault(letter.queue, [])
+            ids.append(letter.id)
+            if len(ids) == BATCH:
+                yield letter.queue, waiting.pop(letter.queue)
+        for name, ids in waiting.items():
+            yield name, ids
+
+    # --- what every action passes ---------------------------------------------------------------------------
+
+    def _may_write(self, what: str) -> None:
+        if self.read_only:
+            raise RefusedError(
+                f"this context is read-only: it may not {what}", "unset CRONSOLE_READ_ONLY, or use another context"
+            )
+
+    async def _audit(self, verb: str, target: dict[str, Any], matched: int, changed: int) -> None:
+        """Note the action. It has happened: a history that can't be written is a warning, not a failure."""
+        try:
+            async with self.history() as history:
+                await history.write_action(whoami(), verb, target, matched, changed)
+        except CronsoleError as error:
+            self.warnings.append(f"done, but not noted in the audit: {error}")
+
+
+def _target_row(chosen: Sequence[str] | Selection) -> dict[str, Any]:
+    if isinstance(chosen, Selection):
+        row: dict[str, Any] = {k: v for k, v in msgspec.to_builtins(chosen).items() if v}
+        return row
+    return {"ids": list(chosen[:BATCH]), "count": len(chosen)}
+
+
+@dataclass(frozen=True, slots=True)
+class SystemStatus:
+    """Both servers' truth, and what runs."""
+
+    redis: ServerHealth
+    postgres: ServerHealth
+    engines: tuple[EngineStatus, ...] = ()
+    queues: tuple[QueueStatus, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        """Both servers can be used."""
+        return self.redis.ok and self.postgres.ok
+
+
+async def system_status(settings: Settings) -> SystemStatus:
+    """Look at both servers; one that can't be used is told of, not raised."""
+    try:
+        async with Ops.open(settings, role="status") as ops:
+            view = await ops.overview()
+            started = now_ms()
+            try:
+                await ops.servers.check_postgres()
+                postgres = ServerHealth(True, ops.servers.postgres_version, now_ms() - started, now_ms())
+            except CronsoleError as error:
+                postgres = ServerHealth(False, str(error))
+            return SystemStatus(view.redis, postgres, view.engines, view.queues, tuple(ops.warnings))
+    except UnreachableError as error:
+        return SystemStatus(ServerHealth(False, str(error)), await _postgres_alone(settings))
+
+
+async def _postgres_alone(settings: Settings) -> ServerHealth:
+    """Postgres without Redis: the way to it must not go through the server that is down."""
+    import redis.asyncio
+
+    from backends.embedded import acquire
+
+    started = now_ms()
+    holder = None
+    try:
+        if settings.postgres_url is None:
+            holder = await asyncio.to_thread(acquire, settings.data_dir, redis=False)
+        url = settings.postgres_url or (holder and holder.postgres_url) or ""
+        servers = Servers(settings, "", url, "status", redis.asyncio.Redis())  # this client never connects
+        await servers.check_postgres()
+        return ServerHealth(True, servers.postgres_version, now_ms() - started, now_ms())
+    except CronsoleError as error:
+        return ServerHealth(False, str(error))
+    finally:
+        if holder is not None:
+            holder.release()

@@ -1,0 +1,97 @@
+"""Dead letters of all queues as one list, newest first; selections of them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from backends.errors import BadInputError
+from backends.model import DeadLetter, to_ms
+from backends.queues.base import BATCH
+from backends.queues.streams import StreamQueue
+
+_CLOCK_SLACK_US = 3_600_000_000
+"""The sequence is Redis's clock, `failed_at` the engine's: they may disagree by this much."""
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which dead letters are meant. All given conditions must hold; with none given, `everything` must be set."""
+
+    queue: str = ""
+    job: str = ""
+    group: str = ""
+    error: str = ""  # text that the error contains, in any case
+    since: datetime | None = None
+    everything: bool = False
+
+    @property
+    def empty(self) -> bool:
+        """True where nothing was selected, which is never taken to mean all."""
+        return not (self.queue or self.job or self.group or self.error or self.since or self.everything)
+
+    def matches(self, letter: DeadLetter) -> bool:
+        """Whether a letter is meant; queue and group are looked up, not filtered."""
+        return (
+            (not self.job or letter.job == self.job)
+            and (self.since is None or letter.failed_at >= self.since)
+            and (not self.error or self.error.casefold() in f"{letter.error_class}: {letter.error}".casefold())
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A place between two letters of the merged list: below `sequence`, or equal to it in a queue that sorts later."""
+
+    sequence: int
+    queue: str = ""
+
+    @classmethod
+    def read(cls, cursor: str | None) -> Place | None:
+        """The place of a cursor. Raises BadInputError."""
+        if not cursor:
+            return None
+        sequence, _, queue = cursor.partition(".")
+        if not sequence.isdecimal() or len(sequence) > 20:
+            raise BadInputError(f"{cursor[:60]!r} is not a cursor", "take `next_cursor` of the page before")
+        return cls(int(sequence), queue)
+
+    def before(self, queue: str) -> int:
+        """The exclusive upper sequence in one queue."""
+        return self.sequence + 1 if queue > self.queue else self.sequence
+
+
+async def walk(
+    queues: Sequence[StreamQueue], selection: Selection, start: Place | None = None, step: int = BATCH
+) -> AsyncIterator[DeadLetter]:
+    """The selected letters of all queues, merged, newest first. `step`: letters a read."""
+    heads: list[tuple[DeadLetter, AsyncIterator[DeadLetter]]] = []
+    for queue in queues:
+        if selection.queue and queue.name != selection.queue:
+            continue
+        source = _one(queue, selection, start.before(queue.name) if start else None, step)
+        first = await anext(source, None)
+        if first:
+            heads.append((first, source))
+    while heads:
+        heads.sort(key=lambda head: (-head[0].sequence, head[0].queue))
+        letter, source = heads.pop(0)
+        yield letter
+        following = await anext(source, None)
+        if following:
+            heads.append((following, source))
+
+
+async def _one(queue: StreamQueue, selection: Selection, before: int | None, step: int) -> AsyncIterator[DeadLetter]:
+    floor = to_ms(selection.since) * 1000 - _CLOCK_SLACK_US if selection.since else 0
+    while True:
+        page = await queue.dead_page(step, before, selection.group)
+        for letter in page.items:
+            if letter.sequence < floor:
+                return
+            if selection.matches(letter):
+                yield letter
+        if page.next_cursor is None:
+            return
+        before = int(page.next_cursor)

@@ -1,0 +1,240 @@
+"""What can be looked at: the live state from Redis, the record from Postgres."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from time import perf_counter
+from typing import Any
+
+from backends.connect import Servers
+from backends.errors import BadInputError, UnreachableError
+from backends.history import History, migrate
+from backends.jobs.publish import read_jobs
+from backends.jobs.spec import JobSpec
+from backends.jobs.words import nearest, show
+from backends.model import (
+    DeadGroup,
+    DeadLetter,
+    EngineStatus,
+    JobStatus,
+    Page,
+    QueueStatus,
+    RunRow,
+    ServerHealth,
+    now_ms,
+)
+from backends.ops.letters import Place, Selection, walk
+from backends.ops.live import LiveView
+from backends.ops.talk import postgres_talk, redis_talk
+from backends.overview import HistoryOverview, Overview
+from backends.queues.base import BATCH
+from backends.queues.live import queue_names
+from backends.queues.streams import StreamQueue
+
+RUNS_SHOWN = 100
+
+
+class Reads:
+    """The reading half of `Ops`. All methods raise UnreachableError where a server can't be used."""
+
+    def __init__(self, servers: Servers, *, context_name: str = "default") -> None:
+        self.servers = servers
+        self.context_name = context_name
+        self.read_only = servers.settings.read_only
+        self.warnings: list[str] = list(servers.warnings)
+        self.live = LiveView(servers.redis, self.namespace, servers.redis_version)
+        self._postgres_checked = False
+        self._history_lock = asyncio.Lock()
+
+    @property
+    def namespace(self) -> str:
+        """The namespace all this is about."""
+        return self.servers.settings.namespace
+
+    # --- both at once ---------------------------------------------------------------------------------------
+
+    async def overview(self, ahead_s: int = 3600) -> Overview:
+        """The live state, in one round trip to Redis; with the fires of the next `ahead_s` seconds."""
+        with redis_talk(self.servers.redis_url):
+            return await self.live.look(ahead_s)
+
+    async def history_overview(self) -> HistoryOverview:
+        """The recorded state: newest runs, the last hour, the last run of each job."""
+        async with self.history() as history:
+            started = perf_counter()
+            page = await history.runs(RUNS_SHOWN)
+            latency = (perf_counter() - started) * 1000
+            now = datetime.now(UTC)
+            timeline = await history.runs_between(now - timedelta(hours=1), now + timedelta(minutes=1))
+            last = await history.last_runs(list(self.live.specs) or sorted({run.job for run in page.items}))
+        at = now_ms()
+        health = ServerHealth(True, self.servers.postgres_version, latency, at)
+        return HistoryOverview(at, health, page.items, tuple(timeline), last)
+
+    # --- Redis ----------------------------------------------------------------------------------------------
+
+    async def queues(self) -> tuple[QueueStatus, ...]:
+        """All queues."""
+        return (await self.overview()).queues
+
+    async def engines(self) -> tuple[EngineStatus, ...]:
+        """The engines that are alive."""
+        return (await self.overview()).engines
+
+    async def specs(self) -> dict[str, JobSpec]:
+        """The published jobs."""
+        with redis_talk(self.servers.redis_url):
+            return await read_jobs(self.servers.redis, self.namespace)
+
+    async def spec(self, job: str) -> JobSpec:
+        """One published job. Raises BadInputError with the nearest names."""
+        specs = await self.specs()
+        if job not in specs:
+            raise unknown("job", job, list(specs), "jobs")
+        return specs[job]
+
+    async def all_queues(self) -> list[StreamQueue]:
+        """Every queue there is, by name."""
+        with redis_talk(self.servers.redis_url):
+            return [self.live.queue(n) for n in await queue_names(self.servers.redis, self.namespace)]
+
+    async def dead_list(
+        self, limit: int = 50, cursor: str | None = None, selection: Selection | None = None
+    ) -> Page[DeadLetter]:
+        """Dead letters of all queues, newest first. `total` where no more than queue and group is asked for."""
+        chosen = selection or Selection()
+        start = Place.read(cursor)
+        queues = await self._chosen(chosen)
+        found: list[DeadLetter] = []
+        with redis_talk(self.servers.redis_url):
+            async for letter in walk(queues, chosen, start, min(limit + 1, BATCH)):
+                found.append(letter)
+                if len(found) > limit:
+                    break
+            total = None
+            if not (chosen.job or chosen.error or chosen.since):
+                total = sum([(await q.dead_page(1, None, chosen.group)).total or 0 for q in queues])
+        items = tuple(found[:limit])
+        more = f"{items[-1].sequence}.{items[-1].queue}" if len(found) > limit and items else None
+        return Page(items, more, total)
+
+    async def dead_show(self, run_id: str) -> DeadLetter:
+        """One dead letter. Raises BadInputError where there is none."""
+        for queue in await self.all_queues():
+            with redis_talk(self.servers.redis_url):
+                letter = await queue.dead_get(run_id)
+            if letter:
+                return letter
+        raise BadInputError(f"no dead letter {show(run_id)}", "`cronsole dead list` lists them")
+
+    async def dead_groups(self, queue: str = "", limit: int = 100) -> list[DeadGroup]:
+        """Dead letters by error, largest group first."""
+        groups: list[DeadGroup] = []
+        with redis_talk(self.servers.redis_url):
+            for each in await self._chosen(Selection(queue=queue)):
+                groups += await each.dead_groups(limit)
+        groups.sort(key=lambda g: (-g.count, g.queue, g.group))
+        return groups[:limit]
+
+    async def _chosen(self, selection: Selection) -> list[StreamQueue]:
+        queues = await self.all_queues()
+        if not selection.queue:
+            return queues
+        chosen = [q for q in queues if q.name == selection.queue]
+        if not chosen:
+            raise unknown("queue", selection.queue, [q.name for q in queues], "queues")
+        return chosen
+
+    # --- Postgres -------------------------------------------------------------------------------------------
+
+    @asynccontextmanager
+    async def history(self) -> AsyncIterator[History]:
+        """History, checked when first asked for and after every failure."""
+        try:
+            with postgres_talk(self.servers.postgres_url):
+                async with self._history_lock:
+                    if not self._postgres_checked:
+                        await self._check_history()
+                        self._postgres_checked = True
+                yield History(await self.servers.pool())
+        except UnreachableError:
+            self._postgres_checked = False
+            raise
+
+    async def _check_history(self) -> None:
+        await self.servers.check_postgres()
+        pool = await self.servers.pool()
+        async with pool.connection() as connection:
+            cursor = await connection.execute("select to_regclass('cronsole.attempt')")
+            row = await cursor.fetchone()
+        if row is None or row[0] is None:
+            if self.read_only:
+                raise UnreachableError("there is no history in this database yet", "start an engine once")
+            await migrate(pool)
+
+    async def jobs(self) -> tuple[JobStatus, ...]:
+        """The published jobs with their last runs; without Postgres the last runs are left out, with a warning."""
+        jobs = (await self.overview()).jobs
+        try:
+            async with self.history() as history:
+                names = [job.name for job in jobs]
+                last, usual = await history.last_runs(names), await history.usual_ms(names)
+        except UnreachableError as error:
+            self.warnings.append(f"last runs are not known: {error}")
+            return jobs
+        return tuple([replace(j, last_run=last.get(j.name), usual_ms=usual.get(j.name)) for j in jobs])
+
+    async def runs(
+        self,
+        limit: int = 50,
+        cursor: str | None = None,
+        *,
+        job: str | None = None,
+        queue: str | None = None,
+        outcome: str | None = None,
+        since: datetime | None = None,
+    ) -> Page[RunRow]:
+        """Finished attempts, newest first."""
+        async with self.history() as history:
+            return await history.runs(limit, cursor, job=job, queue=queue, outcome=outcome, since=since)
+
+    async def run_show(self, run_id: str) -> list[dict[str, Any]]:
+        """All finished attempts of a run, every column. Raises BadInputError for an unknown run."""
+        async with self.history() as history:
+            attempts = await history.run(run_id)
+        if not attempts:
+            where = await self.find(run_id)
+            if where is None:
+                raise BadInputError(f"no run {show(run_id)}", "`cronsole runs list` lists the finished ones")
+        return attempts
+
+    async def find(self, run_id: str) -> str | None:
+        """Where a run is now: 'ready', 'running', 'later', 'waiting' or 'dead'; None where it is in no queue."""
+        for queue in await self.all_queues():
+            with redis_talk(self.servers.redis_url):
+                where = await queue.find(run_id)
+            if where:
+                return where
+        return None
+
+    async def final_outcome(self, run_id: str) -> str | None:
+        """How a run ended for good; None as long as it has not, or history has not stored it yet."""
+        async with self.history() as history:
+            attempts = await history.run(run_id)
+        return next((str(a["outcome"]) for a in reversed(attempts) if a["final"]), None)
+
+
+def unknown(kind: str, name: str, known: list[str], command: str) -> BadInputError:
+    """There is no such thing; with the nearest that there are."""
+    close = nearest(name, known, count=3)
+    if close:
+        remedy = "did you mean " + " or ".join(f"'{c}'" for c in close) + "?"
+    elif known:
+        remedy = f"`cronsole {command}` lists the {len(known)} there are"
+    else:
+        remedy = "none are known yet: start `cronsole engine -j jobs.toml`"
+    return BadInputError(f"no {kind} {show(name)}", remedy)
