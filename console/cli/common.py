@@ -1,0 +1,79 @@
+"""What several commands share: settings, connections, time and paging options."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from console.cli.output import warn
+
+if TYPE_CHECKING:
+    from backends.ops import Ops
+
+T = TypeVar("T")
+F = TypeVar("F", bound=Callable[..., Any])
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+def paging(function: F) -> F:
+    """--limit and --cursor."""
+    function = click.option("--cursor", metavar="CURSOR", help="Go on from `next_cursor` of the page before.")(function)
+    return click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True)(function)
+
+
+def with_ops(action: Callable[[Ops], Coroutine[Any, Any, T]], *, need_postgres: bool = False) -> T:
+    """Run `action` with an open Ops; its warnings go to stderr afterwards."""
+    from backends.connect import settings_from_env
+    from backends.ops import Ops
+
+    settings = settings_from_env()
+
+    async def act() -> T:
+        async with Ops.open(settings, role="cli", need_postgres=need_postgres) as ops:
+            try:
+                return await action(ops)
+            finally:
+                warn(ops.warnings)
+
+    return asyncio.run(act())
+
+
+class When(click.ParamType):
+    """An ISO time ("2026-11-23T03:00+01:00"; without an offset: local time) or how long ago ("2h", "7d")."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        """The time as UTC."""
+        if isinstance(value, datetime):
+            return value
+        from backends.jobs.words import duration
+
+        try:
+            return datetime.now(UTC) - timedelta(seconds=duration(value))
+        except ValueError:
+            pass
+        try:
+            return datetime.fromisoformat(value).astimezone(UTC)
+        except (ValueError, OverflowError):
+            self.fail(f"{value[:60]!r} is no time; write 2026-11-23T03:00 or 2h", param, ctx)
+
+
+class Duration(click.ParamType):
+    """ "30s", "10m", "1h30m" or a number of seconds."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Seconds."""
+        from backends.jobs.words import DURATION_HINT, duration
+
+        try:
+            return duration(float(value) if value.replace(".", "", 1).isdecimal() else value)
+        except ValueError as error:
+            self.fail(f"{error}; {DURATION_HINT}", param, ctx)

@@ -1,0 +1,48 @@
+"""`cronsole engine`."""
+
+from __future__ import annotations
+
+import click
+
+from console.cli.common import Duration
+
+
+@click.command("engine")
+@click.option(
+    "-j", "--jobs", metavar="FILE", help="The job file; default: CRONSOLE_JOBS, else ./jobs.toml if there is one."
+)
+@click.option("--queues", metavar="A,B", default="", help="Serve only these queues.")
+@click.option("--concurrency", type=click.IntRange(1, 10_000), help="Runs at once.  [default: 10]")
+@click.option("--grace", type=Duration(), help="How long running jobs may finish after SIGTERM.  [default: 30s]")
+@click.option("--drain", is_flag=True, help="Leave when nothing is left to do.")
+@click.option("--no-schedule", is_flag=True, help="Fire no schedules, only serve queues.")
+@click.option("--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True)
+def engine_command(
+    jobs: str | None,
+    queues: str,
+    concurrency: int | None,
+    grace: float | None,
+    drain: bool,
+    no_schedule: bool,
+    log_format: str,
+) -> int:
+    """Run jobs: schedules, queues, retries, history.
+
+    SIGTERM: take nothing new, finish within the grace period, give back the rest. SIGHUP: read the job file again.
+    """
+    from pathlib import Path
+
+    from backends.connect import settings_from_env
+    from backends.engine.service import DEFAULT_SLOTS, GRACE_S, EngineOptions, run_engine
+
+    settings = settings_from_env(jobs=jobs)
+    here = Path("jobs.toml")
+    options = EngineOptions(
+        jobs=settings.jobs_file or (here if here.exists() else None),
+        queues=tuple(name.strip() for name in queues.split(",") if name.strip()),
+        slots=concurrency or DEFAULT_SLOTS,
+        grace_s=GRACE_S if grace is None else grace,
+        schedule=not no_schedule,
+        drain=drain,
+    )
+    return run_engine(settings, options, log_format=log_format)

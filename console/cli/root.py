@@ -1,0 +1,141 @@
+"""The root command: names and one-line helps of all commands; a command's module is imported when it is asked for."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Any
+
+import click
+
+COMMANDS: dict[str, tuple[str, str]] = {
+    "demo": ("demo", "Embedded servers, an engine, sample jobs and the console."),
+    "engine": ("engine", "Run jobs: schedules, queues, retries, history."),
+    "check": ("check", "Validate a job file; shows every mistake."),
+    "next": ("next", "When does an expression or a job fire?"),
+    "jobs": ("looks", "List the jobs with their next fire and last run."),
+    "queues": ("looks", "List the queues with their depths."),
+    "workers": ("looks", "List the engines that are alive."),
+    "status": ("looks", "The truth about both servers, engines and totals."),
+    "runs": ("runs", "Finished runs: list, show."),
+    "dead": ("dead", "Dead letters: list, show, groups, retry."),
+    "trigger": ("acts", "Run a job now."),
+    "enqueue": ("acts", "Put runs of a job into a queue."),
+    "pause": ("acts", "Hand out no more runs of a queue or a job."),
+    "resume": ("acts", "End a pause."),
+    "cancel": ("acts", "Cancel a run that waits or runs."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are modules: listing and completing them imports none."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """All names, in the order of the table."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the command's module."""
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = getattr(import_module(f"console.cli.{COMMANDS[cmd_name][0]}"), f"{cmd_name}_command")
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click does; an unknown name is answered with the nearest."""
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            from difflib import get_close_matches
+
+            close = get_close_matches(args[0], COMMANDS, n=1)
+            hint = f"did you mean '{close[0]}'?" if close else "see `cronsole --help`"
+            ctx.fail(f"no command {args[0][:60]!r}; {hint}")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The table, without importing anything."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+
+@click.command(
+    cls=LazyGroup,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.option("--version", is_flag=True, help="Show the version and exit.")
+@click.pass_context
+def root(ctx: click.Context, version: bool) -> int:
+    """Everything that runs on a schedule or from a queue, in one console.
+
+    Without a command: the console. Servers come from CRONSOLE_REDIS_URL and CRONSOLE_POSTGRES_URL; where one is not
+    set, a private embedded server is started. Exit codes: 0 done, 1 it ran and failed, 2 bad input, 3 a server can't be
+    reached, 4 refused.
+    """
+    if version:
+        from backends import __version__
+
+        click.echo(f"cronsole {__version__}")
+        return 0
+    if ctx.invoked_subcommand is None:
+        from console.cli.screen import open_console
+
+        return open_console()
+    return 0
+
+
+def run(argv: Sequence[str]) -> int:
+    """Run one command line; returns the exit code. Errors become one line on stderr."""
+    debug = os.environ.get("CRONSOLE_DEBUG", "") not in ("", "0")
+    try:
+        code: Any = root.main(list(argv), prog_name="cronsole", standalone_mode=False)
+        sys.stdout.flush()
+        return code if isinstance(code, int) else 0
+    except BaseException as error:
+        if debug and not isinstance(error, click.ClickException | click.exceptions.Exit):
+            raise
+        return explain(error)
+
+
+def explain(error: BaseException) -> int:
+    """Print what went wrong as one line; returns the exit code. What is no error of a command line is raised again."""
+    from backends.errors import CronsoleError
+
+    match error:
+        case click.exceptions.Exit():
+            return error.exit_code
+        case click.exceptions.NoArgsIsHelpError():
+            click.echo(error.format_message())
+            return 2
+        case click.ClickException():
+            context = getattr(error, "ctx", None)
+            path = context.command_path if context else "cronsole"
+            text = error.format_message().rstrip(".")
+            _complain(text if "; " in text else f"{text}; see `{path} --help`")
+            return 2
+        case CronsoleError():
+            _complain(str(error))
+            return error.exit_code
+        case KeyboardInterrupt() | click.Abort():
+            click.echo("", err=True)
+            return 130
+        case BrokenPipeError():
+            # The reader has gone (`| head`): nothing to say, and nothing may be flushed at exit.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 141
+        case Exception():
+            _complain(
+                f"{type(error).__name__}: {error}".rstrip(": ")
+                + "; this is a bug: run it again with CRONSOLE_DEBUG=1 for the traceback"
+            )
+            return 1
+    raise error
+
+
+def _complain(text: str) -> None:
+    from console.cli.output import visible
+
+    click.echo(f"cronsole: {visible(' '.join(text.split()))}", err=True)
