@@ -91,7 +91,8 @@ def _checked(url: str | None, name: str, schemes: tuple[str, ...]) -> str | None
 
 def without_password(url: str) -> str:
     """The URL as it may be shown."""
-    return re.sub(r"(://[^:/@]*):[^@]*@", r"\1:***@", url)
+    shown = re.sub(r"(://[^:/@\s]*):[^@\s]*@", r"\1:***@", url)
+    return re.sub(r"(\bpassword=)[^&\s]*", r"\1***", shown)
 
 
 @dataclass

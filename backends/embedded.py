@@ -94,7 +94,7 @@ def _watch(root: Path) -> None:
     """Start a watcher unless one lives; it holds ``watch.lock`` as long as it does."""
     if _watcher_lives(root):
         return
-    package = Path(__file__).resolve().parent
+    paths = [str(Path(__file__).resolve().parents[1]), os.environ.get("PYTHONPATH", "")]
     with (root / "watch.log").open("ab") as log:
         child = subprocess.Popen(
             [sys.executable, "-m", "backends.embedded_watch", str(root)],
@@ -103,7 +103,7 @@ def _watch(root: Path) -> None:
             stderr=log,
             start_new_session=True,
             cwd=root,
-            env={**os.environ, "PYTHONPATH": str(package.parent)},
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(p for p in paths if p)},
         )
     deadline = time.monotonic() + WATCHER_S
     while not _watcher_lives(root):

