@@ -43,37 +43,25 @@ def with_ops(action: Callable[[Ops], Coroutine[Any, Any, T]], *, need_postgres: 
     return asyncio.run(act())
 
 
-class When(click.ParamType):
-    """An ISO time ("2026-11-23T03:00+01:00"; without an offset: local time) or how long ago ("2h", "7d")."""
+def when(value: str) -> datetime:
+    """An option's type: an ISO time (without an offset: local time) or how long ago ("2h", "7d"); as UTC."""
+    from backends.jobs.words import duration
 
-    name = "time"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
-        """The time as UTC."""
-        if isinstance(value, datetime):
-            return value
-        from backends.jobs.words import duration
-
-        try:
-            return datetime.now(UTC) - timedelta(seconds=duration(value))
-        except ValueError:
-            pass
-        try:
-            return datetime.fromisoformat(value).astimezone(UTC)
-        except (ValueError, OverflowError):
-            self.fail(f"{value[:60]!r} is no time; write 2026-11-23T03:00 or 2h", param, ctx)
+    try:
+        return datetime.now(UTC) - timedelta(seconds=duration(value))
+    except ValueError:
+        pass
+    try:
+        return datetime.fromisoformat(value).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise click.BadParameter(f"{value[:60]!r} is no time; write 2026-11-23T03:00 or 2h") from None
 
 
-class Duration(click.ParamType):
-    """ "30s", "10m", "1h30m" or a number of seconds."""
+def seconds(value: str) -> float:
+    """An option's type: "30s", "10m", "1h30m" or a number of seconds."""
+    from backends.jobs.words import DURATION_HINT, duration
 
-    name = "duration"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Seconds."""
-        from backends.jobs.words import DURATION_HINT, duration
-
-        try:
-            return duration(float(value) if value.replace(".", "", 1).isdecimal() else value)
-        except ValueError as error:
-            self.fail(f"{error}; {DURATION_HINT}", param, ctx)
+    try:
+        return duration(float(value) if value.replace(".", "", 1).isdecimal() else value)
+    except ValueError as error:
+        raise click.BadParameter(f"{error}; {DURATION_HINT}") from None

@@ -6,11 +6,8 @@ import click
 
 
 @click.command("demo")
-@click.option(
-    "--seconds", type=click.IntRange(5, 600), default=20, show_default=True, help="How long, without a terminal."
-)
 @click.option("--headless", is_flag=True, help="No console, even in a terminal.")
-def demo_command(seconds: int, headless: bool) -> int:
+def demo_command(headless: bool) -> int:
     """Embedded servers, an engine, sample jobs and the console.
 
     Without a terminal: runs the samples for a while, prints what they did, and checks it (exit 0 or 1).
@@ -18,4 +15,4 @@ def demo_command(seconds: int, headless: bool) -> int:
     from backends.connect import settings_from_env
     from console.demo.run import run_demo
 
-    return int(run_demo(settings_from_env(), seconds=seconds, headless=headless))
+    return int(run_demo(settings_from_env(), headless=headless or None))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from console.cli.common import Duration
+from console.cli.common import seconds
 
 
 @click.command("engine")
@@ -13,7 +13,7 @@ from console.cli.common import Duration
 )
 @click.option("--queues", metavar="A,B", default="", help="Serve only these queues.")
 @click.option("--concurrency", type=click.IntRange(1, 10_000), help="Runs at once.  [default: 10]")
-@click.option("--grace", type=Duration(), help="How long running jobs may finish after SIGTERM.  [default: 30s]")
+@click.option("--grace", type=seconds, metavar="DURATION", help="Time to finish after SIGTERM.  [default: 30s]")
 @click.option("--drain", is_flag=True, help="Leave when nothing is left to do.")
 @click.option("--no-schedule", is_flag=True, help="Fire no schedules, only serve queues.")
 @click.option("--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True)

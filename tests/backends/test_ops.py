@@ -327,15 +327,20 @@ class TestDead:
         while (taken := await queue.take("w1", 200)).deliveries:
             await queue.settle("w1", [dead(d) for d in taken.deliveries])
         steps: list[tuple[int, int]] = []
-        ops_queue = ops.live.queue("mail")
+        (newest,) = (await queue.dead_page(1)).items
+        packed = await ops.servers.redis.get(f"{queue.prefix}dead:{newest.id}")
+        sync = ops.servers.redis_sync("test")
 
         def note(matched: int, changed: int) -> None:
             steps.append((matched, changed))
+            sync.set(f"{queue.prefix}dead:late{changed}", packed)
+            sync.zadd(f"{queue.prefix}dead", {f"late{changed}": newest.sequence + changed})
 
         result = await ops.dead_retry(Selection(everything=True), progress=note)
         assert steps == [(200, 200), (250, 250)]
         assert result.changed == 250
-        assert (await ops_queue.status()).dead == 0
+        assert {d.id for d in (await queue.dead_page(10)).items} == {"late200", "late250"}
+        sync.close()
 
     async def test_show(self, ops: Ops) -> None:
         """One letter, or bad input."""

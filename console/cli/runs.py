@@ -1,0 +1,118 @@
+"""`cronsole runs list | show`."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from console.cli.common import json_option, paging, when, with_ops
+from console.cli.output import clock, iso, print_json, span, table, visible, visible_lines
+
+if TYPE_CHECKING:
+    from backends.model import Page, RunRow
+    from backends.ops import Ops
+
+OUTCOMES = ("succeeded", "failed", "timed_out", "cancelled", "lost", "skipped", "missed")
+
+
+@click.group("runs")
+def runs_command() -> None:
+    """Finished runs: list, show."""
+
+
+@runs_command.command("list")
+@paging
+@click.option("--job", metavar="JOB", help="Only of this job.")
+@click.option("--queue", metavar="QUEUE", help="Only of this queue.")
+@click.option("--outcome", type=click.Choice(OUTCOMES), help="Only those that ended so.")
+@click.option("--since", type=when, metavar="TIME", help="Only since then: an ISO time, or 2h, 7d.")
+@json_option
+def list_command(
+    limit: int,
+    cursor: str | None,
+    job: str | None,
+    queue: str | None,
+    outcome: str | None,
+    since: datetime | None,
+    as_json: bool,
+) -> None:
+    """Finished attempts, newest first."""
+
+    async def ask(ops: Ops) -> Page[RunRow]:
+        return await ops.runs(limit, cursor, job=job, queue=queue, outcome=outcome, since=since)
+
+    page = with_ops(ask)
+    if as_json:
+        print_json({"items": [_row(r) for r in page.items], "next_cursor": page.next_cursor})
+        return
+    table(
+        ("RUN", "TRY", "JOB", "QUEUE", "OUTCOME", "TRIGGER", "STARTED", "TOOK", "EXIT", "ERROR"),
+        [
+            (
+                r.run_id,
+                r.attempt,
+                r.job,
+                r.queue,
+                r.outcome,
+                r.trigger,
+                clock(r.started_at),
+                span(r.duration_ms / 1000) if r.duration_ms is not None else "",
+                r.exit_code,
+                r.error,
+            )
+            for r in page.items
+        ],
+        right=("TRY", "TOOK", "EXIT"),
+        empty="no finished runs",
+    )
+    if page.next_cursor:
+        click.echo(f"more: --cursor {page.next_cursor}", err=True)
+
+
+@runs_command.command("show")
+@click.argument("run_id")
+@json_option
+def show_command(run_id: str, as_json: bool) -> None:
+    """All finished attempts of a run, with the tail of their output, and where it is now."""
+
+    async def ask(ops: Ops) -> tuple[list[dict[str, Any]], str | None]:
+        return await ops.run_show(run_id), await ops.find(run_id)
+
+    attempts, where = with_ops(ask)
+    if as_json:
+        rows = [{k: iso(v) if isinstance(v, datetime) else v for k, v in a.items()} for a in attempts]
+        print_json({"run_id": run_id, "now": where, "attempts": rows})
+        return
+    for attempt in attempts:
+        click.echo(f"attempt {attempt['attempt']}: {visible(str(attempt['outcome']))}")
+        for key, value in attempt.items():
+            if key in ("run_id", "attempt", "outcome", "output") or value is None:
+                continue
+            text = clock(value) if isinstance(value, datetime) else str(value)
+            click.echo(f"  {key:<14}{visible(text)}")
+        if attempt.get("output"):
+            click.echo("  output:")
+            for line in visible_lines(str(attempt["output"])).rstrip("\n").split("\n"):
+                click.echo(f"    {line}")
+    if where:
+        click.echo(f"now: {where}")
+
+
+def _row(r: RunRow) -> dict[str, Any]:
+    return {
+        "run_id": r.run_id,
+        "attempt": r.attempt,
+        "job": r.job,
+        "queue": r.queue,
+        "outcome": r.outcome,
+        "trigger": r.trigger,
+        "scheduled_for": iso(r.scheduled_for),
+        "started_at": iso(r.started_at),
+        "finished_at": iso(r.finished_at),
+        "duration_ms": r.duration_ms,
+        "worker": r.worker,
+        "exit_code": r.exit_code,
+        "error": r.error,
+    }
