@@ -1,0 +1,108 @@
+"""The console: composition only. Screens show, the feed reads and acts, Ops decides."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Callable
+from typing import ClassVar
+
+from textual.binding import Binding, BindingType
+from textual.screen import Screen
+
+from backends.errors import CronsoleError
+from backends.model import now_ms
+from console.feed import Feed, OpenOps, Pace
+from console.screens.overview import OverviewScreen
+from console.settings import Preferences, has_terminal, load_preferences, log_to_file, speaks_utf8
+from console.terminal_guard import guard
+from console.theme import CALM, VARIABLES
+from widgets.celldiff import CellDiff
+from widgets.safe import AsciiFilter, safe_line
+
+NO_TERMINAL = "the console needs a terminal; `cronsole status` prints the same without one"
+
+
+class ConsoleApp(CellDiff):
+    """The first frame appears before anything is connected."""
+
+    TITLE = "cronsole"
+    ENABLE_COMMAND_PALETTE = False
+    ALLOW_SELECT = False
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+c", "quit", "quit", show=False, priority=True),
+        Binding("ctrl+l", "redraw", "draw anew", show=False),
+    ]
+
+    def __init__(
+        self,
+        open_ops: OpenOps,
+        context_name: str,
+        *,
+        preferences: Preferences | None = None,
+        clock: Callable[[], int] = now_ms,
+        pace: Pace | None = None,
+    ) -> None:
+        super().__init__(watch_css=False)
+        self.preferences = preferences or Preferences()
+        self.ascii_only = not speaks_utf8() if self.preferences.ascii is None else self.preferences.ascii
+        self.cell_diff = self.preferences.cell_diff
+        self.animation_level = "none"
+        if self.ascii_only:
+            self._filters.append(AsciiFilter())
+        self.register_theme(CALM)
+        self.theme = CALM.name
+        self.overview = OverviewScreen(safe_line(context_name, 40), self.preferences, clock, ascii_only=self.ascii_only)
+        pace = pace or Pace(busy_s=self.preferences.tick_s)
+        self.feed = Feed(open_ops, self.overview, clock=clock, pace=pace)
+
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        """Our own names, for any theme that lacks them."""
+        return VARIABLES
+
+    def get_default_screen(self) -> Screen[None]:
+        """The overview."""
+        return self.overview
+
+    def on_mount(self) -> None:
+        """Guard the terminal; connect once the first frame is out."""
+        if not self.is_headless:
+            guard(self)
+        self.call_after_refresh(self.feed.start)
+
+    def on_unmount(self) -> None:
+        """Let go of the servers."""
+        self.feed.stop()
+
+    def action_redraw(self) -> None:
+        """Something else wrote to the terminal: send every cell again."""
+        self.forget_screen()
+        self.refresh(layout=True)
+
+    def on_resize(self) -> None:
+        """The terminal may have reflowed what it showed."""
+        self.forget_screen()
+
+
+def run_console(open_ops: OpenOps, context_name: str) -> int:
+    """Show the console until the operator leaves; its exit code. `open_ops` connects, after the first frame."""
+    if not has_terminal():
+        sys.stderr.write(NO_TERMINAL + "\n")
+        return 2
+    try:
+        preferences = load_preferences()
+    except CronsoleError as error:
+        sys.stderr.write(f"{error}\n")
+        return error.exit_code
+    log_to_file()
+
+    async def show() -> int:
+        app = ConsoleApp(open_ops, context_name, preferences=preferences)
+        try:
+            await app.run_async()
+        finally:
+            app.feed.stop()
+            await app.feed.closed()
+        return app.return_code or 0
+
+    return asyncio.run(show())

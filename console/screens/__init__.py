@@ -1,0 +1,1 @@
+"""The screens of the console, one file each, with their dialogs beside them."""

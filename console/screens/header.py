@@ -1,0 +1,86 @@
+"""The first lines of a screen: context, servers, engines, dead letters, clock; a banner when something is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, tzinfo
+
+from backends.model import EngineStatus
+from console.feed import Link
+from console.screens.rows import age, count
+from widgets.safe import Cell, cell, cells
+
+STALE_MS = 4_000
+"""Data older than this is called old."""
+ENGINE_STALE_MS = 30_000
+"""A heartbeat older than this is not a living engine's."""
+
+
+def link_cell(link: Link, now_ms: int) -> Cell:
+    """One server: a glyph, its name, and its latency or what is wrong."""
+    if link.state == "ok":
+        late = now_ms - link.last_ok_ms
+        if late > STALE_MS * 2:
+            return cells(cell("◌ ", "warn"), cell(link.name), cell(f" silent {age(late)}", "warn"))
+        ms = link.latency_ms
+        shown = "" if ms is None else " <1 ms" if ms < 1 else f" {ms:.0f} ms"
+        return cells(cell("● ", "ok"), cell(link.name), cell(shown, "dim"))
+    if link.state == "connecting":
+        return cells(cell("◌ ", "warn"), cell(link.name), cell(" connecting", "dim"))
+    return cells(cell("✗ ", "bad"), cell(link.name), cell(" down", "bad"))
+
+
+def engines_cell(engines: Sequence[EngineStatus], now_ms: int) -> Cell:
+    """How many engines live, and how many of their slots are taken."""
+    alive = [engine for engine in engines if now_ms - engine.beat_ms < ENGINE_STALE_MS]
+    if not alive:
+        return cells(cell("✗ ", "bad"), cell("no engine", "warn"))
+    busy, slots = sum(e.busy for e in alive), sum(e.slots for e in alive)
+    word = "engine" if len(alive) == 1 else "engines"
+    draining = sum(e.draining for e in alive)
+    return cells(
+        cell("● ", "warn" if draining else "ok"), cell(f"{len(alive)} {word}"), cell(f" {busy}/{slots} busy", "dim"),
+        cell(f" {draining} draining" if draining else "", "warn"),
+    )  # fmt: skip
+
+
+def header(
+    context: str,
+    read_only: bool,
+    links: Mapping[str, Link],
+    engines: Sequence[EngineStatus] | None,
+    dead_total: int,
+    now_ms: int,
+    zone: tzinfo | None,
+) -> tuple[Cell, Cell]:
+    """(left, right) of the header line."""
+    gap = cell("   ")
+    parts = [cell(" cronsole ", "key"), cell(context, "strong"), cell(" read-only" if read_only else "", "warn")]
+    for name in ("redis", "postgres"):
+        parts += [gap, link_cell(links[name], now_ms)]
+    if engines is not None:
+        parts += [gap, engines_cell(engines, now_ms)]
+        if dead_total:
+            parts += [gap, cell(f"✗ {count(dead_total)} dead", "bad")]
+    clock = datetime.fromtimestamp(now_ms / 1000, zone).astimezone(zone)
+    return cells(*parts), cells(cell(clock.strftime("%H:%M:%S"), "strong"), cell(clock.strftime(" %Z "), "dim"))
+
+
+def banner(links: Mapping[str, Link], now_ms: int, zone: tzinfo | None) -> Cell:
+    """What is wrong with a server, and how old what is shown is; empty when all is well."""
+    parts: list[Cell] = []
+    for link in links.values():
+        if link.state != "down":
+            continue
+        shows = "the queues" if link.name == "redis" else "the history"
+        parts.append(cells(cell(f" ✗ {link.name} ", "bad"), cell(link.error, "warn")))
+        if link.last_ok_ms:
+            at = datetime.fromtimestamp(link.last_ok_ms / 1000, zone).astimezone(zone).strftime("%H:%M:%S")
+            old = age(now_ms - link.last_ok_ms)
+            parts.append(cell(f" · {shows}: as of {at}, {old} old · trying again", "dim"))
+        else:
+            parts.append(cell(" · trying again", "dim"))
+    errors = {link.error for link in links.values() if link.state == "down"}
+    if len(parts) > 2 and len(errors) == 1:  # both for one reason: say it once
+        return cells(cell(" ✗ ", "bad"), cell(errors.pop(), "warn"), parts[1])
+    return cells(*parts)

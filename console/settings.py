@@ -1,0 +1,111 @@
+"""How the console behaves in this terminal: the operator's preferences and what the terminal can do."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from datetime import UTC, tzinfo
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import platformdirs
+
+from backends.errors import BadInputError
+
+
+@dataclass(frozen=True, slots=True)
+class Preferences:
+    """The table ``[console]`` of the configuration file.
+
+    `ascii`: draw without UTF-8; None asks the terminal. `low_bandwidth`: repaint once a second at most.
+    `timezone`: IANA name for the clock and the time line; None is the machine's own.
+    """
+
+    cell_diff: bool = True
+    ascii: bool | None = None
+    low_bandwidth: bool = False
+    timezone: str | None = None
+
+    @property
+    def zone(self) -> tzinfo | None:
+        """The zone to show times in; None is local time."""
+        if self.timezone is None:
+            return None
+        return UTC if self.timezone == "UTC" else ZoneInfo(self.timezone)
+
+    @property
+    def tick_s(self) -> float:
+        """Seconds between two looks at Redis while something happens."""
+        return 1.0 if self.low_bandwidth else 0.5
+
+
+def config_file(env: Mapping[str, str] = os.environ) -> Path:
+    """Where the configuration file is, or would be."""
+    given = env.get("CRONSOLE_CONFIG")
+    return Path(given) if given else Path(platformdirs.user_config_dir("cronsole")) / "config.toml"
+
+
+def log_file(env: Mapping[str, str] = os.environ) -> Path:
+    """Where the console logs to."""
+    given = env.get("CRONSOLE_DATA_DIR")
+    return (Path(given) if given else Path(platformdirs.user_data_dir("cronsole"))) / "log" / "console.log"
+
+
+def load_preferences(env: Mapping[str, str] = os.environ) -> Preferences:
+    """Preferences of the configuration file, or the defaults where there is none. Raises BadInputError."""
+    path = config_file(env)
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8")).get("console", {})
+    except FileNotFoundError:
+        return Preferences()
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise BadInputError(f"{path}: {error}", "mend or remove the file") from error
+    known = {f.name: f.type for f in fields(Preferences)}
+    if not isinstance(table, dict) or (unknown := sorted(set(table) - set(known))):
+        what = f"unknown key {unknown[0]!r} in [console]" if isinstance(table, dict) else "[console] is not a table"
+        raise BadInputError(f"{path}: {what}", f"known keys: {', '.join(sorted(known))}")
+    for key, value in table.items():
+        wanted = str if key == "timezone" else bool
+        if not isinstance(value, wanted):
+            raise BadInputError(f"{path}: {key} = {value!r}", f"must be {'text' if wanted is str else 'true or false'}")
+    chosen = replace(Preferences(), **table)
+    try:
+        _ = chosen.zone
+    except (ZoneInfoNotFoundError, ValueError):
+        raise BadInputError(f"{path}: no time zone {chosen.timezone!r}", "use one such as 'Europe/Berlin'") from None
+    return chosen
+
+
+def speaks_utf8() -> bool:
+    """Whether what Textual writes to (standard error) is encoded as UTF-8."""
+    encoding = getattr(sys.__stderr__, "encoding", None) or "ascii"
+    return "utf" in encoding.lower()
+
+
+def has_terminal(env: Mapping[str, str] = os.environ) -> bool:
+    """Whether there is a terminal that can be drawn on."""
+    streams = (sys.__stdin__, sys.__stdout__, sys.__stderr__)
+    return env.get("TERM", "") not in ("", "dumb") and all(s is not None and s.isatty() for s in streams)
+
+
+def log_to_file(env: Mapping[str, str] = os.environ) -> None:
+    """Send every log record to a file: the screen is drawn on standard error. Without a writable file, drop them."""
+    path = log_file(env)
+    handler: logging.Handler
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        handler = RotatingFileHandler(path, maxBytes=2_000_000, backupCount=2, encoding="utf-8", delay=True)
+    except OSError:
+        handler = logging.NullHandler()
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
+    root = logging.getLogger()
+    for old in list(root.handlers):
+        root.removeHandler(old)
+    root.addHandler(handler)
+    root.setLevel(logging.INFO)
+    logging.captureWarnings(True)

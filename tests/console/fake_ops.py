@@ -1,0 +1,237 @@
+"""An in-memory stand-in for Ops with seeded data and a given clock; some of it is hostile on purpose."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Any
+
+from backends.errors import CronsoleError, RefusedError, UnreachableError
+from backends.model import (
+    ActionResult,
+    DeadLetter,
+    EngineStatus,
+    JobStatus,
+    LastRun,
+    LiveEvent,
+    Pause,
+    PlannedFire,
+    QueueStatus,
+    RunningRow,
+    RunRow,
+    ServerHealth,
+    from_ms,
+    new_run_id,
+)
+from backends.overview import HistoryOverview, Overview
+
+T0 = 1_795_473_790_000
+"""2026-11-23 22:43:10 UTC."""
+HOSTILE = (
+    "\x1b]2;PWNED\x07\x1b[2J\x1b[31m\x9b31m[@click=app.quit]x[/] [red]r[/red] [/nope] \u202egnp.exe\u200b\x00\r\n日本語👨‍👩‍👧 Z"
+    + "\u0301" * 30
+)
+JOBS = (
+    # name, schedule, every s, takes s, queue, kind, how it goes, what for
+    ("backup_history", "*/15 * * * *", 900, 42, "default", "command", "succeeded", "pg_dump of the history database"),
+    ("cleanup_temp", "*/5 * * * *", 300, 4, "default", "command", "succeeded", "Delete temporary files older than a day"),
+    ("disk_report", "*/10 * * * *", 600, 9, "default", "command", "succeeded", "Disk usage of /srv by directory"),
+    ("flaky_import", "*/10 * * * *", 600, 25, "default", "command", "flaky", "Import rates; fails twice, then works"),
+    ("health_ping", "* * * * *", 60, 0.3, "http", "http", "succeeded", "GET /health of the web server"),
+    ("nightly_invoices", "30 2 * * *", 86400, 1200, "billing", "task", "succeeded", "Make and mail the invoices"),
+    ("send_email", None, 20, 0.12, "mail", "task", "mostly", "Handler of the e-mail queue"),
+    ("slow_export", "*/2 * * * *", 120, 290, "billing", "task", "overlap", "Export that takes longer than its period"),
+    ("sync_prices", "*/3 * * * *", 180, 31, "default", "task", "failed", "Prices from the supplier, who is down"),
+)  # fmt: skip
+
+
+def _page(seed: int, now: int) -> tuple[list[RunRow], list[PlannedFire]]:
+    rng = random.Random(seed)
+    runs: list[RunRow] = []
+    fires: list[PlannedFire] = []
+    for name, schedule, every, takes, queue, _, how, _ in JOBS:
+        period = every * 1000
+        first = (now // period + 1) * period
+        if schedule and name != "nightly_invoices":
+            fires += [PlannedFire(name, first + i * period) for i in range(int(4 * 3600 / every))]
+        if name == "nightly_invoices":
+            fires.append(PlannedFire(name, now // 86_400_000 * 86_400_000 + 26 * 3_600_000 + 1_800_000))
+            continue
+        for n in range(3_600_000 // period, -1, -1):
+            at = first - period - n * period + (rng.randrange(period) if not schedule else 0)
+            attempts = 3 if how in ("flaky", "failed") else 1
+            for attempt in range(1, attempts + 1):
+                took = takes * 1000 * rng.uniform(0.7, 1.3)
+                start = at + int((attempt - 1) * (takes * 1.6 * 1000 + 4000))
+                outcome = "succeeded"
+                if how == "failed" or (how == "flaky" and attempt < 3):
+                    outcome = "timed_out" if how == "failed" and n % 7 == 3 else "failed"
+                if how == "mostly" and rng.random() < 0.03:
+                    outcome = "failed"
+                if how == "overlap" and n % 3:
+                    outcome, took = "skipped", 0
+                if start + took > now or start < now - 3_600_000:
+                    continue
+                error = {
+                    "failed": "ConnectionError: connection refused by prices.example.net:443",
+                    "timed_out": "no end within 40 s; process group terminated",
+                    "skipped": "the run of 22:40:00 is not finished",
+                }.get(outcome)
+                runs.append(
+                    RunRow(
+                        new_run_id(at), attempt, name, queue, outcome, "schedule" if schedule else "enqueue",
+                        from_ms(at) if schedule else None, from_ms(start), from_ms(start + took), took,
+                        "web-1:4711", 1 if outcome == "failed" else None, error,
+                    )
+                )  # fmt: skip
+    return sorted(runs, key=lambda r: r.finished_at or from_ms(0), reverse=True), sorted(fires, key=lambda f: f.at_ms)
+
+
+class FakeOps:
+    """Answers like Ops. `redis_error` and `postgres_error` make a server unreachable; `calls` notes the actions."""
+
+    def __init__(
+        self, clock: Callable[[], int] = lambda: T0, *, seed: int = 7, hostile: bool = False, read_only: bool = False
+    ) -> None:
+        self.clock = clock
+        self.context_name = "prod-eu" if not hostile else HOSTILE
+        self.read_only = read_only
+        self.redis_error = self.postgres_error = ""
+        self.calls: list[tuple[str, Any]] = []
+        self.paused: dict[str, Pause] = {}
+        self._rng = random.Random(seed)
+        self._born = clock()
+        self.runs, self.fires = _page(seed, self._born)
+        self.dead = [self._dead(i) for i in range(37)]
+        self.depth = 0
+        if hostile:
+            self.dead.insert(0, replace(self.dead[0], id=new_run_id(self._born), job=HOSTILE, queue=HOSTILE, error=HOSTILE,
+                                        envelope=HOSTILE.encode() + b"\xff\xfe", sequence=1000))  # fmt: skip
+            self.runs.insert(0, replace(self.runs[0], job=HOSTILE, error=HOSTILE, worker=HOSTILE, queue=HOSTILE,
+                                        run_id=new_run_id(self._born), outcome=HOSTILE, trigger=HOSTILE))  # fmt: skip
+
+    def _dead(self, i: int) -> DeadLetter:
+        rng = random.Random(i)
+        name, queue, error = (
+            ("sync_prices", "default", "ConnectionError: connection refused by prices.example.net:443"),
+            ("send_email", "mail", "SMTPRecipientsRefused: 550 5.1.1 no such user <kunde@example.org>"),
+            ("send_email", "mail", "SMTPServerDisconnected: connection unexpectedly closed"),
+            ("always_fails", "default", "exit 3: cannot open /mnt/archive: no such file or directory"),
+        )[min(rng.randrange(7), 3)]
+        at = self._born - i * 171_000 - rng.randrange(90_000)
+        body = {"id": str(at), "type": name, "payload": {"to": "kunde@example.org", "template": "receipt", "n": i},
+                "createdAt": from_ms(at).isoformat(), "attempts": 3}  # fmt: skip
+        return DeadLetter(new_run_id(at), queue, name, 3, error, error.split(":")[0], from_ms(at), f"{hash(error) & 0xFFFF:016x}",
+                          1000 - i, json.dumps(body).encode(), "web-1:4711")  # fmt: skip
+
+    def _queues(self) -> tuple[QueueStatus, ...]:
+        ripple = (0, 3, 9, 31, 84, 140, 96, 41, 12, 4, 1, 0)[self.clock() // 2000 % 12]
+        dead = {name: sum(d.queue == name for d in self.dead) for name in ("default", "mail")}
+        return tuple(
+            replace(q, paused=self.paused.get(f"queue:{q.name}"))
+            for q in (
+                QueueStatus("billing", ready=0, running=1, workers=2),
+                QueueStatus("default", ready=2, running=1, later=3, dead=dead["default"], workers=2, oldest_ready_seconds=0.4),
+                QueueStatus("http", workers=2),
+                QueueStatus("mail", ready=ripple + self.depth, running=2 if ripple else 0, later=1, dead=dead["mail"], workers=2,
+                            oldest_ready_seconds=3.0, outbox=ripple // 9, inbox=ripple * 4),
+            )
+        )  # fmt: skip
+
+    async def overview(self) -> Overview:
+        """The live part."""
+        now = self.clock()
+        if self.redis_error:
+            raise UnreachableError(self.redis_error)
+        running = (
+            RunningRow(new_run_id(self._born - 190_000), 1, "slow_export", "billing", self._born - 190_000),
+            RunningRow(new_run_id(self._born - 8_000), 3, "sync_prices", "default", self._born - 8_000),
+        )
+        engines = (
+            EngineStatus("web-1:4711", "web-1", 4711, "0.1.0", now - 86_400_000, now, 16, 2, running=running),
+            EngineStatus("web-2:991", "web-2", 991, "0.1.0", now - 80_000_000, now, 16, 1),
+        )
+        last: dict[str, LastRun] = (await self._last()) if not self.postgres_error else {}
+        jobs = tuple(
+            JobStatus(
+                name, schedule, "Europe/Berlin", queue, kind, what, self.paused.get(f"job:{name}"),
+                next((from_ms(f.at_ms) for f in self.fires if f.job == name and f.at_ms > now), None), last.get(name),
+            )
+            for name, schedule, _, _, queue, kind, _, what in JOBS
+        )  # fmt: skip
+        return Overview(now, ServerHealth(True, "Valkey 9.1", 0.3, now), engines, self._queues(), jobs,
+                        tuple(f for f in self.fires if f.at_ms > now), tuple(self.dead[:50]), len(self.dead),
+                        (LiveEvent(now, "mail", {"succeeded": 3}),))  # fmt: skip
+
+    async def _last(self) -> dict[str, LastRun]:
+        last: dict[str, LastRun] = {}
+        for r in self.runs:
+            last.setdefault(r.job, LastRun(r.run_id, r.outcome, r.started_at, r.duration_ms))
+        return last
+
+    async def history_overview(self) -> HistoryOverview:
+        """The recorded part."""
+        if self.postgres_error:
+            raise UnreachableError(self.postgres_error)
+        now = self.clock()
+        return HistoryOverview(now, ServerHealth(True, "PostgreSQL 18", 1.2, now), tuple(self.runs[:100]), tuple(self.runs),
+                               await self._last())  # fmt: skip
+
+    def _may(self) -> None:
+        if self.read_only:
+            raise RefusedError("the context is read-only", "open another one to act")
+
+    async def trigger(self, job: str, payload: dict[str, Any] | None = None) -> str:
+        """Notes the call and adds a finished run."""
+        self._may()
+        self.calls.append(("trigger", job))
+        run_id, now = new_run_id(self.clock()), from_ms(self.clock())
+        self.runs.insert(0, RunRow(run_id, 1, job, "default", "succeeded", "manual", None, now, now, 12.0))
+        return run_id
+
+    async def dead_retry(self, ids: list[str]) -> ActionResult:
+        """Takes the letters off the list."""
+        self._may()
+        self.calls.append(("dead_retry", list(ids)))
+        before = len(self.dead)
+        self.dead = [d for d in self.dead if d.id not in ids]
+        return ActionResult(len(ids), before - len(self.dead))
+
+    async def pause(self, target: str, note: str = "", for_s: float | None = None) -> None:
+        """Pauses."""
+        self._may()
+        self.calls.append(("pause", target))
+        self.paused[target] = Pause("ana", note, self.clock())
+
+    async def resume(self, target: str) -> None:
+        """Resumes."""
+        self._may()
+        self.calls.append(("resume", target))
+        self.paused.pop(target, None)
+
+    async def dead_show(self, letter_id: str, /) -> DeadLetter:
+        """One dead letter."""
+        for letter in self.dead:
+            if letter.id == letter_id:
+                return letter
+        raise CronsoleError("no such dead letter", "it may have been retried")
+
+    async def run_show(self, run_id: str) -> list[dict[str, Any]]:
+        """The attempts of a run as dictionaries."""
+        return [
+            {name: getattr(r, name) for name in RunRow.__slots__} | {"output": "line one\n" + HOSTILE}
+            for r in self.runs if r.run_id == run_id
+        ]  # fmt: skip
+
+
+def opener(ops: FakeOps) -> Callable[[], Any]:
+    """What `ConsoleApp` takes: opens at once."""
+
+    @asynccontextmanager
+    async def open_ops() -> AsyncIterator[FakeOps]:
+        yield ops
+
+    return open_ops

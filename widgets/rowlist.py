@@ -1,0 +1,226 @@
+"""A list of rows with a cursor. The cursor and the scroll anchor are row keys, so they survive every refresh."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from textual import events
+from textual.binding import Binding, BindingType
+from textual.message import Message
+from textual.strip import Strip
+
+from widgets.line import LineWidget
+from widgets.safe import Cell, cell
+
+
+class RowList(LineWidget, can_focus=True):
+    """Base of tables and the time line: subclasses say what the pinned head and a row look like.
+
+    Until the operator touches it, the list follows its first row (the newest). From then on the chosen row stays where
+    it is on the screen, whatever arrives above it; ``g`` goes back to the top.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("j,down", "move(1)", "down", show=False),
+        Binding("k,up", "move(-1)", "up", show=False),
+        Binding("g,home", "edge(-1)", "first row", show=False),
+        Binding("G,end", "edge(1)", "last row", show=False),
+        Binding("ctrl+d,pagedown", "page(1)", "page down", show=False),
+        Binding("ctrl+u,pageup", "page(-1)", "page up", show=False),
+        Binding("enter", "open", "open", show=False),
+    ]
+    HEAD = 1
+    EMPTY = "nothing here"
+
+    class Opened(Message):
+        """Enter (or a second click) on a row."""
+
+        def __init__(self, rows: RowList, key: str) -> None:
+            super().__init__()
+            self.rows = rows
+            self.key = key
+
+        @property
+        def control(self) -> RowList:
+            """The list it came from."""
+            return self.rows
+
+    def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002
+        super().__init__(id=id, classes=classes)
+        self.keys: Sequence[str] = ()
+        self._index: dict[str, int] = {}
+        self._cursor: str | None = None
+        self._pinned = False
+        self.top = 0
+        """Index of the first visible row."""
+        self._strips: dict[tuple[str, bool], tuple[object, Strip]] = {}
+
+    # --- what a subclass provides ---
+
+    def head_content(self, line: int) -> Cell:
+        """Pinned line `line` (0 … HEAD-1)."""
+        return ()
+
+    def row_version(self, index: int) -> object:
+        """Anything that is equal exactly when the row looks the same."""
+        raise NotImplementedError
+
+    def row_strip(self, index: int, over: str) -> Strip:
+        """The row as it looks; `over` is the background's component class or empty."""
+        raise NotImplementedError
+
+    # --- rows ---
+
+    @property
+    def cursor_key(self) -> str | None:
+        """Key of the chosen row; None for an empty list."""
+        return self._cursor
+
+    @property
+    def cursor_index(self) -> int:
+        """Position of the chosen row, -1 for an empty list."""
+        return self._index.get(self._cursor, -1) if self._cursor is not None else -1
+
+    @property
+    def page_rows(self) -> int:
+        """Rows that fit below the head."""
+        return max(1, self.size.height - self.HEAD)
+
+    def set_keys(self, keys: Sequence[str], changed: set[str]) -> None:
+        """New order of the rows; `changed` are those whose look is new. Repaints only the lines that differ."""
+        before = self._visible()
+        old_index, old_top, old_cursor = self.cursor_index, self.top, self._cursor
+        self.keys = keys
+        self._index = {key: i for i, key in enumerate(keys)}
+        if not keys:
+            self._cursor = None
+        elif not self._pinned or old_cursor is None:
+            self._cursor = keys[0]
+        elif old_cursor not in self._index:
+            self._cursor = keys[min(max(old_index, 0), len(keys) - 1)]
+        if self._pinned and old_index >= 0:
+            self.top = old_top + self.cursor_index - old_index
+        elif not self._pinned:
+            self.top = 0
+        self._clamp()
+        after = self._visible()
+        if len(self._strips) > 400:
+            self._strips.clear()
+        for line, (was, now) in enumerate(zip(before, after, strict=False)):
+            if was != now or now in changed or (old_cursor != self._cursor and now in (old_cursor, self._cursor)):
+                self.refresh_lines(self.HEAD + line)
+
+    def _visible(self) -> list[str]:
+        rows = self.page_rows
+        shown = list(self.keys[self.top : self.top + rows])
+        if not self.keys:
+            shown = ["\0empty"]
+        return shown + [""] * (rows - len(shown))
+
+    def _clamp(self) -> None:
+        self.top = max(0, min(self.top, len(self.keys) - self.page_rows))
+
+    # --- cursor ---
+
+    def choose(self, index: int) -> None:
+        """Put the cursor on a row and bring it into sight."""
+        if not self.keys:
+            return
+        index = max(0, min(index, len(self.keys) - 1))
+        self._pinned = True
+        old, old_top = self.cursor_index, self.top
+        self._cursor = self.keys[index]
+        if index < self.top:
+            self.top = index
+        elif index >= self.top + self.page_rows:
+            self.top = index - self.page_rows + 1
+        self._clamp()
+        if self.top != old_top:
+            self.refresh_lines(self.HEAD, self.page_rows)
+        elif old != index:
+            self.refresh_lines(self.HEAD + old - self.top)
+            self.refresh_lines(self.HEAD + index - self.top)
+
+    def action_move(self, step: int) -> None:
+        """Cursor up or down."""
+        self.choose(self.cursor_index + step)
+
+    def action_page(self, step: int) -> None:
+        """A page up or down."""
+        self.choose(self.cursor_index + step * max(1, self.page_rows - 1))
+
+    def action_edge(self, side: int) -> None:
+        """First or last row."""
+        self.choose(0 if side < 0 else len(self.keys) - 1)
+
+    def action_open(self) -> None:
+        """Tell the screen that the chosen row is to be opened."""
+        if self._cursor is not None:
+            self.post_message(self.Opened(self, self._cursor))
+
+    def on_focus(self) -> None:
+        """From now on the cursor stays on its row: what a key acts on must not change under the finger."""
+        self._pinned = True
+        self._restyle()
+
+    def on_blur(self) -> None:
+        """An untouched list goes back to following its newest row."""
+        self._pinned = self.cursor_index > 0
+        self._restyle()
+
+    def _restyle(self) -> None:
+        self.forget_styles()
+        if (index := self.cursor_index) >= 0:
+            self.refresh_lines(self.HEAD + index - self.top)
+
+    def on_click(self, event: events.Click) -> None:
+        """Choose the row under the mouse; a second click opens it."""
+        index = event.y - self.gutter.top - self.HEAD + self.top
+        if 0 <= index < len(self.keys):
+            self.choose(index)
+            if event.chain == 2:
+                self.action_open()
+
+    def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
+        """The wheel moves the cursor, so that it never leaves the sight."""
+        event.stop()
+        self.action_move(3)
+
+    def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
+        """As `on_mouse_scroll_down`."""
+        event.stop()
+        self.action_move(-3)
+
+    def on_resize(self) -> None:
+        """Keep the cursor in sight."""
+        self._strips.clear()
+        index = self.cursor_index
+        if index >= self.top + self.page_rows:
+            self.top = index - self.page_rows + 1
+        self._clamp()
+
+    # --- drawing ---
+
+    def forget_styles(self) -> None:
+        """Styles changed: so did every strip."""
+        super().forget_styles()
+        self._strips.clear()
+
+    def render_line(self, y: int) -> Strip:
+        """One line of the content area."""
+        if y < self.HEAD:
+            return self.strip(self.head_content(y))
+        index = y - self.HEAD + self.top
+        if index >= len(self.keys):
+            empty = not self.keys and y == self.HEAD
+            return self.strip(cell(f"  {self.EMPTY}", "dim") if empty else ())
+        key = self.keys[index]
+        selected = key == self._cursor
+        version = self.row_version(index)
+        cached = self._strips.get((key, selected))
+        if cached is not None and cached[0] == version and cached[1].cell_length == self.size.width:
+            return cached[1]
+        strip = self.row_strip(index, "line--selected" if selected else "")
+        self._strips[(key, selected)] = (version, strip)
+        return strip

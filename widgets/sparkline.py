@@ -1,0 +1,16 @@
+"""A sparkline as text: one column a sample, the newest on the right."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+LEVELS = "▁▂▃▄▅▆▇█"
+
+
+def sparkline(values: Sequence[float], width: int) -> str:
+    """The last `width` values, from zero to their greatest; zero is the lowest step, anything more is above it."""
+    shown = list(values[-width:]) if width > 0 else []
+    peak = max(shown, default=0)
+    steps = len(LEVELS) - 1
+    drawn = "".join(LEVELS[max(1, round(value / peak * steps)) if value > 0 else 0] for value in shown)
+    return drawn.rjust(max(width, 0))

@@ -1,0 +1,100 @@
+"""A table for live lists: rows of cells with keys; a changed row repaints one line, a long list costs a page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from textual.strip import Strip
+
+from widgets.rowlist import RowList
+from widgets.safe import Cell, SafeText, cell, cells, fit
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """`width` in terminal columns; `flex`: its share of what is left. Higher `drop` goes first when narrow."""
+
+    title: str
+    width: int
+    flex: int = 0
+    align: str = "left"
+    drop: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """`key` identifies the row for ever; two equal rows look the same."""
+
+    key: str
+    cells: tuple[Cell, ...]
+
+
+def column_widths(columns: Sequence[Column], width: int) -> list[int]:
+    """Widths that fill `width` with one blank between columns; 0 for a column there is no room for."""
+    shown = list(range(len(columns)))
+    while len(shown) > 1 and sum(columns[i].width + 1 for i in shown) - 1 > width:
+        worst = max(shown, key=lambda i: (columns[i].drop, i))
+        if not columns[worst].drop:
+            break
+        shown.remove(worst)
+    widths = [columns[i].width if i in shown else 0 for i in range(len(columns))]
+    left = width - (sum(widths) + len(shown) - 1)
+    shares = sum(columns[i].flex for i in shown)
+    if left > 0 and shares:
+        for i in shown:
+            extra = left * columns[i].flex // shares
+            left, shares = left - extra, shares - columns[i].flex
+            widths[i] += extra
+    return widths
+
+
+class Table(RowList):
+    """Line-API table with a pinned heading."""
+
+    def __init__(self, *columns: Column, empty: str = "", id: str | None = None) -> None:  # noqa: A002
+        super().__init__(id=id)
+        self.columns = columns
+        self.EMPTY = empty or self.EMPTY
+        self.rows: tuple[Row, ...] = ()
+        self._widths: tuple[int, list[int]] = (-1, [])
+
+    def set_rows(self, rows: tuple[Row, ...]) -> None:
+        """Show these rows. Only what differs from before is repainted."""
+        if rows == self.rows:
+            return
+        before = {row.key: row for row in self.rows}
+        changed = {row.key for row in rows if before.get(row.key) != row}
+        was_empty = not self.rows
+        self.rows = rows
+        self.set_keys([row.key for row in rows], changed)
+        if was_empty:
+            self.refresh_lines(self.HEAD)
+
+    def widths(self) -> list[int]:
+        """Column widths at the present size."""
+        width = self.size.width - 1
+        if self._widths[0] != width:
+            self._widths = (width, column_widths(self.columns, width))
+        return self._widths[1]
+
+    def head_content(self, line: int) -> Cell:
+        """The titles of the columns."""
+        return self._line([cell(column.title, "head") for column in self.columns], " ")
+
+    def row_version(self, index: int) -> object:
+        """The row itself."""
+        return self.rows[index]
+
+    def row_strip(self, index: int, over: str) -> Strip:
+        """The row, with a mark before it where the cursor is."""
+        return self.strip(self._line(self.rows[index].cells, "▌" if over else " "), over)
+
+    def _line(self, content: Sequence[Cell], mark: str) -> Cell:
+        out: Cell = cell(mark, "accent")
+        first = True
+        for width, piece, column in zip(self.widths(), content, self.columns, strict=False):
+            if width:
+                out = cells(out, *(() if first else (((SafeText(" "), ""),),)), fit(piece, width, column.align))
+                first = False
+        return out

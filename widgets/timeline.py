@@ -1,0 +1,181 @@
+"""The time line: a row a job, past runs as bars left of "now", planned fires as marks right of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import tzinfo
+
+from textual.strip import Strip
+
+from widgets.rowlist import RowList
+from widgets.safe import Cell, SafeText, cell, cells, fit, width_of
+from widgets.timeline_geometry import Bar, Window, as_cell, axis, fitting_step, paint, window, zoomed
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """What stands left of a job's plot: its name, a state glyph, and when it fires next."""
+
+    key: str
+    name: Cell
+    state: Cell
+    note: Cell
+
+
+class Timeline(RowList):
+    """Give it lanes, bars and fires as they arrive and the time as it passes; it repaints the lines that change."""
+
+    EMPTY = "no jobs yet"
+
+    def __init__(self, *, zone: tzinfo | None = None, id: str | None = None) -> None:  # noqa: A002
+        super().__init__(id=id)
+        self.zone = zone
+        self.lanes: tuple[Lane, ...] = ()
+        self._bars: Mapping[str, Sequence[Bar]] = {}
+        self._in_hand: Mapping[str, Sequence[Bar]] = {}
+        self._fires: Mapping[str, Sequence[int]] = {}
+        self._now_ms = 0
+        self._span_ms = 0.0
+        self._zoom: int | None = None
+        self._painted: dict[str, tuple[object, Cell]] = {}
+        self._versions: dict[str, int] = {}
+        self._axis: tuple[object, Cell] = (None, ())
+
+    # --- data ---
+
+    def set_lanes(self, lanes: tuple[Lane, ...]) -> None:
+        """The jobs, in their order."""
+        if lanes == self.lanes:
+            return
+        before = {lane.key: lane for lane in self.lanes}
+        changed = {lane.key for lane in lanes if before.get(lane.key) != lane}
+        if self._label(lanes) != self._label(self.lanes):
+            changed = {lane.key for lane in lanes}
+            self._painted.clear()
+            self._strips.clear()
+            self.refresh_lines(0)
+        self.lanes = lanes
+        self.set_keys([lane.key for lane in lanes], changed)
+
+    def set_bars(self, bars: Mapping[str, Sequence[Bar]], span_ms: float) -> None:
+        """Finished attempts by job. `span_ms`: how far back they reach; the scale follows it until someone zooms."""
+        self._bars = bars
+        self._span_ms = span_ms
+        self._repaint()
+
+    def set_plan(self, fires: Mapping[str, Sequence[int]], running: Mapping[str, Sequence[Bar]]) -> None:
+        """Planned instants and attempts in hand, by job."""
+        if fires == self._fires and running == self._in_hand:
+            return
+        self._fires, self._in_hand = fires, running
+        self._repaint()
+
+    def set_now(self, now_ms: int) -> None:
+        """The time. Costs nothing until the window moves by a column."""
+        before = self.view
+        self._now_ms = now_ms
+        if self.view != before:
+            self._repaint()
+
+    def zoom(self, by: int) -> None:
+        """Finer (negative) or coarser (positive) columns; stays until `zoom_to_fit`."""
+        self._zoom = zoomed(self.view.step_ms, by)
+        self._repaint()
+
+    def zoom_to_fit(self) -> None:
+        """Let the scale follow the data again."""
+        self._zoom = None
+        self._repaint()
+
+    # --- geometry ---
+
+    @staticmethod
+    def _label(lanes: tuple[Lane, ...]) -> tuple[int, int]:
+        name = max((width_of(lane.name) for lane in lanes), default=8)
+        note = max((width_of(lane.note) for lane in lanes), default=0)
+        return name, note
+
+    @property
+    def _widths(self) -> tuple[int, int]:
+        name, note = self._label(self.lanes)
+        return min(name, max(8, self.size.width // 5)), min(max(note, 5), 9)
+
+    @property
+    def label_width(self) -> int:
+        """Columns before the plot."""
+        name, note = self._widths
+        return 3 + name + 1 + note + 2
+
+    @property
+    def view(self) -> Window:
+        """The visible stretch of time."""
+        columns = max(1, self.size.width - self.label_width)
+        past = max(1, int(columns * 0.62))
+        step = self._zoom or fitting_step(max(self._span_ms, 60_000), past)
+        return window(self._now_ms, step, columns)
+
+    def _lane_cell(self, key: str) -> Cell:
+        view = self.view
+        running = [Bar(b.start_ms, max(self._now_ms, b.start_ms), "running") for b in self._in_hand.get(key, ())]
+        return as_cell(paint([*self._bars.get(key, ()), *running], self._fires.get(key, ()), view))
+
+    def _repaint(self) -> None:
+        """Draw the visible lanes anew and refresh the lines of those that look different."""
+        for line, key in enumerate(self.keys[self.top : self.top + self.page_rows]):
+            drawn = self._lane_cell(key)
+            if self._painted.get(key, (None, ()))[1] != drawn:
+                self._painted[key] = (self.view, drawn)
+                self.refresh_lines(self.HEAD + line)
+        if self._axis_content() != self._axis[1]:
+            self.refresh_lines(0)
+
+    def on_resize(self) -> None:
+        """Another width is another window."""
+        super().on_resize()
+        self._painted.clear()
+
+    # --- drawing ---
+
+    def _axis_content(self) -> Cell:
+        view = self.view
+        step = view.step_ms // 1000
+        scale = f"{step}s" if step < 60 else f"{step // 60}m" if step < 3600 else f"{step // 3600}h"
+        name, note = self._widths
+        label = cells(
+            "   ", fit(cell("job", "head"), name), " ", fit(cell("next", "head"), note, "right"), "  ",
+        )  # fmt: skip
+        line = axis(view, self.zone)
+        toned = [(glyph, "faint" if glyph == "╷" else "head") for glyph in line]
+        for column in range(view.now_column, min(view.now_column + 5, view.columns)):
+            toned[column] = (line[column], "accent")
+        plot = as_cell(toned)
+        hint = f" {scale}/col"
+        if width_of(plot) >= 40 and "".join(line[-len(hint) :]).strip() == "":
+            plot = cells(fit(plot, view.columns - len(hint)), cell(hint, "faint"))
+        return cells(label, plot)
+
+    def head_content(self, line: int) -> Cell:
+        """The axis."""
+        self._axis = (None, self._axis_content())
+        return self._axis[1]
+
+    def row_version(self, index: int) -> object:
+        """The label and the painted lane."""
+        key = self.keys[index]
+        painted = self._painted.get(key)
+        if painted is None or painted[0] != self.view:
+            painted = self._painted[key] = (self.view, self._lane_cell(key))
+        return self.lanes[index], painted[1]
+
+    def row_strip(self, index: int, over: str) -> Strip:
+        """Mark, state, name, next fire, plot."""
+        lane = self.lanes[index]
+        name, note = self._widths
+        return self.strip(
+            cells(
+                cell("▌" if over else " ", "accent"), fit(lane.state, 1), " ", fit(lane.name, name), " ",
+                fit(lane.note, note, "right"), ((SafeText("  "), ""),), self._painted[lane.key][1],
+            ),
+            over,
+        )  # fmt: skip
