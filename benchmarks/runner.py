@@ -29,7 +29,7 @@ async def drain(folder: str, jobs: int, batch: int) -> None:
     """Run `jobs` no-ops in batches and print what they cost."""
     pool = RunnerPool(sys.executable, folder, {}, 1)
     spec = JobSpec(name="noop", kind="task", task="bench_noop:noop", cwd=folder)
-    left = jobs
+    left, open_ = jobs, 0
     finished, started = asyncio.Event(), asyncio.Event()
     room = asyncio.Semaphore(2)
 

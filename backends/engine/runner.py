@@ -65,6 +65,7 @@ class Capture(io.TextIOBase):
         super().__init__()
         self.chunks: collections.deque[str] = collections.deque()
         self.size = 0
+        self.lock = threading.Lock()
         self.buffer = RawCapture(self)
 
     def writable(self) -> bool:
@@ -73,21 +74,20 @@ class Capture(io.TextIOBase):
     def write(self, text: str) -> int:
         if not isinstance(text, str):
             raise TypeError("write() argument must be str, not " + type(text).__name__)
-        chunks = self.chunks
-        chunks.append(text[-OUTPUT_MOST:])
-        self.size += len(text)
-        while self.size > 2 * OUTPUT_MOST and len(chunks) > 1:
-            try:
-                self.size -= len(chunks.popleft())
-            except IndexError:
-                break
+        self.chunks.append(text[-OUTPUT_MOST:])
+        self.size += len(text)  # other threads may write too: it need not be exact
+        if self.size > 2 * OUTPUT_MOST:
+            with self.lock:
+                kept = "".join(take_all(self.chunks))[-OUTPUT_MOST:]
+                self.chunks.appendleft(kept)
+                self.size = len(kept)
         return len(text)
 
     def take(self) -> str:
         """What was written since the last call."""
-        text = "".join(take_all(self.chunks))[-OUTPUT_MOST:]
-        self.size = 0
-        return text
+        with self.lock:
+            self.size = 0
+            return "".join(take_all(self.chunks))[-OUTPUT_MOST:]
 
     def fileno(self) -> int:
         return 1

@@ -33,7 +33,9 @@ def alive(pid: int) -> bool:
         return False
 
 
-def task(cwd: Path, function: str, payload: bytes = b"{}", *, job: dict[str, Any] | None = None, **more: Any) -> Attempt:
+def task(
+    cwd: Path, function: str, payload: bytes = b"{}", *, job: dict[str, Any] | None = None, **more: Any
+) -> Attempt:
     """An attempt of ``usercode:function``."""
     spec = JobSpec(name=function, kind="task", task=f"usercode:{function}", cwd=str(cwd), **(job or {}))
     return Attempt(new_run_id(), more.pop("attempt", 1), spec, payload, **more)

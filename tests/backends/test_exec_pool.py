@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator
@@ -332,11 +331,12 @@ asyncio.run(main(Path(sys.argv[1])))
 
 
 async def test_when_the_engine_is_killed_nothing_of_it_runs_on(cwd: Path) -> None:
-    engine = subprocess.Popen([sys.executable, "-c", ENGINE, str(cwd)], env=os.environ | {"PYTHONPATH": os.getcwd()})
+    env = os.environ | {"PYTHONPATH": os.getcwd()}
+    engine = await asyncio.create_subprocess_exec(sys.executable, "-c", ENGINE, str(cwd), env=env)
     mark = cwd / "m"
     await until(mark.exists, "the job runs")
     family = psutil.Process(engine.pid).children(recursive=True)
     assert int(mark.read_text()) in {p.pid for p in family}
     engine.kill()
-    await asyncio.to_thread(engine.wait)
+    await engine.wait()
     await until(lambda: not any(alive(p.pid) for p in family), "runner, its child and the guard are gone")

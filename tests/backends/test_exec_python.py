@@ -188,7 +188,8 @@ async def test_output_of_all_kinds_belongs_to_its_run(pool: RunnerPool, cwd: Pat
         words, await run(pool, *[task(cwd, "speak", b'{"word": "%s"}' % w.encode()) for w in words]), strict=True
     ):
         assert ended.output is not None
-        assert sorted(ended.output.splitlines()) == sorted(f"{word} {kind}" for kind in "out err raw child fd".split())
+        lines = [f"{word} {kind}" for kind in ("child", "err", "fd", "out", "raw")]
+        assert sorted(ended.output.splitlines()) == lines
 
 
 async def test_of_much_output_the_tail_is_kept(pool: RunnerPool, cwd: Path) -> None:

@@ -72,9 +72,13 @@ async def _call(attempt: Attempt, spec: HttpSpec, client: httpx.AsyncClient, tai
         content = attempt.payload_raw
         headers["Content-Type"] = "application/json"
     headers.update(spec.headers)
+    cookie = headers.get("cookie")
     timeout = httpx.Timeout(None, connect=min(CONNECT_S, attempt.timeout_s or CONNECT_S))
     request = client.build_request(method, spec.url, headers=headers, content=content, timeout=timeout)
     for _ in range(REDIRECTS_MOST + 1):
+        request.headers.pop("cookie", None)  # one job's cookies are not another's
+        if cookie is not None:
+            request.headers["cookie"] = cookie
         response = await client.send(request, stream=True, follow_redirects=False)
         try:
             onward = response.next_request
@@ -83,6 +87,7 @@ async def _call(attempt: Attempt, spec: HttpSpec, client: httpx.AsyncClient, tai
                     tail.add(chunk)
                 return response.status_code
         finally:
+            client.cookies.clear()
             await response.aclose()
         here, there = request.url, onward.url
         if there.host != here.host or (here.scheme == "https" and there.scheme != "https"):

@@ -17,7 +17,9 @@ from typing import Any, Final
 import msgspec
 
 from backends.engine.executors.base import Attempt, Ended, Tail, last_line, now_us, scheduled_for
+from backends.engine.executors.batch import Batch
 from backends.engine.executors.process import Child
+from backends.engine.executors.wire import Wire
 from backends.model import Outcome
 
 SLOW_S = 0.1
@@ -31,40 +33,10 @@ DEPTH = 2
 IDLE = -1
 
 RUNNER: Final = str(Path(__file__).resolve().parent.parent / "runner.py")
-_LENGTH = struct.Struct("<I")
 _MARK = struct.Struct("<qq")
 _READ = 1 << 18
 
 _encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder().decode
-
-OnDone = Callable[[list[tuple[Attempt, Ended]]], None]
-OnBack = Callable[[list[Attempt]], None]
-
-
-class Batch:
-    """Attempts that go to one runner together, and whom to tell."""
-
-    __slots__ = ("alone", "attempts", "left", "on_back", "on_done", "sent")
-
-    def __init__(self, attempts: list[Attempt], on_done: OnDone, on_back: OnBack) -> None:
-        self.attempts = attempts
-        self.on_done = on_done
-        self.on_back = on_back
-        self.alone = any(a.alone for a in attempts)
-        self.left = len(attempts)  # not yet ended or given back
-        self.sent = 0.0
-
-    def done(self, ended: list[tuple[Attempt, Ended]]) -> None:
-        """Report in the loop's next turn, so that no callback runs inside a caller's own call."""
-        if ended:
-            asyncio.get_running_loop().call_soon(self.on_done, ended)
-
-    def back(self, attempts: list[Attempt]) -> None:
-        """Give back, likewise."""
-        if attempts:
-            asyncio.get_running_loop().call_soon(self.on_back, attempts)
-
 
 class Link:
     """One runner. It is `usable` until it is told to leave or is gone."""
@@ -100,8 +72,6 @@ class Link:
         self._ending: tuple[Outcome, int] | None = None
         self._live: dict[int, Tail] = {}
         self._start_output = Tail(4096)
-        self._received = bytearray()
-        self._to_send = bytearray()
         self._spawn(interpreter, cwd, env)
 
     def _spawn(self, interpreter: str, cwd: str | None, env: Mapping[str, str]) -> None:
@@ -124,11 +94,8 @@ class Link:
             finally:
                 theirs.close()
                 os.close(write)
-        ours.setblocking(False)
         os.set_blocking(self._output, False)
-        self._sock = ours
-        self.pid = self._child.pid
-        self._loop.add_reader(ours.fileno(), self._on_frames)
+        self._wire = Wire(ours, self._on_frame, self._on_nonsense)
         self._loop.add_reader(self._output, self._on_pipe)
         self._child.exited.add_done_callback(self._on_exit)
 
@@ -164,7 +131,7 @@ class Link:
             self._batch_end = batch.sent
         self._batches += 1
         self._alone = self._alone or batch.alone
-        self._write(_encode(heads) + b"\n[" + b",".join([a.payload_raw for a in batch.attempts]) + b"]")
+        self._wire.write(_encode(heads) + b"\n[" + b",".join([a.payload_raw for a in batch.attempts]) + b"]")
 
     def cancel(self, run_id: str) -> bool:
         """End a run that is here; what has not started is taken back, what runs is ended with its runner."""
@@ -174,7 +141,7 @@ class Link:
                 if n == self._current()[1]:
                     self.end(Outcome.CANCELLED, n)
                 else:
-                    self._write(_encode({"revoke": [n]}))
+                    self._wire.write(_encode({"revoke": [n]}))
                 return True
         return False
 
@@ -182,7 +149,7 @@ class Link:
         """Let an idle runner leave by itself."""
         self.usable = False
         self._kill_at = time.monotonic() + START_S
-        self._write(b'{"stop":true}')
+        self._wire.write(b'{"stop":true}')
 
     def end(self, why: Outcome, n: int | None = None) -> None:
         """End the process, politely first: job n is the reason, None: whatever runs."""
@@ -228,67 +195,19 @@ class Link:
             self._asked_back = n
             behind = [m for m in self._flight if m > n]
             if behind:
-                self._write(_encode({"revoke": behind}))
+                self._wire.write(_encode({"revoke": behind}))
 
     def _current(self) -> tuple[int, int]:
         """Start (µs since the epoch) and number of the job that runs; number IDLE when none does."""
         start, n = _MARK.unpack_from(self._memory)
         return start, n
 
-    # --- the socket -----------------------------------------------------------------------------------------
+    # --- what the runner says -------------------------------------------------------------------------------
 
-    def _write(self, body: bytes) -> None:
-        frame = _LENGTH.pack(len(body)) + body
-        if not self._to_send:
-            try:
-                sent = self._sock.send(frame)
-            except BlockingIOError:
-                sent = 0
-            except OSError:  # it is gone; `_on_exit` follows
-                return
-            if sent == len(frame):
-                return
-            frame = frame[sent:]
-            self._loop.add_writer(self._sock.fileno(), self._on_writable)
-        self._to_send += frame
-
-    def _on_writable(self) -> None:
-        try:
-            del self._to_send[: self._sock.send(self._to_send)]
-        except BlockingIOError:
-            return
-        except OSError:
-            self._to_send.clear()
-        if not self._to_send:
-            self._loop.remove_writer(self._sock.fileno())
-
-    def _on_frames(self) -> bool:
-        """Read once and act on whole frames; False when there is nothing more."""
-        try:
-            data = self._sock.recv(_READ)
-        except BlockingIOError:
-            return False
-        except OSError:
-            data = b""
-        if not data:
-            self._loop.remove_reader(self._sock.fileno())
-            return False
-        received = self._received
-        received += data
-        at = 0
-        while len(received) - at >= 4:
-            end = at + 4 + _LENGTH.unpack_from(received, at)[0]
-            if len(received) < end:
-                break
-            body = bytes(received[at + 4 : end])
-            at = end
-            try:
-                self._on_frame(_decode(body))
-            except (msgspec.MsgspecError, UnicodeDecodeError, TypeError, ValueError, LookupError):
-                self.usable = False  # user code has written into the socket: nothing it says can be trusted
-                self._child.signal_group(signal.SIGKILL)
-        del received[:at]
-        return True
+    def _on_nonsense(self) -> None:
+        """User code has written into the socket: nothing the runner says can be trusted any more."""
+        self.usable = False
+        self._child.signal_group(signal.SIGKILL)
 
     def _on_frame(self, frame: dict[str, Any]) -> None:
         if "done" in frame:
@@ -411,7 +330,7 @@ class Link:
     def _on_exit(self, _: asyncio.Future[None]) -> None:
         """The process is gone: hear its last words, then say what becomes of what it had."""
         self.usable = False
-        while self._on_frames():
+        while self._wire.read():
             pass
         for _turn in range(64):
             if not self._on_pipe():
@@ -469,9 +388,7 @@ class Link:
         )  # fmt: skip
 
     def _close(self) -> None:
-        self._loop.remove_reader(self._sock.fileno())
-        self._loop.remove_writer(self._sock.fileno())
+        self._wire.close()
         self._loop.remove_reader(self._output)
-        self._sock.close()
         os.close(self._output)
         self._memory.close()

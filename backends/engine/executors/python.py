@@ -9,7 +9,8 @@ from collections import deque
 from collections.abc import Callable, Mapping
 
 from backends.engine.executors.base import Attempt, Ended, failed, job_environ, now_us
-from backends.engine.executors.link import TICK_S, Batch, Link, OnBack, OnDone
+from backends.engine.executors.batch import Batch, OnBack, OnDone
+from backends.engine.executors.link import TICK_S, Link
 from backends.engine.executors.process import why_not_started
 from backends.model import Outcome
 
