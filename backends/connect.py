@@ -166,6 +166,7 @@ class Servers:
                     min_size=0,
                     max_size=POOL_MOST,
                     timeout=CONNECT_S,
+                    check=AsyncConnectionPool.check_connection,
                     kwargs={"autocommit": True, "application_name": f"cronsole {self.role}", "connect_timeout": 5},
                     open=False,
                 )

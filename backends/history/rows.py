@@ -15,7 +15,7 @@ from backends.model import AttemptRecord, run_id_ms
 SIGNATURE = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 TRAILER = b"\xff\xff"
 PG_EPOCH_US = 946_684_800_000_000
-INT_MOST = 2**31 - 1
+YEAR_10000_US = 253_402_300_800_000_000
 
 COLUMNS = (
     "run_id", "attempt", "job", "queue", "outcome", "final", "orphan", "trigger", "scheduled_for", "enqueued_at",
@@ -46,7 +46,11 @@ def _text(value: str | None) -> bytes:
 
 
 def _time(us: int | None) -> bytes:
-    return _NULL if us is None else _int8(8, us - PG_EPOCH_US)
+    if us is None:
+        return _NULL
+    if not 0 <= us < YEAR_10000_US:  # Postgres would take it, and no reader could read it back
+        raise ValueError(f"a time out of range: {us} µs")
+    return _int8(8, us - PG_EPOCH_US)
 
 
 def attempt_row(r: AttemptRecord) -> bytes:
