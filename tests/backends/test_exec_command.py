@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import time
 from pathlib import Path
@@ -171,6 +172,13 @@ async def test_cancelling_the_task_kills_the_command(tmp_path: Path) -> None:
 async def test_the_loop_is_not_blocked_by_many_at_once() -> None:
     ends = await asyncio.gather(*[run(("sh", "-c", f"sleep 0.2; echo {n}")) for n in range(30)])
     assert [e.output for e in ends] == [f"{n}\n" for n in range(30)]
+
+
+async def test_without_pidfd_a_thread_watches(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(os, "pidfd_open", raising=False)
+    ended = await run("sleep 60 & echo hello; exit 4")
+    assert (ended.exit_code, ended.output) == (4, "hello\n")
+    assert (await run("sleep 60", timeout_s=0.1)).outcome is Outcome.TIMED_OUT
 
 
 def test_commands_work_on_uvloop() -> None:

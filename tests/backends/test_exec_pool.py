@@ -13,6 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from backends.engine.executors import link as link_module
 from backends.engine.executors import python as pool_module
 from backends.engine.executors.base import Attempt
 from backends.engine.executors.python import RunnerPool
@@ -295,6 +296,31 @@ async def test_what_keeps_a_runner_from_starting_is_said_in_one_line(cwd: Path) 
             ended = await answers.of(attempt)
             assert (ended.outcome, ended.error_class, ended.error) == (Outcome.FAILED, "NotStarted", error)
         await pool.close(1.0)
+
+
+async def test_a_python_that_is_never_ready_is_given_up(cwd: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(link_module, "START_S", 0.3)
+    script = cwd / "sleeper"
+    script.write_text("#!/bin/sh\nsleep 60\n")
+    script.chmod(0o755)
+    pool, answers = RunnerPool(str(script), str(cwd), {}, 1), Answers()
+    job = task(cwd, "noop")
+    pool.submit([job], answers.on_done, answers.on_back)
+    ended = await answers.of(job)
+    assert ended.error == "python did not start: it exited with signal 9: not ready after 0.3 s"
+    await pool.close(1.0)
+
+
+async def test_without_pidfd_a_thread_watches(cwd: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(os, "pidfd_open", raising=False)
+    pool, answers = RunnerPool(sys.executable, str(cwd), {}, 1), Answers()
+    fine, bad, after = task(cwd, "pid"), task(cwd, "kill_me"), task(cwd, "pid")
+    for attempt in (fine, bad, after):
+        pool.submit([attempt], answers.on_done, answers.on_back)
+        await answers.of(attempt)
+    assert answers.ended[bad.run_id].error == "runner exited with signal 9"
+    assert answers.ended[fine.run_id].result != answers.ended[after.run_id].result
+    await pool.close(1.0)
 
 
 async def test_idle_runners_end_the_spare_ones_first(cwd: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -176,6 +176,7 @@ class Link:
         if not self.ready:
             if now >= self._start_by:
                 self.usable = False
+                self._start_output.add(b"\nnot ready after %g s" % START_S)
                 self._child.signal_group(signal.SIGKILL)
             return
         start_us, n = self._current()

@@ -150,7 +150,10 @@ class Child:
             if not self.exited.done():
                 self.exited.set_result(None)
 
-        loop.call_soon_threadsafe(ended)
+        try:
+            loop.call_soon_threadsafe(ended)
+        except RuntimeError:  # the loop has been closed: nobody waits any more
+            pass
 
     def _measure(self, status: int, used: resource.struct_rusage) -> Usage:
         """Linux starts a child's peak memory with that of its parent; only a higher one says anything."""
