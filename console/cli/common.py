@@ -20,6 +20,16 @@ F = TypeVar("F", bound=Callable[..., Any])
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
+class ListGroup(click.Group):
+    """A group whose `list` runs when no command is named."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """`dead --json` is `dead list --json`."""
+        if not args or (args[0].startswith("-") and args[0] not in ctx.help_option_names):
+            args = ["list", *args]
+        return super().parse_args(ctx, args)
+
+
 def paging(function: F) -> F:
     """--limit and --cursor."""
     function = click.option("--cursor", metavar="CURSOR", help="Go on from `next_cursor` of the page before.")(function)

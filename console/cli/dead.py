@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from console.cli.common import json_option, paging, when, with_ops
+from console.cli.common import ListGroup, json_option, paging, when, with_ops
 from console.cli.output import clock, iso, print_json, table, visible, visible_lines
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def _selection(
     return Selection(queue, job, group, error, since, everything)
 
 
-@click.group("dead")
+@click.group("dead", cls=ListGroup)
 def dead_command() -> None:
     """Dead letters: list, show, groups, retry."""
 

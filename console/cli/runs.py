@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from console.cli.common import json_option, paging, when, with_ops
+from console.cli.common import ListGroup, json_option, paging, when, with_ops
 from console.cli.output import clock, iso, print_json, span, table, visible, visible_lines
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 OUTCOMES = ("succeeded", "failed", "timed_out", "cancelled", "lost", "skipped", "missed")
 
 
-@click.group("runs")
+@click.group("runs", cls=ListGroup)
 def runs_command() -> None:
     """Finished runs: list, show."""
 

@@ -1,0 +1,429 @@
+"""The command line against real servers: shapes of --json key by key, exit codes, one line an error."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from backends.connect import Settings
+from backends.history.store import store
+from backends.jobs import load_text
+from backends.jobs.publish import publish_jobs
+from backends.model import AttemptRecord, EngineStatus, Outcome, new_run_id, now_ms
+from backends.ops import Ops
+from backends.queues.live import beat
+from console.cli.root import run as run_cli
+from tests.contract.helpers import dead, run, take_one
+
+ROOT = Path(__file__).parents[2]
+HOSTILE = "bad \x1b]0;owned\x07\x9b31m \u202eevil\u2066 [@click=app.quit]x[/]\nline two"
+JOBS = """
+[jobs.tick]
+description = "Ticks"
+schedule = "*/5 * * * *"
+timezone = "Europe/Berlin"
+command = "true"
+
+[jobs.send_email]
+queue = "mail"
+task = "app:send"
+"""
+
+
+@dataclass
+class Answer:
+    """What a command did."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        """Its standard output as JSON."""
+        return json.loads(self.out)
+
+
+Cli = Callable[..., Answer]
+
+
+@pytest.fixture
+def cli(settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Cli:
+    """Runs a command line in this process, on this test's servers."""
+    for name in [n for n in os.environ if n.startswith("CRONSOLE_")]:
+        monkeypatch.delenv(name)
+    assert settings.redis_url
+    assert settings.postgres_url
+    monkeypatch.setenv("CRONSOLE_REDIS_URL", settings.redis_url)
+    monkeypatch.setenv("CRONSOLE_POSTGRES_URL", settings.postgres_url)
+    monkeypatch.setenv("CRONSOLE_NAMESPACE", settings.namespace)
+    monkeypatch.setenv("CRONSOLE_DATA_DIR", str(settings.data_dir))
+
+    def call(*argv: str) -> Answer:
+        capsys.readouterr()
+        code = run_cli(argv)
+        return Answer(code, *capsys.readouterr())
+
+    return call
+
+
+@pytest.fixture
+def world(settings: Settings) -> list[str]:
+    """Jobs, two queues, an engine, a finished run, two dead letters (one hostile); returns [run id, *dead ids]."""
+
+    async def build() -> list[str]:
+        async with Ops.open(settings) as ops:
+            file = load_text(JOBS)
+            await publish_jobs(ops.servers.redis, settings.namespace, file)
+            for name in file.queues:
+                await ops.live.queue(name).announce()
+            at = now_ms()
+            await beat(ops.servers.redis, settings.namespace, EngineStatus("h:1:ab", "h", 1, "0.1", at, at, 10, 3))
+            ids = [new_run_id()]
+            record = AttemptRecord(
+                run_id=ids[0], attempt=1, job="tick", queue="default", outcome=Outcome.FAILED, exit_code=3,
+                error=HOSTILE, started_us=at * 1000 - 500_000, finished_us=at * 1000, worker="h:1:ab",
+                output=f"first\n{HOSTILE}\n",
+            )  # fmt: skip
+            async with ops.history(), (await ops.servers.pool()).connection() as connection:
+                await store(connection, [record], [])
+            mail = ops.live.queue("mail")
+            await mail.enqueue([run("send_email"), run("send_email", envelope=b"\xff\x1b[31m no json")])
+            for error in ("boom", HOSTILE):
+                d = await take_one(mail)
+                await mail.settle("w1", [dead(d, error=error)])
+                ids.append(d.run_id)
+            return ids
+
+    return asyncio.run(build())
+
+
+def subprocess_cli(argv: Sequence[str], **env: str) -> subprocess.CompletedProcess[str]:
+    """The real thing, as a process of its own."""
+    clean = {k: v for k, v in os.environ.items() if not k.startswith("CRONSOLE_")}
+    return subprocess.run(
+        [sys.executable, "-c", "from console.cli import main; main()", *argv],
+        env={**clean, "PYTHONPATH": str(ROOT), **env}, capture_output=True, text=True, timeout=60, check=False,
+        stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+
+
+class TestLists:
+    """Each list in JSON, key by key, and as a table."""
+
+    def test_jobs(self, cli: Cli, world: list[str]) -> None:
+        """The contract of `jobs --json`."""
+        rows = cli("jobs", "--json").json
+        tick = next(r for r in rows if r["name"] == "tick")
+        assert list(tick) == ["name", "schedule", "timezone", "queue", "kind", "paused", "next_fire", "last_run"]
+        assert list(tick["last_run"]) == ["run_id", "outcome", "started_at", "duration_ms"]
+        assert (tick["schedule"], tick["timezone"], tick["kind"]) == ("*/5 * * * *", "Europe/Berlin", "command")
+        assert tick["last_run"]["run_id"] == world[0]
+        assert tick["last_run"]["duration_ms"] == pytest.approx(500)
+        mail = next(r for r in rows if r["name"] == "send_email")
+        assert (mail["next_fire"], mail["last_run"], mail["paused"]) == (None, None, False)
+        assert "tick" in cli("jobs").out
+
+    def test_queues(self, cli: Cli, world: list[str]) -> None:
+        """The contract of `queues --json`."""
+        rows = cli("queues", "--json").json
+        keys = ["name", "kind", "ready", "running", "later", "dead", "paused", "oldest_ready_seconds", "workers"]
+        assert [list(r) for r in rows] == [keys, keys]
+        assert {r["name"]: r["dead"] for r in rows} == {"default": 0, "mail": 2}
+        lines = cli("queues").out.splitlines()
+        assert lines[0].startswith("QUEUE")
+        assert len(lines) == 3
+
+    def test_workers(self, cli: Cli, world: list[str]) -> None:
+        """The engine that beats is listed."""
+        assert [e["id"] for e in cli("workers", "--json").json] == ["h:1:ab"]
+        assert "h:1:ab" in cli("workers").out
+
+    def test_runs(self, cli: Cli, world: list[str]) -> None:
+        """The contract of `runs list --json`, paging, and `runs show`."""
+        page = cli("runs", "list", "--json").json
+        assert list(page) == ["items", "next_cursor"]
+        assert list(page["items"][0]) == [
+            "run_id", "attempt", "job", "queue", "outcome", "trigger", "scheduled_for", "started_at", "finished_at",
+            "duration_ms", "worker", "exit_code", "error",
+        ]  # fmt: skip
+        assert page["items"][0]["run_id"] == world[0]
+        assert page["items"][0]["started_at"].endswith("Z")
+        cursor = cli("runs", "list", "--json", "--limit", "1").json["next_cursor"]
+        assert cli("runs", "list", "--json", "--cursor", cursor).json == {"items": [], "next_cursor": None}
+        assert cli("runs", "list", "--json", "--outcome", "succeeded").json["items"] == []
+        assert len(cli("runs", "list", "--json", "--since", "1h").json["items"]) == 1
+        assert cli("runs", "--json").json == page
+        shown = cli("runs", "show", world[0], "--json").json
+        assert shown["attempts"][0]["exit_code"] == 3
+
+    def test_dead(self, cli: Cli, world: list[str]) -> None:
+        """The contract of `dead list --json`; groups; show."""
+        page = cli("dead", "list", "--json").json
+        assert list(page) == ["items", "total", "next_cursor"]
+        keys = ["id", "queue", "job", "attempts", "error", "failed_at", "payload", "group"]
+        assert [list(d) for d in page["items"]] == [keys, keys]
+        assert [d["id"] for d in page["items"]] == [world[2], world[1]]
+        assert cli("dead", "--json").json == page
+        assert page["total"] == 2
+        assert page["items"][1]["payload"] == {"n": 1}
+        assert page["items"][0]["payload"].startswith("\\xff")
+        assert [g["count"] for g in cli("dead", "groups", "--json").json] == [2]
+        assert cli("dead", "show", world[1], "--json").json["envelope"].startswith('{"id":"77"')
+        assert cli("dead", "list", "--json", "--error", "BOOM").json["items"][0]["id"] == world[1]
+
+    def test_status(self, cli: Cli, world: list[str]) -> None:
+        """Both servers, the engine, the totals."""
+        answer = cli("status", "--json")
+        assert answer.code == 0
+        assert list(answer.json) == [
+            "namespace", "read_only", "redis", "postgres", "engines", "queues", "totals", "warnings",
+        ]  # fmt: skip
+        assert answer.json["totals"]["dead"] == 2
+        text = cli("status").out
+        assert "3 of 10 slots busy" in text
+        assert "PostgreSQL" in text
+
+    def test_empty_lists_say_so(self, cli: Cli) -> None:
+        """Nothing on standard output, a hint beside it, JSON stays JSON."""
+        for name in ("jobs", "queues", "workers"):
+            assert cli(name, "--json").json == []
+            answer = cli(name)
+            assert (answer.code, answer.out) == (0, "")
+            assert "cronsole engine" in answer.err
+
+
+class TestHostileText:
+    """What came from outside never reaches a terminal raw."""
+
+    @pytest.mark.parametrize("argv", [["dead", "list"], ["dead", "groups"], ["runs", "list"]])
+    def test_tables(self, cli: Cli, world: list[str], argv: list[str]) -> None:
+        """One row a line; control, C1 and bidi characters visible."""
+        answer = cli(*argv)
+        assert not any(c in answer.out for c in "\x1b\x07\x9b\u202e\u2066")
+        assert "\\x1b]0;owned" in answer.out
+        assert all(line.isprintable() for line in answer.out.splitlines())
+
+    def test_shows(self, cli: Cli, world: list[str]) -> None:
+        """Also where several lines are printed."""
+        for argv in (["dead", "show", world[2]], ["runs", "show", world[0]]):
+            answer = cli(*argv)
+            assert all(line.isprintable() for line in answer.out.split("\n")), answer.out
+            assert "\\u202e" in answer.out
+
+    def test_json_is_ascii(self, cli: Cli, world: list[str]) -> None:
+        """JSON escapes them all, and gives them back."""
+        answer = cli("dead", "list", "--json")
+        assert answer.out.isascii()
+        assert HOSTILE in answer.json["items"][0]["error"]
+
+    def test_errors(self, cli: Cli) -> None:
+        """An argument that comes back in an error line is escaped too."""
+        answer = cli("trigger", "x\x1b[31m\nfake: line")
+        assert answer.code == 2
+        assert "\x1b" not in answer.err
+        assert answer.err.count("\n") == 1
+
+
+class TestActions:
+    """What changes something."""
+
+    def test_trigger_and_cancel(self, cli: Cli, world: list[str]) -> None:
+        """`trigger --json` has a run id; that run can be cancelled; once."""
+        answer = cli("trigger", "send_email", "--payload", '{"to":"ada"}', "--json")
+        assert list(answer.json) == ["run_id"]
+        assert cli("cancel", answer.json["run_id"], "--json").json["result"] == "cancelled"
+        again = cli("cancel", answer.json["run_id"])
+        assert again.code == 2
+        assert "runs show" in again.err
+
+    @pytest.mark.parametrize("payload", ["[1]", "{", '"x"', "nul"])
+    def test_bad_payload(self, cli: Cli, world: list[str], payload: str) -> None:
+        """Not an object: bad input, one line."""
+        answer = cli("trigger", "send_email", "--payload", payload)
+        assert answer.code == 2
+        assert answer.err.count("\n") == 1
+
+    def test_unknown_job(self, cli: Cli, world: list[str]) -> None:
+        """The nearest is named."""
+        answer = cli("trigger", "send_emial")
+        assert answer.code == 2
+        assert "did you mean 'send_email'" in answer.err
+
+    def test_enqueue(self, cli: Cli, world: list[str], tmp_path: Path) -> None:
+        """One, a file, and a file with a mistake: the line is named and nothing goes in."""
+        assert cli("enqueue", "mail", "send_email", "--payload", "{}", "--json").json["enqueued"] == 1
+        lines = tmp_path / "f.jsonl"
+        lines.write_text("".join(f'{{"n": {n}}}\n' for n in range(300)) + "\n")
+        assert cli("enqueue", "mail", "send_email", "--file", str(lines)).out == "300 enqueued\n"
+        lines.write_text('{"n": 1}\n{"n": \n')
+        answer = cli("enqueue", "mail", "send_email", "--file", str(lines))
+        assert answer.code == 2
+        assert "line 2" in answer.err
+        ready = {q["name"]: q["ready"] for q in cli("queues", "--json").json}
+        assert ready["mail"] == 301
+
+    def test_pause_and_resume(self, cli: Cli, world: list[str]) -> None:
+        """Shown with who and why; a job and a queue."""
+        assert cli("pause", "job:tick", "--note", "disk \x1b full", "--for", "30m").code == 0
+        shown = cli("jobs").out
+        assert "disk \\x1b full" in shown
+        assert next(j for j in cli("jobs", "--json").json if j["name"] == "tick")["paused"] is True
+        assert "goes on" in cli("resume", "job:tick").out
+        assert "was not paused" in cli("resume", "job:tick").out
+        assert cli("pause", "queue:mail").code == 0
+        assert {q["name"]: q["paused"] for q in cli("queues", "--json").json} == {"default": False, "mail": True}
+        assert cli("pause", "tick").code == 2
+        assert cli("pause", "job:tick", "--for", "soon").code == 2
+
+    def test_dead_retry(self, cli: Cli, world: list[str]) -> None:
+        """Dry run, refusal without --yes, selection, ids."""
+        assert cli("dead", "retry", "--all", "--dry-run", "--json").json == {
+            "matched": 2, "changed": 0, "receipt": None,
+        }  # fmt: skip
+        careful = cli("dead", "retry", "--all")
+        assert careful.code == 2
+        assert "2 dead letters match; add --yes" in careful.err
+        assert cli("dead", "retry").code == 2
+        assert cli("dead", "retry", world[1], "--all").code == 2
+        assert cli("dead", "retry", world[1], "--json").json == {"matched": 1, "changed": 1, "receipt": None}
+        assert cli("dead", "retry", world[1]).code == 2
+        assert cli("dead", "retry", "--job", "send_email", "--yes").out == "1 matched, 1 put back\n"
+
+
+class TestExitCodes:
+    """0 done, 1 it ran and failed, 2 bad input, 3 unreachable, 4 refused; one line, no traceback."""
+
+    def test_read_only_is_4(self, cli: Cli, world: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+        """Every action."""
+        monkeypatch.setenv("CRONSOLE_READ_ONLY", "1")
+        for argv in (
+            ["trigger", "tick"],
+            ["enqueue", "mail", "send_email"],
+            ["pause", "job:tick"],
+            ["resume", "job:tick"],
+            ["cancel", "x"],
+            ["dead", "retry", world[1]],
+        ):
+            answer = cli(*argv)
+            assert (answer.code, answer.out) == (4, ""), argv
+            assert answer.err.startswith("cronsole: this context is read-only")
+            assert answer.err.count("\n") == 1
+        assert cli("dead", "list").code == 0
+
+    @pytest.mark.parametrize("argv", [["queues"], ["trigger", "x"], ["status"], ["dead", "list", "--json"]])
+    def test_wrong_redis_is_3(self, settings: Settings, argv: list[str]) -> None:
+        """In a process of its own: one line with the remedy."""
+        assert settings.postgres_url
+        answer = subprocess_cli(
+            argv, CRONSOLE_REDIS_URL="redis://:secret@127.0.0.1:1/0", CRONSOLE_POSTGRES_URL=settings.postgres_url
+        )
+        assert answer.returncode == 3
+        told = answer.stdout if argv == ["status"] else answer.stderr
+        assert "CRONSOLE_REDIS_URL" in told
+        assert "secret" not in answer.stdout + answer.stderr
+        assert "Traceback" not in answer.stderr
+        if argv != ["status"]:
+            assert answer.stderr.count("\n") == 1
+
+    def test_wrong_postgres_is_3_for_history_alone(self, cli: Cli, world: list[str], monkeypatch: Any) -> None:
+        """Lists of the live state go on."""
+        monkeypatch.setenv("CRONSOLE_POSTGRES_URL", "postgresql://x:secret@127.0.0.1:1/x")
+        answer = cli("runs", "list")
+        assert answer.code == 3
+        assert answer.err.count("\n") == 1
+        assert "secret" not in answer.err
+        assert cli("queues").code == 0
+        jobs = cli("jobs", "--json")
+        assert jobs.code == 0
+        assert len(jobs.json) == 2
+        assert "last runs are not known" in jobs.err
+        assert cli("status").code == 3
+
+    def test_malformed_url_is_2(self, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Not a URL at all."""
+        monkeypatch.setenv("CRONSOLE_REDIS_URL", "localhost:6379")
+        answer = cli("queues")
+        assert answer.code == 2
+        assert "CRONSOLE_REDIS_URL" in answer.err
+
+    def test_usage_is_2_in_one_line(self, cli: Cli) -> None:
+        """Unknown commands, options and values."""
+        for argv in (
+            ["quees"],
+            ["queues", "--jsn"],
+            ["runs", "list", "--limit", "0"],
+            ["runs", "list", "--since", "x"],
+        ):
+            answer = cli(*argv)
+            assert answer.code == 2
+            assert answer.err.startswith("cronsole: ")
+            assert answer.err.count("\n") == 1
+        assert "did you mean 'queues'" in cli("quees").err
+        assert cli("runs", "list", "--cursor", "zz").code == 2
+        assert cli("dead", "list", "--cursor", "zz").code == 2
+        assert cli("runs", "show", "zz").code == 2
+        assert cli("dead", "show", "zz").code == 2
+
+    def test_console_without_a_terminal(self) -> None:
+        """One line that names the plain command."""
+        answer = subprocess_cli([])
+        assert answer.returncode == 2
+        assert "cronsole status" in answer.stderr
+        assert answer.stderr.count("\n") == 1
+
+    def test_a_bug_is_one_line_and_a_traceback_on_request(self, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+        """CRONSOLE_DEBUG=1 shows where."""
+
+        def broken(*_: Any, **__: Any) -> None:
+            raise RuntimeError("oh\x1b no")
+
+        monkeypatch.setattr("backends.connect.settings_from_env", broken)
+        answer = cli("queues")
+        assert answer.code == 1
+        assert answer.err.startswith("cronsole: RuntimeError: oh\\x1b no; this is a bug")
+        monkeypatch.setenv("CRONSOLE_DEBUG", "1")
+        with pytest.raises(RuntimeError):
+            cli("queues")
+
+    def test_interrupt_is_130(self, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Ctrl-C."""
+
+        def interrupted(*_: Any, **__: Any) -> None:
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr("backends.connect.settings_from_env", interrupted)
+        assert cli("queues").code == 130
+
+
+def test_help_imports_nothing_heavy() -> None:
+    """Neither Textual nor a driver is loaded for a help page."""
+    code = (
+        "import sys; from console.cli.root import run; run(['--help']); "
+        "bad = {'textual', 'rich', 'redis', 'psycopg', 'msgspec', 'httpx', 'asyncio', 'croniter'} & set(sys.modules); "
+        "sys.exit(repr(bad) if bad else 0)"
+    )
+    answer = subprocess.run(
+        [sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True,
+        check=False,
+    )  # fmt: skip
+    assert answer.returncode == 0, answer.stderr
+
+
+def test_every_command_has_a_help_page(cli: Cli) -> None:
+    """Each name of the table leads to a command."""
+    from console.cli.root import COMMANDS
+
+    for name in COMMANDS:
+        answer = cli(name, "--help")
+        assert answer.code == 0
+        assert answer.out.startswith(f"Usage: cronsole {name}")
