@@ -47,6 +47,10 @@ class Capacity:
         old = self._job.get(job)
         self._job[job] = weight if old is None or weight > old else old + (weight - old) * _FOLLOW
 
+    def came_back(self, job: str) -> None:
+        """A run of `job` waited behind a slow one. If nobody knows how long `job` takes, it is not guessed short again."""
+        self._job.setdefault(job, 1.0)
+
     def free(self, queue: str) -> float:
         """Slots that `queue` may still fill."""
         room = self.slots - self.used

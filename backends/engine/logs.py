@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 FLUSH_S = 0.25
@@ -14,7 +15,7 @@ LIFE_S = 86_400
 class LiveLogs:
     """Collects output and writes it a few times a second. Losing some of it never disturbs a run."""
 
-    def __init__(self, client: Any, prefix_of: Any) -> None:
+    def __init__(self, client: Any, prefix_of: Callable[[str], str | None]) -> None:
         """`prefix_of`: run id → key prefix of its queue, or None when it is no longer in hand."""
         self._redis = client
         self._prefix_of = prefix_of
@@ -29,21 +30,27 @@ class LiveLogs:
             del buffer[: len(buffer) - CHUNK]
         self._some.set()
 
-    async def run(self) -> None:
-        """Flush until cancelled."""
-        while True:
-            await self._some.wait()
-            await asyncio.sleep(FLUSH_S)
-            self._some.clear()
-            buffers, self._buffers = self._buffers, {}
-            pipe = self._redis.pipeline(transaction=False)
-            for run_id, data in buffers.items():
-                prefix = self._prefix_of(run_id)
-                if prefix is not None:
-                    key = f"{prefix}log:{run_id}"
-                    pipe.xadd(key, {"d": bytes(data)}, maxlen=KEPT_CHUNKS, approximate=True)
-                    pipe.expire(key, LIFE_S)
-            try:
-                await pipe.execute()
-            except Exception:  # noqa: S110 - live output is a courtesy
-                pass
+    async def run(self, stop: asyncio.Event) -> None:
+        """Flush a few times a second until `stop`, and once more then."""
+        stopping = asyncio.ensure_future(stop.wait())
+        while not stop.is_set():
+            some = asyncio.ensure_future(self._some.wait())
+            await asyncio.wait({some, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            some.cancel()
+            await asyncio.wait({stopping}, timeout=FLUSH_S)
+            await self._flush()
+
+    async def _flush(self) -> None:
+        self._some.clear()
+        buffers, self._buffers = self._buffers, {}
+        pipe = self._redis.pipeline(transaction=False)
+        for run_id, data in buffers.items():
+            prefix = self._prefix_of(run_id)
+            if prefix is not None:
+                key = f"{prefix}log:{run_id}"
+                pipe.xadd(key, {"d": bytes(data)}, maxlen=KEPT_CHUNKS, approximate=True)
+                pipe.expire(key, LIFE_S)
+        try:
+            await pipe.execute()
+        except Exception:  # noqa: BLE001, S110 - live output is a courtesy
+            pass

@@ -18,6 +18,8 @@ from pathlib import Path
 from secrets import token_hex
 from typing import Any
 
+import msgspec
+
 from backends.connect import Servers, Settings
 from backends.engine.chores import Chores
 from backends.engine.dispatch import Executors
@@ -119,7 +121,7 @@ class Engine:
             self._spawn(recorder.run(self._stop_parts), "recorder")
         if self.options.schedule:
             self._spawn(self.scheduler.run(self._stop_parts), "scheduler")
-        self._spawn(self.logs.run(), "logs")
+        self._spawn(self.logs.run(self._stop_parts), "logs")
         chores = Chores(self)
         for name, part in chores.parts():
             self._spawn(part, name)
@@ -151,6 +153,8 @@ class Engine:
         self.file = file
         self.worker.set_jobs(file.jobs)
         await publish_jobs(self.servers.redis, self.namespace, file)
+        specs = {name: msgspec.json.encode(spec.to_row()) for name, spec in file.jobs.items()}
+        await History(await self.servers.pool()).publish(specs, self.name)
         self._inboxes = {
             name: ListInbox(self.queue(name), self.servers.redis, file.queues[name].inbox_key)
             for name in self.served()

@@ -250,6 +250,7 @@ class Worker:
                 assert hand.spec is not None
                 assert hand.header is not None
                 self.capacity.release(hand.queue.name, hand.weight)
+                self.capacity.came_back(hand.spec.name)
                 hand.weight = self.capacity.weight(hand.spec)
                 if not self._giving_back and self.capacity.free(hand.queue.name) >= min(hand.weight, 0.999):
                     self.capacity.acquire(hand.queue.name, hand.weight)

@@ -115,6 +115,15 @@ def test_tiny_tasks_are_taken_in_batches_and_long_ones_are_not() -> None:
     assert LIGHTEST < c.weight(TASK) < 1.0
 
 
+def test_a_job_that_came_back_unstarted_is_not_guessed_short_again() -> None:
+    c = Capacity(4)
+    c.came_back("t")
+    assert c.weight(TASK) == 1.0
+    c.measured("t", 0.001)
+    c.came_back("t")
+    assert c.weight(TASK) < 1.0, "what was measured counts"
+
+
 def test_a_queue_has_a_limit_of_its_own() -> None:
     c = Capacity(10)
     c.limit_queue("q", 2)
