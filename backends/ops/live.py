@@ -42,6 +42,7 @@ MANY_SCHEDULES = 200
 """From here on the coming fires are computed in a thread: the caller's loop may be drawing a screen."""
 
 _counts = msgspec.json.Decoder(dict[str, int])
+_FAR_MS = 1 << 62
 _HEAD = 4
 _PER_QUEUE = 3
 
@@ -61,6 +62,9 @@ class LiveView:
         self._fires: list[PlannedFire] = []
         self._fires_key: tuple[bytes | None, int, int] | None = None
         self._next: dict[str, int | None] = {}
+        self._job_rows: tuple[JobStatus, ...] = ()
+        self._jobs_key: tuple[bytes | None, Mapping[str, Mapping[str, Pause]]] | None = None
+        self._jobs_until = 0
         self._dead: dict[str, tuple[Sequence[Any], tuple[DeadLetter, ...]]] = {}
         self._events: deque[LiveEvent] = deque(maxlen=EVENTS_SHOWN)
         self._last_event = ""
@@ -200,10 +204,13 @@ class LiveView:
     def _jobs(
         self, at: int, fires: Sequence[PlannedFire], pauses: Mapping[str, Mapping[str, Pause]]
     ) -> tuple[JobStatus, ...]:
+        key = (self._revision, pauses)
+        if key == self._jobs_key and at < self._jobs_until:
+            return self._job_rows
         soon: dict[str, int] = {}
         for fire in fires:
             soon.setdefault(fire.job, fire.at_ms)
-        return tuple(
+        self._job_rows = tuple(
             [
                 JobStatus(
                     name, spec.schedule, spec.timezone, spec.queue, spec.kind, spec.description,
@@ -212,6 +219,9 @@ class LiveView:
                 for name, spec in self.specs.items()
             ]
         )  # fmt: skip
+        self._jobs_key = key
+        self._jobs_until = min((to_ms(j.next_fire) for j in self._job_rows if j.next_fire), default=_FAR_MS)
+        return self._job_rows
 
     def _next_fire(self, name: str, at: int, soon: int | None) -> datetime | None:
         if soon is not None:

@@ -55,6 +55,13 @@ class LazyGroup(click.Group):
             ctx.fail(f"no command {args[0][:60]!r}; {hint}")
         return super().resolve_command(ctx, args)
 
+    def invoke(self, ctx: click.Context) -> Any:
+        """As click does, but a reader that left is not exit code 1, which means that a job failed."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            return reader_gone()
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The table, without importing anything."""
         with formatter.section("Commands"):
@@ -123,9 +130,7 @@ def explain(error: BaseException) -> int:
             click.echo("", err=True)
             return 130
         case BrokenPipeError():
-            # The reader has gone (`| head`): nothing to say, and nothing may be flushed at exit.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            return 141
+            return reader_gone()
         case Exception():
             _complain(
                 f"{type(error).__name__}: {error}".rstrip(": ")
@@ -133,6 +138,12 @@ def explain(error: BaseException) -> int:
             )
             return 1
     raise error
+
+
+def reader_gone() -> int:
+    """The reader of our output has left (`| head`): nothing to say, and nothing may be flushed at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 141
 
 
 def _complain(text: str) -> None:
