@@ -56,7 +56,7 @@ class Ops(Reads):
     async def open(cls, settings: Settings, *, role: str = "cli", need_postgres: bool = False) -> AsyncIterator[Self]:
         """Connect. Redis must be there; Postgres only with `need_postgres`, else it is asked for when it is needed."""
         async with await Servers.open(settings, role=role, need_postgres=need_postgres) as servers:
-            yield cls(servers)
+            yield cls(servers, context_name=settings.namespace)
 
     # --- new runs -------------------------------------------------------------------------------------------
 

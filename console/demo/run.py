@@ -18,12 +18,14 @@ from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
 
+import psutil
+
 from backends.connect import Servers, Settings
 from backends.errors import CronsoleError, UnreachableError
 from backends.history import History, migrate
 from backends.jobs.load import load
 from backends.jobs.spec import JobFile
-from backends.model import to_ms
+from backends.model import EngineStatus, to_ms
 from backends.queues.live import engines
 from backends.queues.streams import StreamQueue
 from backends.schedule import parse
@@ -174,10 +176,15 @@ async def _headless(settings: Settings) -> int:
         return 1
 
 
+def _alive(engine: EngineStatus) -> bool:
+    """The embedded servers are of this machine, so its engines are too; one that was killed still has a heartbeat."""
+    return not engine.draining and psutil.pid_exists(engine.pid)
+
+
 async def _prepare(demo: Demo, stack: contextlib.AsyncExitStack) -> Servers:
     """Open the servers and, unless a demo engine is there already, start one."""
     servers = await stack.enter_async_context(await Servers.open(demo.settings, role="demo"))
-    if await engines(servers.redis, NAMESPACE):
+    if any(_alive(e) for e in await engines(servers.redis, NAMESPACE)):
         return servers
     stack.enter_context(demo.around(servers))
     await demo.set_marks(servers, load(demo.folder / "jobs.toml"))
