@@ -151,6 +151,7 @@ class Feed:
         self._busy_until = 0
         self._look = {"redis": asyncio.Event(), "postgres": asyncio.Event()}
         self._task: asyncio.Task[None] | None = None
+        self._stopping = False
 
     # --- life ---
 
@@ -159,7 +160,11 @@ class Feed:
         self._task = asyncio.create_task(self._run(), name="feed")
 
     def stop(self) -> None:
-        """Ask it to end; `closed` waits for it."""
+        """Ask it to end; `closed` waits for it.
+
+        The flag is needed beside the cancellation: client libraries swallow one that comes while they connect.
+        """
+        self._stopping = True
         if self._task is not None:
             self._task.cancel()
 
@@ -175,9 +180,11 @@ class Feed:
 
     async def _run(self) -> None:
         pause = self.pace.first_pause_s
-        while True:
+        while not self._stopping:
             try:
                 async with self._open() as ops:
+                    if self._stopping:
+                        return
                     self.ops = ops
                     pause = self.pace.first_pause_s
                     self._post(Connected(ops.context_name, ops.read_only))
@@ -197,9 +204,11 @@ class Feed:
     async def _loop(self, name: str, step: Callable[[], Awaitable[float]]) -> None:
         """`step` says how long to wait before the next one; failures wait longer and longer, but never for ever."""
         pause = self.pace.first_pause_s
-        while True:
+        while not self._stopping:
             try:
-                wait = await asyncio.wait_for(step(), self.pace.give_up_s)
+                # not wait_for: on Python 3.11 it swallows a cancellation that meets the result (bpo-37658)
+                async with asyncio.timeout(self.pace.give_up_s):
+                    wait = await step()
                 pause = self.pace.first_pause_s
             except TimeoutError:
                 self._down(name, f"no answer within {self.pace.give_up_s:g} s")
@@ -211,7 +220,8 @@ class Feed:
                 wait, pause = pause, min(pause * 2, self.pace.longest_pause_s)
             event = self._look[name]
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(event.wait(), wait)
+                async with asyncio.timeout(wait):
+                    await event.wait()
             event.clear()
 
     # --- reading ---
@@ -274,7 +284,8 @@ class Feed:
         if self.ops is None:
             raise CronsoleError("not connected", "wait until the header shows both servers")
         try:
-            return await asyncio.wait_for(action(self.ops), 15)
+            async with asyncio.timeout(15):
+                return await action(self.ops)
         except TimeoutError as error:
             raise CronsoleError("no answer within 15 s", "look at the list before trying again") from error
         finally:
