@@ -6,9 +6,9 @@ import asyncio
 import getpass
 import os
 import socket
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import msgspec
@@ -27,25 +27,33 @@ from backends.model import (
     new_run_id,
     now_ms,
 )
-from backends.ops.letters import Selection, walk
+from backends.ops.letters import Selection, freeze, walk
 from backends.ops.reads import Reads, unknown
 from backends.ops.talk import redis_talk
 from backends.queues.base import BATCH, NewRun, OnFull
 from backends.queues.lists import Rejected, inspect
 from backends.queues.streams import StreamQueue, chunks, overlap_slot
 
+CHECKED_FIRST = 50_000
+CHECKED_BYTES = 64_000_000
+"""So many runs, or bytes of envelopes, are held to be checked before the first of them is put in."""
+
 Progress = Callable[[int, int], None]
 """Called after each step of a bulk action with (matched, changed) so far."""
 
 
 def whoami() -> str:
-    """Who acts: OS user and host, and where the SSH session comes from."""
+    """Who acts: OS user (who became it by sudo, if anybody did) and host, and where the SSH session comes from."""
     try:
-        user = getpass.getuser()
-    except (KeyError, OSError):  # a uid without a name
-        user = str(os.getuid())
+        import pwd
+
+        user = pwd.getpwuid(os.getuid()).pw_name  # not $USER: anybody can set that
+    except (ImportError, KeyError):  # no such thing on Windows; a uid without a name
+        user = str(os.getuid()) if hasattr(os, "getuid") else getpass.getuser()
+    login = os.environ.get("SUDO_USER")
+    name = f"{login} as {user}" if login and login != user else user
     client = (os.environ.get("SSH_CLIENT") or os.environ.get("SSH_CONNECTION") or "").split()
-    return f"{user}@{socket.gethostname()}" + (f" from {client[0]}" if client else "")
+    return f"{name}@{socket.gethostname()}" + (f" from {client[0]}" if client else "")
 
 
 class Ops(Reads):
@@ -53,8 +61,14 @@ class Ops(Reads):
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, settings: Settings, *, role: str = "cli", need_postgres: bool = False) -> AsyncIterator[Self]:
-        """Connect. Redis must be there; Postgres only with `need_postgres`, else it is asked for when it is needed."""
+    async def open(
+        cls, settings: Settings, *, role: str = "cli", need_postgres: bool = False, read_only: bool = False
+    ) -> AsyncIterator[Self]:
+        """Connect. Redis must be there; Postgres only with `need_postgres`, else it is asked for when it is needed.
+
+        With `read_only`, or where the settings say so, every action is refused.
+        """
+        settings = replace(settings, read_only=settings.read_only or read_only)
         async with await Servers.open(settings, role=role, need_postgres=need_postgres) as servers:
             yield cls(servers, context_name=settings.namespace)
 
@@ -76,7 +90,8 @@ class Ops(Reads):
     ) -> list[str]:
         """Put runs of a declared job into a queue, one a payload; returns the run ids in order.
 
-        All payloads are checked before the first one is put in.
+        The first `CHECKED_FIRST` payloads are all checked before the first run is put in, so a bad one among them
+        leaves nothing behind; what follows goes in as it comes. If it stops half-way, a warning says how many are in.
         """
         self._may_write("enqueue")
         specs = await self.specs()
@@ -86,11 +101,23 @@ class Ops(Reads):
         if queue not in there:
             raise unknown("queue", queue, sorted(there), "queues")
         priority = specs[job].priority
-        runs = [self._new_run(job, payload, Trigger.ENQUEUE, by, priority, "") for payload in payloads]
-        with redis_talk(self.servers.redis_url):
-            await self.live.queue(queue).enqueue(runs)
-        await self._audit("enqueue", {"queue": queue, "job": job}, len(runs), len(runs))
-        return [run.run_id for run in runs]
+        target = self.live.queue(queue)
+        runs = (self._new_run(job, payload, Trigger.ENQUEUE, by, priority, "") for payload in payloads)
+        ids: list[str] = []
+        done = False
+        try:
+            for block in _blocks(runs):
+                for part in chunks(block):
+                    with redis_talk(self.servers.redis_url):
+                        await target.enqueue(part)
+                    ids += [run.run_id for run in part]
+            done = True
+        finally:
+            if ids and not done:
+                self.warnings.append(f"stopped half-way: {len(ids)} runs are in the queue")
+            if ids:
+                await self._audit("enqueue", {"queue": queue, "job": job}, len(ids), len(ids))
+        return ids
 
     def _new_run(
         self, job: str, payload: dict[str, Any], trigger: Trigger, by: str | None, priority: int, slot: str
@@ -120,6 +147,8 @@ class Ops(Reads):
     async def pause(self, target: str, note: str = "", for_s: float | None = None) -> None:
         """Hand out no more runs of 'queue:NAME' or 'job:NAME', for `for_s` seconds or until resumed."""
         self._may_write("pause")
+        if for_s is not None and for_s <= 0:
+            raise BadInputError("a pause of no length pauses nothing", "give it a length: 30m, 2h")
         queues, job = await self._target(target)
         at = now_ms()
         pause = Pause(whoami(), note, at, None if for_s is None else at + round(for_s * 1000))
@@ -171,27 +200,39 @@ class Ops(Reads):
     ) -> ActionResult:
         """Put dead letters back into ready, by id or by selection.
 
-        A selection is frozen when this begins: what dies meanwhile is not touched. Steps of 200; cancelling the task
-        stops between two steps.
+        A selection that is not frozen yet is frozen when this begins: what dies meanwhile is not touched. Steps of 200;
+        cancelling the task stops between two steps. If it stops half-way, a warning says how many were put back.
         """
         if not dry_run:
             self._may_write("retry dead letters")
         if isinstance(chosen, Selection) and chosen.empty:
             raise BadInputError("no dead letters are selected", "give ids, a filter, or --all")
+        if isinstance(chosen, Selection):
+            chosen = await self.freeze(chosen)
         matched = changed = 0
+        done = False
         queues = {q.name: q for q in await self.all_queues()}
-        with redis_talk(self.servers.redis_url):
-            try:
+        try:
+            with redis_talk(self.servers.redis_url):
                 async for queue, ids in self._batches(chosen, queues):
                     matched += len(ids)
                     if not dry_run:
                         changed += sum(await queues[queue].dead_retry(ids))
                     if progress:
                         progress(matched, changed)
-            finally:
-                if changed and not dry_run:
-                    await self._audit("dead_retry", _target_row(chosen), matched, changed)
+            done = True
+        finally:
+            if changed and not done:
+                self.warnings.append(f"stopped half-way: {changed} dead letters were put back")
+            if changed:
+                await self._audit("dead_retry", _target_row(chosen), matched, changed)
         return ActionResult(matched, changed)
+
+    async def freeze(self, selection: Selection) -> Selection:
+        """The selection as of now, to be counted, shown and then acted on: what dies later is not in it."""
+        queues = await self.all_queues()
+        with redis_talk(self.servers.redis_url):
+            return await freeze(queues, selection)
 
     async def _batches(
         self, chosen: Sequence[str] | Selection, queues: dict[str, StreamQueue]
@@ -232,6 +273,20 @@ class Ops(Reads):
                 await history.write_action(whoami(), verb, target, matched, changed)
         except CronsoleError as error:
             self.warnings.append(f"done, but not noted in the audit: {error}")
+
+
+def _blocks(runs: Iterable[NewRun]) -> Iterator[list[NewRun]]:
+    """First a block as large as may be held in memory, then small ones."""
+    block: list[NewRun] = []
+    most, size = CHECKED_FIRST, 0
+    for run in runs:
+        block.append(run)
+        size += len(run.envelope)
+        if len(block) >= most or size >= CHECKED_BYTES:
+            yield block
+            block, size, most = [], 0, BATCH
+    if block:
+        yield block
 
 
 def _target_row(chosen: Sequence[str] | Selection) -> dict[str, Any]:

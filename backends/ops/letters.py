@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from backends.errors import BadInputError
@@ -25,6 +25,7 @@ class Selection:
     error: str = ""  # text that the error contains, in any case
     since: datetime | None = None
     everything: bool = False
+    upto: Mapping[str, int] | None = None  # frozen: queue → highest sequence; what died later is not meant
 
     @property
     def empty(self) -> bool:
@@ -62,6 +63,17 @@ class Place:
         return self.sequence + 1 if queue > self.queue else self.sequence
 
 
+async def freeze(queues: Sequence[StreamQueue], selection: Selection) -> Selection:
+    """The selection as of now; one that is frozen already stays as it is."""
+    if selection.upto is not None:
+        return selection
+    upto: dict[str, int] = {}
+    for queue in queues:
+        for letter in (await queue.dead_page(1)).items:
+            upto[queue.name] = letter.sequence
+    return replace(selection, upto=upto)
+
+
 async def walk(
     queues: Sequence[StreamQueue], selection: Selection, start: Place | None = None, step: int = BATCH
 ) -> AsyncIterator[DeadLetter]:
@@ -70,7 +82,11 @@ async def walk(
     for queue in queues:
         if selection.queue and queue.name != selection.queue:
             continue
-        source = _one(queue, selection, start.before(queue.name) if start else None, step)
+        before = start.before(queue.name) if start else None
+        if selection.upto is not None:
+            last = selection.upto.get(queue.name, -1) + 1
+            before = last if before is None else min(before, last)
+        source = _one(queue, selection, before, step)
         first = await anext(source, None)
         if first:
             heads.append((first, source))

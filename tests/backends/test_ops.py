@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -16,51 +15,11 @@ from backends.jobs import JobFile, load_text
 from backends.jobs.publish import publish_jobs, read_jobs
 from backends.model import EngineStatus, now_ms
 from backends.ops import Ops, Selection, system_status
+from backends.ops.core import whoami
 from backends.queues.live import beat, publish_event
 from backends.queues.streams import StreamQueue
-from tests.contract.helpers import dead, run, take_one
-
-JOBS = """
-[jobs.tick]
-schedule = "* * * * *"
-command = "true"
-payload = { base = 1 }
-
-[jobs.send_email]
-queue = "mail"
-task = "app:send"
-
-[queues.mail]
-inbox = "list"
-inbox_key = "app:mail"
-"""
-
-
-@pytest.fixture
-def file() -> JobFile:
-    """Two jobs, two queues, one inbox."""
-    return load_text(JOBS)
-
-
-@pytest.fixture
-async def ops(settings: Settings, file: JobFile) -> AsyncIterator[Ops]:
-    """Ops over a namespace whose jobs are published and whose queues are announced."""
-    async with Ops.open(settings) as ops:
-        await publish_jobs(ops.servers.redis, settings.namespace, file)
-        for name in file.queues:
-            await ops.live.queue(name).announce()
-        yield ops
-
-
-async def bury(queue: StreamQueue, count: int, **more: str) -> list[str]:
-    """Make dead letters; their run ids, oldest first."""
-    runs = [run(more.get("job", "send_email")) for _ in range(count)]
-    await queue.enqueue(runs)
-    taken = [await take_one(queue) for _ in runs]
-    words = {k: v for k, v in more.items() if k != "job"}
-    for d in taken:
-        await queue.settle("w1", [dead(d, **words)])
-    return [d.run_id for d in taken]
+from tests.backends.ops_helpers import bury
+from tests.contract.helpers import take_one
 
 
 class TestPublish:
@@ -211,6 +170,18 @@ class TestNewRuns:
             await ops.enqueue("mail", "send_email", [{"a": 1}, {"a": 2}, {"a": "\0"}])
         assert (await ops.live.queue("mail").status()).ready == 0
 
+    async def test_enqueue_of_more_than_is_checked_first(self, ops: Ops, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Nothing of a bad first block goes in; later, what went in is told and noted."""
+        monkeypatch.setattr("backends.ops.core.CHECKED_FIRST", 300)
+        queue = ops.live.queue("mail")
+        for bad, there in ((250, 0), (620, 500)):
+            with pytest.raises(BadInputError, match="payload"):
+                await ops.enqueue("mail", "send_email", ({"a": "\0" if n == bad else "x"} for n in range(1000)))
+            assert (await queue.status()).ready == there
+        assert "500 runs are in the queue" in ops.warnings[-1]
+        async with ops.history() as history:
+            assert (await history.actions())[0][5:7] == (500, 500)
+
     async def test_enqueue_knows_queues_and_jobs(self, ops: Ops) -> None:
         """Neither can be made up."""
         with pytest.raises(BadInputError, match="did you mean 'mail'"):
@@ -244,6 +215,11 @@ class TestSteering:
         with pytest.raises(BadInputError):
             await ops.pause(target)
 
+    async def test_a_pause_has_a_length(self, ops: Ops) -> None:
+        """None at all is a slip."""
+        with pytest.raises(BadInputError, match="no length"):
+            await ops.pause("queue:mail", for_s=0)
+
     async def test_cancel_searches_all_queues(self, ops: Ops) -> None:
         """Ready: cancelled; running: asked; else unknown."""
         waiting = (await ops.enqueue("mail", "send_email", [{}]))[0]
@@ -252,102 +228,6 @@ class TestSteering:
         await take_one(ops.live.queue("mail"))
         assert await ops.cancel(running) == "asked"
         assert await ops.cancel("0190f7a0-0000-7000-8000-000000000000") == "unknown"
-
-
-class TestDead:
-    """Lists and retries over all queues."""
-
-    async def test_pages_over_queues_newest_first(self, ops: Ops) -> None:
-        """No letter twice, none missing, whatever the page size."""
-        a, b = ops.live.queue("default"), ops.live.queue("mail")
-        made: list[str] = []
-        for n in range(7):
-            made += await bury(a if n % 3 else b, 1)
-        for limit in (1, 2, 3, 7, 50):
-            seen: list[str] = []
-            cursor = None
-            while True:
-                page = await ops.dead_list(limit, cursor)
-                assert page.total == 7
-                seen += [letter.id for letter in page.items]
-                cursor = page.next_cursor
-                if cursor is None:
-                    break
-            assert seen == made[::-1]
-
-    async def test_equal_sequences_in_two_queues_are_both_shown(self, ops: Ops) -> None:
-        """The sequence is unique within a queue only."""
-        a, b = ops.live.queue("default"), ops.live.queue("mail")
-        ids = {*await bury(a, 1), *await bury(b, 1)}
-        for queue in (a, b):
-            (letter,) = (await queue.dead_page(1)).items
-            await ops.servers.redis.zadd(f"{queue.prefix}dead", {letter.id: 1_000})
-        first = await ops.dead_list(1)
-        second = await ops.dead_list(1, first.next_cursor)
-        assert {first.items[0].id, second.items[0].id} == ids
-
-    async def test_filters(self, ops: Ops) -> None:
-        """By job, group, text, queue, time."""
-        queue = ops.live.queue("mail")
-        one = await bury(queue, 2, error="Connection refused", group="1" * 16)
-        two = await bury(queue, 3, job="tick", error="boom", group="2" * 16)
-        later = datetime.now(UTC) + timedelta(hours=2)
-
-        async def ids(**more: Any) -> list[str]:
-            return [d.id for d in (await ops.dead_list(50, selection=Selection(**more))).items]
-
-        assert await ids(job="tick") == two[::-1]
-        assert await ids(group="1" * 16) == one[::-1]
-        assert await ids(error="connection") == one[::-1]
-        assert len(await ids(queue="mail")) == 5
-        assert await ids(since=later) == []
-        with pytest.raises(BadInputError, match="did you mean 'mail'"):
-            await ids(queue="mial")
-        assert [(g.group, g.count) for g in await ops.dead_groups()] == [("2" * 16, 3), ("1" * 16, 2)]
-
-    async def test_retry_by_id_and_by_selection(self, ops: Ops) -> None:
-        """Counts are exact; a dry run changes nothing; an empty selection never means all."""
-        queue = ops.live.queue("mail")
-        ids = await bury(queue, 3)
-        assert (await ops.dead_retry([ids[0], "nope"], dry_run=True)).matched == 1
-        assert (await queue.status()).dead == 3
-        result = await ops.dead_retry([ids[0], ids[0], "nope"])
-        assert (result.matched, result.changed) == (1, 1)
-        with pytest.raises(BadInputError):
-            await ops.dead_retry(Selection())
-        assert (await ops.dead_retry(Selection(job="other"))).changed == 0
-        assert (await ops.dead_retry(Selection(everything=True))).changed == 2
-        assert (await queue.status()).ready == 3
-
-    async def test_what_dies_during_a_bulk_retry_is_not_touched(self, ops: Ops) -> None:
-        """The selection is frozen by its highest sequence; steps of 200."""
-        queue = ops.live.queue("mail")
-        runs = [run("send_email") for _ in range(250)]
-        await queue.enqueue(runs)
-        while (taken := await queue.take("w1", 200)).deliveries:
-            await queue.settle("w1", [dead(d) for d in taken.deliveries])
-        steps: list[tuple[int, int]] = []
-        (newest,) = (await queue.dead_page(1)).items
-        packed = await ops.servers.redis.get(f"{queue.prefix}dead:{newest.id}")
-        sync = ops.servers.redis_sync("test")
-
-        def note(matched: int, changed: int) -> None:
-            steps.append((matched, changed))
-            sync.set(f"{queue.prefix}dead:late{changed}", packed)
-            sync.zadd(f"{queue.prefix}dead", {f"late{changed}": newest.sequence + changed})
-
-        result = await ops.dead_retry(Selection(everything=True), progress=note)
-        assert steps == [(200, 200), (250, 250)]
-        assert result.changed == 250
-        assert {d.id for d in (await queue.dead_page(10)).items} == {"late200", "late250"}
-        sync.close()
-
-    async def test_show(self, ops: Ops) -> None:
-        """One letter, or bad input."""
-        (letter,) = await bury(ops.live.queue("mail"), 1)
-        assert (await ops.dead_show(letter)).id == letter
-        with pytest.raises(BadInputError):
-            await ops.dead_show("nope")
 
 
 class TestEveryWrite:
@@ -384,6 +264,23 @@ class TestEveryWrite:
         assert [r[3] for r in rows] == ["dead_retry", "cancel", "resume", "pause", "enqueue", "trigger"]
         assert all("@" in r[2] and r[2].endswith("from 192.0.2.7") for r in rows)
         assert {r[3]: (r[5], r[6]) for r in rows}["enqueue"] == (2, 2)
+
+    async def test_read_only_by_argument(self, settings: Settings, ops: Ops) -> None:
+        """As if the settings said so."""
+        async with Ops.open(settings, read_only=True) as closed:
+            assert closed.read_only
+            with pytest.raises(RefusedError):
+                await closed.trigger("tick")
+
+    async def test_who_is_not_what_the_environment_claims(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """$USER and $LOGNAME are anybody's; who became root by sudo is named."""
+        for name in ("USER", "LOGNAME", "USERNAME"):
+            monkeypatch.setenv(name, "somebody-else")
+        monkeypatch.delenv("SUDO_USER", raising=False)
+        assert "somebody-else" not in whoami()
+        plain = whoami()
+        monkeypatch.setenv("SUDO_USER", "ada")
+        assert whoami() == f"ada as {plain}"
 
     async def test_without_postgres_the_action_still_happens(self, settings: Settings, ops: Ops) -> None:
         """And a warning says that it is not in the audit."""

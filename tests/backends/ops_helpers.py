@@ -1,0 +1,17 @@
+"""Dead letters made by hand."""
+
+from __future__ import annotations
+
+from backends.queues.streams import StreamQueue
+from tests.contract.helpers import dead, run, take_one
+
+
+async def bury(queue: StreamQueue, count: int, **more: str) -> list[str]:
+    """Make dead letters; their run ids, oldest first."""
+    runs = [run(more.get("job", "send_email")) for _ in range(count)]
+    await queue.enqueue(runs)
+    taken = [await take_one(queue) for _ in runs]
+    words = {k: v for k, v in more.items() if k != "job"}
+    for d in taken:
+        await queue.settle("w1", [dead(d, **words)])
+    return [d.run_id for d in taken]
