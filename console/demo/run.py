@@ -160,6 +160,7 @@ async def _headless(settings: Settings) -> int:
                 wrong = problems(counts)
                 if not wrong:
                     break
+            assert demo.engine is not None
             demo.engine.send_signal(signal.SIGTERM)
             await asyncio.to_thread(demo.engine.wait, 10)
             counts = await history.counts_by_job(began)

@@ -12,7 +12,7 @@ Counts = Mapping[str, int]
 
 def table(counts: Mapping[str, Counts], jobs: list[str]) -> str:
     """Aligned columns, a row a job."""
-    rows = [COLUMNS]
+    rows: list[tuple[str, ...]] = [COLUMNS]
     for job in jobs:
         c = counts.get(job, {})
         cells = ("fires_fired", "fires_skipped", "runs", "succeeded", "failed", "retries", "dead")

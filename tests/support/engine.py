@@ -20,7 +20,8 @@ import sys
 from pathlib import Path
 from backends.connect import settings_from_env
 from backends.engine.service import EngineOptions, run_engine
-options = EngineOptions(jobs=Path(sys.argv[1]), lease_s=float(sys.argv[2]), slots=int(sys.argv[3]), grace_s=float(sys.argv[4]))
+lease_s, slots, grace_s = float(sys.argv[2]), int(sys.argv[3]), float(sys.argv[4])
+options = EngineOptions(jobs=Path(sys.argv[1]), lease_s=lease_s, slots=slots, grace_s=grace_s)
 sys.exit(run_engine(settings_from_env(), options, log_format="json"))
 """
 
