@@ -3,7 +3,8 @@
 Reading, writing, read-only refusal and the audit live here, so that both do the same and neither can pass them by.
 """
 
-from backends.ops.core import Ops, SystemStatus, system_status
+from backends.ops.core import Ops
 from backends.ops.letters import Selection
+from backends.ops.status import SystemStatus, system_status
 
 __all__ = ["Ops", "Selection", "SystemStatus", "system_status"]

@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
 import getpass
 import os
 import socket
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Self
 
 import msgspec
 
 from backends.connect import Servers, Settings
-from backends.errors import BadInputError, CronsoleError, RefusedError, UnreachableError
+from backends.errors import BadInputError, CronsoleError, RefusedError
 from backends.model import (
     ActionResult,
-    EngineStatus,
     Overlap,
     Pause,
-    QueueStatus,
-    ServerHealth,
     Trigger,
     from_ms,
     new_run_id,
@@ -294,57 +290,3 @@ def _target_row(chosen: Sequence[str] | Selection) -> dict[str, Any]:
         row: dict[str, Any] = {k: v for k, v in msgspec.to_builtins(chosen).items() if v}
         return row
     return {"ids": list(chosen[:BATCH]), "count": len(chosen)}
-
-
-@dataclass(frozen=True, slots=True)
-class SystemStatus:
-    """Both servers' truth, and what runs."""
-
-    redis: ServerHealth
-    postgres: ServerHealth
-    engines: tuple[EngineStatus, ...] = ()
-    queues: tuple[QueueStatus, ...] = ()
-    warnings: tuple[str, ...] = ()
-
-    @property
-    def ok(self) -> bool:
-        """Both servers can be used."""
-        return self.redis.ok and self.postgres.ok
-
-
-async def system_status(settings: Settings) -> SystemStatus:
-    """Look at both servers; one that can't be used is told of, not raised."""
-    try:
-        async with Ops.open(settings, role="status") as ops:
-            view = await ops.overview()
-            started = now_ms()
-            try:
-                await ops.servers.check_postgres()
-                postgres = ServerHealth(True, ops.servers.postgres_version, now_ms() - started, now_ms())
-            except CronsoleError as error:
-                postgres = ServerHealth(False, str(error))
-            return SystemStatus(view.redis, postgres, view.engines, view.queues, tuple(ops.warnings))
-    except UnreachableError as error:
-        return SystemStatus(ServerHealth(False, str(error)), await _postgres_alone(settings))
-
-
-async def _postgres_alone(settings: Settings) -> ServerHealth:
-    """Postgres without Redis: the way to it must not go through the server that is down."""
-    import redis.asyncio
-
-    from backends.embedded import acquire
-
-    started = now_ms()
-    holder = None
-    try:
-        if settings.postgres_url is None:
-            holder = await asyncio.to_thread(acquire, settings.data_dir, redis=False)
-        url = settings.postgres_url or (holder and holder.postgres_url) or ""
-        servers = Servers(settings, "", url, "status", redis.asyncio.Redis())  # this client never connects
-        await servers.check_postgres()
-        return ServerHealth(True, servers.postgres_version, now_ms() - started, now_ms())
-    except CronsoleError as error:
-        return ServerHealth(False, str(error))
-    finally:
-        if holder is not None:
-            holder.release()
