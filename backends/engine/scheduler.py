@@ -209,7 +209,7 @@ class Scheduler:
         window = now - int(spec.catchup_window_s * 1000)
         fresh = [at for at in late if at >= window]
         most = {Catchup.NONE: 0, Catchup.LATEST: 1, Catchup.ALL: CATCHUP_MOST}[spec.catchup]
-        run = fresh[len(fresh) - most :] if most and fresh else []
+        run = fresh[-most:] if most else []
         first = run[0] if run else now + 1
         why = f'catchup = "{spec.catchup.value}"'
         old = "older than the catch-up window"

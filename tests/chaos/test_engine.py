@@ -130,6 +130,7 @@ async def test_two_engines_fire_each_instant_once(connected: Servers, queue: Str
         for engine in engines:
             assert await engine.stop() == 0
     fires = await h.fires("tick", now - timedelta(hours=2), now + timedelta(hours=1))
+    assert {f[1] for f in fires} == {"fired"}, fires[:3]
     planned = [f[0] for f in fires]
     assert planned == [planned[0] + timedelta(minutes=n) for n in range(len(planned))]
     runs = (await h.runs(200, job="tick")).items
@@ -225,7 +226,9 @@ async def test_a_poison_job_does_not_take_others_along(
 async def test_a_shell_script_is_producer_enough(connected: Servers, queue: StreamQueue, jobs: Jobs) -> None:
     """A producer in another language: bash, printf and a socket are all it needs."""
     key = f"{connected.settings.namespace}-in"
-    file = jobs(f'[jobs.hi]\ncommand = "echo $CRONSOLE_PAYLOAD"\n[queues.default]\ninbox = "list"\ninbox_key = "{key}"\n')
+    file = jobs(
+        f'[jobs.hi]\ncommand = "echo $CRONSOLE_PAYLOAD"\n[queues.default]\ninbox = "list"\ninbox_key = "{key}"\n'
+    )
     script = """
     set -eu
     for n in 1 2 3; do
