@@ -2,9 +2,9 @@
 
 python benchmarks/drain.py [--jobs 100000] [--payload 100]
 
-Prints runs/s until Redis is drained and until history is complete, and the CPU each part used a run. Beside it, in the same
-run, what the machine can do at all: a bare XREADGROUP + XACK + XDEL loop over the same entries in batches of the same
-size, nothing executed and nothing recorded. Compare the ratio, not the absolute figures.
+Prints runs/s until Redis is drained and until history is complete, and the CPU each part used a run. Beside it, in the
+same run, what the machine can do at all: a bare XREADGROUP + XACK + XDEL loop over the same entries in batches of the
+same size, nothing executed and nothing recorded. Compare the ratio, not the absolute figures.
 """
 
 from __future__ import annotations

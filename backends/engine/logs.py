@@ -52,5 +52,5 @@ class LiveLogs:
                 pipe.expire(key, LIFE_S)
         try:
             await pipe.execute()
-        except Exception:  # noqa: BLE001, S110 - live output is a courtesy
+        except Exception:  # noqa: S110 - live output is a courtesy
             pass
