@@ -9,7 +9,7 @@ VARIABLES = {
     "text-faint": "#5d6978",
     "text-strong": "#e8edf4",
     "selected": "#24384f",
-    "selected-blurred": "#1a232e",
+    "selected-blurred": "#0f141a",
     "now": "#18222d",
     "line": "#2f3b49",
     "line-focus": "#6ea8dc",

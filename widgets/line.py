@@ -26,7 +26,7 @@ class LineWidget(Widget):
         & > .tone--dim { color: $text-dim; }
         & > .tone--faint { color: $text-faint; }
         & > .tone--ok { color: $success; }
-        & > .tone--bad { color: $error; text-style: bold; }
+        & > .tone--bad { color: $error; }
         & > .tone--warn { color: $warning; }
         & > .tone--accent { color: $primary; }
         & > .tone--plan { color: $secondary; }

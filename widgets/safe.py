@@ -103,9 +103,11 @@ def fit(content: Cell, width: int, align: str = "left") -> Cell:
     total = width_of(content)
     if total == width:
         return content
+    if align == "tail" and total > width:
+        return _tail(content, width)
     if total < width:
         blank = (SafeText(" " * (width - total)), "")
-        return (blank, *content) if align == "right" else (*content, blank)
+        return (blank, *content) if align in ("right", "tail") else (*content, blank)
     out: list[tuple[SafeText, str]] = []
     left = width - 1
     for text, tone in content:
@@ -123,6 +125,19 @@ def fit(content: Cell, width: int, align: str = "left") -> Cell:
     return tuple((text, tone) for text, tone in out if text)
 
 
+def _tail(content: Cell, width: int) -> Cell:
+    """The last `width` columns."""
+    out: list[tuple[SafeText, str]] = []
+    for text, tone in reversed(content):
+        while text and cell_len(text) > width:
+            text = SafeText(text[1:])
+        out.append((text, tone))
+        width -= cell_len(text)
+        if width <= 0:
+            break
+    return fit(tuple(reversed(out)), width + width_of(tuple(out)), "right")
+
+
 def fitting(text: str, width: int) -> int:
     """How many characters of `text` fit into `width` columns."""
     if text[:width].isascii():
@@ -138,11 +153,11 @@ def fitting(text: str, width: int) -> int:
 # --- terminals without UTF-8 ------------------------------------------------------------------------------
 
 _ASCII = {
-    "✓": "+", "✗": "x", "◷": "T", "⊘": "L", "⊗": "c", "∘": "s", "◌": "m", "▶": ">", "━": "=", "▪": "+", "■": "#",
-    "○": "o", "◉": "O", "│": "|", "┃": "|", "─": "-", "╌": "-", "·": ".", "…": "~", "●": "*", "‖": "P", "▌": ">",
-    "▼": "v", "→": ">", "⏎": "/", "‹": "<", "›": ">", "×": "x", "↑": "^", "↓": "v", "—": "-", "–": "-", "µ": "u",
+    "✓": "+", "✗": "x", "◷": "T", "⊘": "L", "⊗": "c", "»": "s", "◌": "m", "▶": ">", "━": "=", "•": "+", "◦": "o",
+    "○": "O", "│": "|", "╷": "|", "─": "-", "·": ".", "…": "~", "●": "*", "‖": "P", "▌": ">", "▼": "v", "→": ">",
+    "⏎": "/", "‹": "<", "›": ">", "↑": "^", "↓": "v", "–": "-",
     "▁": "_", "▂": ".", "▃": ":", "▄": "-", "▅": "=", "▆": "+", "▇": "*", "█": "#",
-    "╭": "+", "╮": "+", "╰": "+", "╯": "+", "┌": "+", "┐": "+", "└": "+", "┘": "+", "├": "+", "┤": "+", "◆": "*",
+    "╭": "+", "╮": "+", "╰": "+", "╯": "+",
 }  # fmt: skip
 
 

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 LEVELS = "▁▂▃▄▅▆▇█"
 
 
-def sparkline(values: Sequence[float], width: int) -> str:
-    """The last `width` values, from zero to their greatest; zero is the lowest step, anything more is above it."""
+def sparkline(values: Sequence[float], width: int, least_peak: float = 0) -> str:
+    """The last `width` values, from zero to their greatest (or `least_peak`); only zero is on the lowest step."""
     shown = list(values[-width:]) if width > 0 else []
-    peak = max(shown, default=0)
+    peak = max(*shown, least_peak) if shown else 0
     steps = len(LEVELS) - 1
     drawn = "".join(LEVELS[max(1, round(value / peak * steps)) if value > 0 else 0] for value in shown)
     return drawn.rjust(max(width, 0))

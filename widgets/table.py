@@ -13,7 +13,10 @@ from widgets.safe import Cell, SafeText, cell, cells, fit
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """`width` in terminal columns; `flex`: its share of what is left. Higher `drop` goes first when narrow."""
+    """`width` in terminal columns; `flex`: its share of what is left. Higher `drop` goes first when narrow.
+
+    `align`: left, right, or tail (right, and cut at its beginning).
+    """
 
     title: str
     width: int
@@ -41,8 +44,8 @@ def column_widths(columns: Sequence[Column], width: int) -> list[int]:
     widths = [columns[i].width if i in shown else 0 for i in range(len(columns))]
     left = width - (sum(widths) + len(shown) - 1)
     shares = sum(columns[i].flex for i in shown)
-    if left > 0 and shares:
-        for i in shown:
+    if left > 0:
+        for i in [i for i in shown if columns[i].flex]:
             extra = left * columns[i].flex // shares
             left, shares = left - extra, shares - columns[i].flex
             widths[i] += extra
@@ -91,7 +94,7 @@ class Table(RowList):
         return self.strip(self._line(self.rows[index].cells, "▌" if over else " "), over)
 
     def _line(self, content: Sequence[Cell], mark: str) -> Cell:
-        out: Cell = cell(mark, "accent")
+        out: Cell = cell(mark, "accent" if self.has_focus else "faint")
         first = True
         for width, piece, column in zip(self.widths(), content, self.columns, strict=False):
             if width:

@@ -174,7 +174,8 @@ class Timeline(RowList):
         name, note = self._widths
         return self.strip(
             cells(
-                cell("▌" if over else " ", "accent"), fit(lane.state, 1), " ", fit(lane.name, name), " ",
+                cell("▌" if over else " ", "accent" if self.has_focus else "faint"),
+                fit(lane.state, 1), " ", fit(lane.name, name), " ",
                 fit(lane.note, note, "right"), ((SafeText("  "), ""),), self._painted[lane.key][1],
             ),
             over,

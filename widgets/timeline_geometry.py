@@ -8,14 +8,14 @@ from datetime import datetime, tzinfo
 
 from widgets.safe import Cell, SafeText
 
-STEPS_S = (1, 2, 5, 10, 15, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600)
-"""Seconds a column may stand for; all divide an hour or are whole hours."""
+STEPS_S = (1, 2, 3, 4, 5, 6, 8, 10, 12, 15, 20, 25, 30, 40, 50, 60, 75, 90, 120, 180, 300, 450, 600, 900, 1800, 3600)
+"""Seconds a column may stand for."""
 _TICKS_S = (5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400)
 
 ENDS = {
-    "succeeded": ("▪", "ok", 1),
+    "succeeded": ("•", "ok", 1),
     "running": ("▶", "accent", 3),
-    "skipped": ("∘", "dim", 2),
+    "skipped": ("»", "dim", 2),
     "missed": ("◌", "warn", 4),
     "cancelled": ("⊗", "warn", 5),
     "lost": ("⊘", "bad", 6),
@@ -23,7 +23,7 @@ ENDS = {
     "failed": ("✗", "bad", 8),
 }
 """Outcome → (glyph, tone, rank). Where several share a column the highest rank shows: trouble is never painted over."""
-BODY, PLANNED, PLANNED_MANY, NOW = "━", "○", "◉", "│"
+BODY, PLANNED, PLANNED_MANY, NOW = "━", "◦", "○", "│"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +69,11 @@ def fitting_step(span_ms: float, columns: int) -> int:
 
 
 def zoomed(step_ms: int, by: int) -> int:
-    """The step `by` places finer (negative) or coarser (positive), in ms."""
-    at = min(range(len(STEPS_S)), key=lambda i: abs(STEPS_S[i] * 1000 - step_ms))
-    return STEPS_S[max(0, min(len(STEPS_S) - 1, at + by))] * 1000
+    """The step one notch finer (`by` < 0) or coarser, in ms: by half as much again, at least."""
+    step_s = step_ms / 1000
+    if by < 0:
+        return max((s for s in STEPS_S if s * 1.5 <= step_s), default=STEPS_S[0]) * 1000
+    return min((s for s in STEPS_S if s >= step_s * 1.5), default=STEPS_S[-1]) * 1000
 
 
 def paint(bars: Iterable[Bar], fires: Iterable[int], view: Window) -> tuple[tuple[str, str], ...]:
@@ -84,12 +86,9 @@ def paint(bars: Iterable[Bar], fires: Iterable[int], view: Window) -> tuple[tupl
         glyph, tone, rank = ENDS.get(bar.outcome, ENDS["failed"])
         last_shown = min(last, view.columns - 1)
         for column in range(max(first, 0), last_shown + 1):
-            if column == last and (first != last or rank > 1 or lane[column][2] == 0):
-                drawn = (BODY if rank == 1 and first != last else glyph, tone, rank)
-            else:
-                drawn = (BODY, tone, 1)
-            if drawn[2] >= lane[column][2]:
-                lane[column] = drawn
+            mine = (glyph, tone, rank) if column == last else (BODY, tone, 1)
+            if mine[2] >= lane[column][2]:
+                lane[column] = mine
     counts: dict[int, int] = {}
     for fire in fires:
         column = view.column(fire)
@@ -115,7 +114,7 @@ def as_cell(lane: Sequence[tuple[str, str]]) -> Cell:
 
 
 def axis(view: Window, zone: tzinfo | None, gap: int = 11) -> tuple[str, ...]:
-    """One character a column: ``┬`` is never used, labels begin at their tick; "now" is marked with ``▼``."""
+    """One character a column: labels begin at their tick, "now" is marked with ``▼``."""
     line = [" "] * view.columns
     wanted = gap * view.step_ms / 1000
     tick_s = next((tick for tick in _TICKS_S if tick >= wanted), _TICKS_S[-1])

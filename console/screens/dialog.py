@@ -87,8 +87,10 @@ class TextDialog(Dialog[None]):
         return cells(cell("j k", "key"), cell(" scroll  ", "dim"), cell("Esc", "key"), cell(" back", "dim"))
 
     def show(self, paragraphs: Sequence[Cell]) -> None:
-        """Replace the text."""
-        self.query_one("#text", TextPane).show(paragraphs)
+        """Replace the text; also before the dialog is on the screen, and harmlessly after it is gone."""
+        self._paragraphs = paragraphs
+        for pane in self.query(TextPane):
+            pane.show(paragraphs)
 
 
 class AskDialog(Dialog[bool]):

@@ -8,7 +8,7 @@ from datetime import datetime, tzinfo
 from backends.model import EngineStatus
 from console.feed import Link
 from console.screens.rows import age, count
-from widgets.safe import Cell, cell, cells
+from widgets.safe import Cell, cell, cells, width_of
 
 STALE_MS = 4_000
 """Data older than this is called old."""
@@ -16,32 +16,35 @@ ENGINE_STALE_MS = 30_000
 """A heartbeat older than this is not a living engine's."""
 
 
-def link_cell(link: Link, now_ms: int) -> Cell:
+def link_cell(link: Link, now_ms: int, brief: bool = False) -> Cell:
     """One server: a glyph, its name, and its latency or what is wrong."""
+    name = "pg" if brief and link.name == "postgres" else link.name
     if link.state == "ok":
         late = now_ms - link.last_ok_ms
         if late > STALE_MS * 2:
-            return cells(cell("◌ ", "warn"), cell(link.name), cell(f" silent {age(late)}", "warn"))
+            return cells(cell("◌ ", "warn"), cell(name), cell(f" silent {age(late)}", "warn"))
         ms = link.latency_ms
         shown = "" if ms is None else " <1 ms" if ms < 1 else f" {ms:.0f} ms"
-        return cells(cell("● ", "ok"), cell(link.name), cell(shown, "dim"))
+        return cells(cell("● ", "ok"), cell(name), cell(shown, "dim"))
     if link.state == "connecting":
-        return cells(cell("◌ ", "warn"), cell(link.name), cell(" connecting", "dim"))
-    return cells(cell("✗ ", "bad"), cell(link.name), cell(" down", "bad"))
+        return cells(cell("◌ ", "warn"), cell(name), cell(" …" if brief else " connecting", "dim"))
+    return cells(cell("✗ ", "bad"), cell(name), cell(" down", "bad"))
 
 
-def engines_cell(engines: Sequence[EngineStatus], now_ms: int) -> Cell:
+def engines_cell(engines: Sequence[EngineStatus], now_ms: int, brief: bool = False) -> Cell:
     """How many engines live, and how many of their slots are taken."""
     alive = [engine for engine in engines if now_ms - engine.beat_ms < ENGINE_STALE_MS]
     if not alive:
         return cells(cell("✗ ", "bad"), cell("no engine", "warn"))
     busy, slots = sum(e.busy for e in alive), sum(e.slots for e in alive)
-    word = "engine" if len(alive) == 1 else "engines"
+    word = "eng" if brief else "engine" if len(alive) == 1 else "engines"
     draining = sum(e.draining for e in alive)
     return cells(
-        cell("● ", "warn" if draining else "ok"), cell(f"{len(alive)} {word}"), cell(f" {busy}/{slots} busy", "dim"),
-        cell(f" {draining} draining" if draining else "", "warn"),
-    )  # fmt: skip
+        cell("● ", "warn" if draining else "ok"),
+        cell(f"{len(alive)} {word}"),
+        cell(f" {busy}/{slots}" + ("" if brief else " busy"), "dim"),
+        cell(f" {draining} draining" if draining and not brief else "", "warn"),
+    )
 
 
 def header(
@@ -52,18 +55,28 @@ def header(
     dead_total: int,
     now_ms: int,
     zone: tzinfo | None,
+    width: int,
 ) -> tuple[Cell, Cell]:
-    """(left, right) of the header line."""
-    gap = cell("   ")
-    parts = [cell(" cronsole ", "key"), cell(context, "strong"), cell(" read-only" if read_only else "", "warn")]
-    for name in ("redis", "postgres"):
-        parts += [gap, link_cell(links[name], now_ms)]
-    if engines is not None:
-        parts += [gap, engines_cell(engines, now_ms)]
-        if dead_total:
-            parts += [gap, cell(f"✗ {count(dead_total)} dead", "bad")]
+    """(left, right) of the header line; in fewer words where `width` is small."""
     clock = datetime.fromtimestamp(now_ms / 1000, zone).astimezone(zone)
-    return cells(*parts), cells(cell(clock.strftime("%H:%M:%S"), "strong"), cell(clock.strftime(" %Z "), "dim"))
+    for brief in (False, True):
+        gap = cell("  " if brief else "   ")
+        parts = [
+            cell(" cronsole ", "key"),
+            cell(context[:30], "strong"),
+            cell(" read-only" if read_only else "", "warn"),
+        ]
+        parts += [cells(gap, link_cell(links[name], now_ms, brief)) for name in ("redis", "postgres")]
+        if engines is not None:
+            parts += [gap, engines_cell(engines, now_ms, brief)]
+            if dead_total:
+                parts += [gap, cell(f"✗ {count(dead_total)} dead", "bad")]
+        left = cells(*parts)
+        zone_name = cell(" " if brief else clock.strftime(" %Z "), "dim")
+        right = cells(cell(clock.strftime("%H:%M:%S"), "strong"), zone_name)
+        if width_of(left) + width_of(right) < width:
+            break
+    return left, right
 
 
 def banner(links: Mapping[str, Link], now_ms: int, zone: tzinfo | None) -> Cell:

@@ -39,8 +39,8 @@ NOTICE_S = 6.0
 def heights(total: int, jobs: int, frame: int) -> tuple[int, int]:
     """(time line, middle) in lines, for a screen of `total` lines; `frame` lines of each panel are its border."""
     body = total - 2
-    timeline = min(max(jobs, 3) + 1 + frame, max(5 + frame, int(body * 0.42)))
-    middle = max(4 + frame, min(int((body - timeline) * 0.46), 14))
+    timeline = min(max(jobs, 3) + 1 + frame, max(5 + frame, int(body * 0.47)))
+    middle = max(5 + frame, min(int((body - timeline) * 0.46), 14))
     return timeline, middle
 
 
@@ -60,7 +60,7 @@ class OverviewScreen(Screen[None]):
             &:focus { border: round $line-focus; border-title-color: $text-strong; border-title-style: bold; }
         }
         &.-ascii RowList { border: ascii $line; &:focus { border: ascii $line-focus; } }
-        &.-short RowList { border: none; border-top: solid $line; &:focus { border-top: heavy $line-focus; } }
+        &.-short RowList { border: none; border-top: solid $line; &:focus { border-top: solid $line-focus; } }
         &.-short.-ascii RowList { border: none; border-top: ascii $line; &:focus { border-top: ascii $line-focus; } }
         &.-short #dead { margin-left: 1; }
     }
@@ -137,6 +137,7 @@ class OverviewScreen(Screen[None]):
         self.set_class(self.size.height < 34 or self.size.width < 90, "-short")
         self._lay_out()
         self.show_keys()
+        self._show_header()
 
     def _lay_out(self) -> None:
         frame = 1 if self.has_class("-short") else 2
@@ -196,7 +197,7 @@ class OverviewScreen(Screen[None]):
         self.query_one("#header", StatusLine).show(
             *header(
                 self._context_shown, self._read_only, self._links, live.engines if live else None,
-                live.dead_total if live else 0, now, self._zone,
+                live.dead_total if live else 0, now, self._zone, self.size.width,
             )
         )  # fmt: skip
         trouble = banner(self._links, now, self._zone)
@@ -410,11 +411,10 @@ class OverviewScreen(Screen[None]):
     async def _fill(
         self, dialog: TextDialog, read: Callable[[ConsoleOps], Awaitable[T]], lines: Callable[[T], list[Cell]]
     ) -> None:
-        """Read more about what a dialog shows, and show it if it is still open."""
+        """Read more about what a dialog shows, and show it."""
         try:
             found = lines(await self.feed.act(read))
         except Exception as error:
             self.tell(f"✗ {one_line(error)}", "bad")
             return
-        if dialog.is_current:
-            dialog.show(found)
+        dialog.show(found)

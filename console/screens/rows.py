@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime, tzinfo
+from itertools import groupby
 
 from backends.model import DeadLetter, EngineStatus, JobStatus, LastRun, QueueStatus, RunRow, to_ms
 from widgets.safe import Cell, cell, cells
-from widgets.sparkline import sparkline
+from widgets.sparkline import LEVELS, sparkline
 from widgets.table import Column, Row
 from widgets.timeline import Lane
 from widgets.timeline_geometry import ENDS, Bar
@@ -15,20 +16,20 @@ from widgets.timeline_geometry import ENDS, Bar
 QUEUE_COLUMNS = (
     Column("queue", 8, flex=3), Column("ready", 6, align="right"), Column("run", 4, align="right"),
     Column("later", 5, align="right"), Column("dead", 4, align="right"), Column("oldest", 6, align="right", drop=3),
-    Column("out", 4, align="right", drop=4), Column("depth", 6, flex=2, drop=1),
+    Column("depth", 6, flex=2, align="tail", drop=1),
 )  # fmt: skip
 DEAD_COLUMNS = (
-    Column("died", 8), Column("job", 8, flex=1), Column("queue", 8, flex=1, drop=3),
-    Column("tries", 5, align="right", drop=2),    Column("error", 8, flex=3),
+    Column("died", 8), Column("job", 11, flex=2), Column("queue", 8, flex=1, drop=3),
+    Column("tries", 5, align="right", drop=2), Column("error", 12, flex=3),
 )  # fmt: skip
 RUN_COLUMNS = (
     Column("ended", 8), Column("outcome", 11), Column("job", 12, flex=2), Column("queue", 8, flex=1, drop=3),
     Column("try", 3, align="right"), Column("took", 7, align="right"), Column("why", 8, drop=2),
-    Column("engine", 10, flex=1, drop=4), Column("error", 8, flex=4, drop=1),
+    Column("engine", 10, drop=4), Column("error", 12, flex=6, drop=1),
 )  # fmt: skip
 WORDS = {"timed_out": "timed out"}
 GLYPHS = {"succeeded": ("✓", "ok"), **{name: (end[0], end[1]) for name, end in ENDS.items() if name != "succeeded"}}
-SPARK = 40
+SPARK = 60
 
 
 def outcome_cell(outcome: str, words: bool = True) -> Cell:
@@ -97,6 +98,13 @@ def soon(at: datetime | None, now_ms: int, zone: tzinfo | None) -> str:
     return at.astimezone(zone).strftime("%H:%M:%S" if ahead < 3_600_000 else "%H:%M" if ahead < 72_000_000 else "%d %b")
 
 
+def depth_cell(depths: tuple[int, ...]) -> Cell:
+    """A sparkline whose zeros are faint. Less than eight waiting never looks like a mountain."""
+    drawn = sparkline(depths, SPARK, least_peak=8).lstrip()
+    parts = [cell("".join(group), "faint" if low else "accent") for low, group in groupby(drawn, LEVELS[0].__eq__)]
+    return cells(*parts)
+
+
 def queue_rows(queues: Iterable[QueueStatus], depths: Mapping[str, tuple[int, ...]]) -> tuple[Row, ...]:
     """The queues; what an inbox holds counts as ready."""
     rows = []
@@ -108,8 +116,7 @@ def queue_rows(queues: Iterable[QueueStatus], depths: Mapping[str, tuple[int, ..
                 q.name,
                 (
                     name, number(q.ready + q.waiting + q.inbox), number(q.running, "accent"), number(q.later, "plan"),
-                    number(q.dead, "bad"), cell(oldest, "dim"), number(q.outbox, "dim"),
-                    cell(sparkline(depths.get(q.name, ()), SPARK).lstrip(), "accent"),
+                    number(q.dead, "bad"), cell(oldest, "dim"), depth_cell(depths.get(q.name, ())),
                 ),
             )
         )  # fmt: skip
@@ -124,7 +131,7 @@ def dead_rows(dead: Iterable[DeadLetter], now_ms: int, zone: tzinfo | None, busy
             (
                 cell(moment(d.failed_at, now_ms, zone), "dim"), cell(d.job, "strong"), cell(d.queue, "dim"),
                 cell(d.attempts, "dim"),
-                cell("→ retrying", "accent") if d.id in busy else cell(d.error or d.error_class, "bad"),
+                cell("→ retrying", "accent") if d.id in busy else cell(d.error or d.error_class),
             ),
         )
         for d in dead
@@ -147,7 +154,8 @@ def run_rows(
             key,
             (
                 cell("now", "accent"), outcome_cell("running"), cell(r.job, "strong"), cell(r.queue, "dim"),
-                cell(r.attempt, "dim"), cell(so_far(now_ms - r.started_ms), "accent"), cell(""), cell(engine, "dim"), cell(""),
+                cell(r.attempt, "dim"), cell(so_far(now_ms - r.started_ms), "accent"), cell(""),
+                cell(engine, "dim"), cell(""),
             ),
         )  # fmt: skip
     for run in ended:
@@ -161,7 +169,7 @@ def run_rows(
                 cell(run.job, "strong" if trouble else ""), cell(run.queue, "dim"),
                 cell(run.attempt, "warn" if run.attempt > 1 else "faint"), cell(duration(run.duration_ms)),
                 cell(run.trigger, "faint" if run.trigger in ("schedule", "enqueue") else "plan"),
-                cell(run.worker or "", "faint"), cell(error, "bad" if trouble else "dim"),
+                cell(run.worker or "", "faint"), cell(error, "" if trouble else "dim"),
             ),
         )  # fmt: skip
     return tuple(rows.values())

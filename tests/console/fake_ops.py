@@ -31,13 +31,14 @@ from backends.overview import HistoryOverview, Overview
 T0 = 1_795_473_790_000
 """2026-11-23 22:43:10 UTC."""
 HOSTILE = (
-    "\x1b]2;PWNED\x07\x1b[2J\x1b[31m\x9b31m[@click=app.quit]x[/] [red]r[/red] [/nope] \u202egnp.exe\u200b\x00\r\n日本語👨‍👩‍👧 Z"
+    "\x1b]2;PWNED\x07\x1b[2J\x1b[31m\x9b31m[@click=app.quit]x[/] [red]r[/red] [/nope] "
+    "\u202egnp.exe\u200b\x00\r\n日本語👨‍👩‍👧 Z"
     + "\u0301" * 30
 )
 JOBS = (
     # name, schedule, every s, takes s, queue, kind, how it goes, what for
     ("backup_history", "*/15 * * * *", 900, 42, "default", "command", "succeeded", "pg_dump of the history database"),
-    ("cleanup_temp", "*/5 * * * *", 300, 4, "default", "command", "succeeded", "Delete temporary files older than a day"),
+    ("cleanup_temp", "*/5 * * * *", 300, 4, "default", "command", "succeeded", "Delete old temporary files"),
     ("disk_report", "*/10 * * * *", 600, 9, "default", "command", "succeeded", "Disk usage of /srv by directory"),
     ("flaky_import", "*/10 * * * *", 600, 25, "default", "command", "flaky", "Import rates; fails twice, then works"),
     ("health_ping", "* * * * *", 60, 0.3, "http", "http", "succeeded", "GET /health of the web server"),
@@ -108,7 +109,8 @@ class FakeOps:
         self.dead = [self._dead(i) for i in range(37)]
         self.depth = 0
         if hostile:
-            self.dead.insert(0, replace(self.dead[0], id=new_run_id(self._born), job=HOSTILE, queue=HOSTILE, error=HOSTILE,
+            self.dead.insert(0, replace(self.dead[0], id=new_run_id(self._born), job=HOSTILE, queue=HOSTILE,
+                                        error=HOSTILE,
                                         envelope=HOSTILE.encode() + b"\xff\xfe", sequence=1000))  # fmt: skip
             self.runs.insert(0, replace(self.runs[0], job=HOSTILE, error=HOSTILE, worker=HOSTILE, queue=HOSTILE,
                                         run_id=new_run_id(self._born), outcome=HOSTILE, trigger=HOSTILE))  # fmt: skip
@@ -124,7 +126,7 @@ class FakeOps:
         at = self._born - i * 171_000 - rng.randrange(90_000)
         body = {"id": str(at), "type": name, "payload": {"to": "kunde@example.org", "template": "receipt", "n": i},
                 "createdAt": from_ms(at).isoformat(), "attempts": 3}  # fmt: skip
-        return DeadLetter(new_run_id(at), queue, name, 3, error, error.split(":")[0], from_ms(at), f"{hash(error) & 0xFFFF:016x}",
+        return DeadLetter(new_run_id(at), queue, name, 3, error, error.split(":")[0], from_ms(at), f"{len(error):016x}",
                           1000 - i, json.dumps(body).encode(), "web-1:4711")  # fmt: skip
 
     def _queues(self) -> tuple[QueueStatus, ...]:
@@ -134,9 +136,9 @@ class FakeOps:
             replace(q, paused=self.paused.get(f"queue:{q.name}"))
             for q in (
                 QueueStatus("billing", ready=0, running=1, workers=2),
-                QueueStatus("default", ready=2, running=1, later=3, dead=dead["default"], workers=2, oldest_ready_seconds=0.4),
+                QueueStatus("default", ready=2, running=1, later=3, dead=dead["default"], oldest_ready_seconds=0.4),
                 QueueStatus("http", workers=2),
-                QueueStatus("mail", ready=ripple + self.depth, running=2 if ripple else 0, later=1, dead=dead["mail"], workers=2,
+                QueueStatus("mail", ready=ripple + self.depth, running=2 if ripple else 0, later=1, dead=dead["mail"],
                             oldest_ready_seconds=3.0, outbox=ripple // 9, inbox=ripple * 4),
             )
         )  # fmt: skip
@@ -177,8 +179,8 @@ class FakeOps:
         if self.postgres_error:
             raise UnreachableError(self.postgres_error)
         now = self.clock()
-        return HistoryOverview(now, ServerHealth(True, "PostgreSQL 18", 1.2, now), tuple(self.runs[:100]), tuple(self.runs),
-                               await self._last())  # fmt: skip
+        return HistoryOverview(now, ServerHealth(True, "PostgreSQL 18", 1.2, now), tuple(self.runs[:100]),
+                               tuple(self.runs), await self._last())  # fmt: skip
 
     def _may(self) -> None:
         if self.read_only:
