@@ -52,6 +52,13 @@ def whoami() -> str:
     return f"{name}@{socket.gethostname()}" + (f" from {client[0]}" if client else "")
 
 
+def refuse(what: str) -> RefusedError:
+    """The answer of a read-only context."""
+    return RefusedError(
+        f"this context is read-only: it may not {what}", "leave out --read-only, unset CRONSOLE_READ_ONLY"
+    )
+
+
 class Ops(Reads):
     """Everything an operator can see and do in one context."""
 
@@ -258,9 +265,7 @@ class Ops(Reads):
 
     def _may_write(self, what: str) -> None:
         if self.read_only:
-            raise RefusedError(
-                f"this context is read-only: it may not {what}", "unset CRONSOLE_READ_ONLY, or use another context"
-            )
+            raise refuse(what)
 
     async def _audit(self, verb: str, target: dict[str, Any], matched: int, changed: int) -> None:
         """Note the action. It has happened: a history that can't be written is a warning, not a failure."""

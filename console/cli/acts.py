@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Iterator
+from itertools import count
 from typing import IO, TYPE_CHECKING, Any
 
 import click
 
-from console.cli.common import json_option, seconds, with_ops
-from console.cli.output import print_json, visible
+from console.cli.common import json_option, seconds, strict_json, with_ops
+from console.cli.output import coloured, print_json, visible, warn
 
 if TYPE_CHECKING:
     from backends.ops import Ops
@@ -31,20 +31,35 @@ def trigger_command(job: str, payload: str | None, wait: bool, as_json: bool) ->
         run_id = await ops.trigger(job, given)
         if not wait:
             return run_id, None
-        if not as_json:
-            click.echo(f"{run_id} is on its way", err=True)
+        click.echo(f"{run_id} is on its way", err=True)
         if not await ops.engines():
             click.echo("cronsole: waiting for an engine; start `cronsole engine -j jobs.toml`", err=True)
-        while (outcome := await ops.final_outcome(run_id)) is None:  # noqa: ASYNC110 (it ends in another process)
-            await asyncio.sleep(POLL_S)
-        return run_id, outcome
+        return run_id, await _outcome(ops, run_id)
 
     run_id, outcome = with_ops(act, need_postgres=wait)
     if as_json:
         print_json({"run_id": run_id, **({"outcome": outcome} if outcome else {})})
     else:
-        click.echo(f"{run_id} {outcome}" if outcome else run_id)
+        click.echo(f"{run_id} {coloured(outcome)}" if outcome else run_id)
     return 0 if outcome in (None, "succeeded") else 1
+
+
+async def _outcome(ops: Ops, run_id: str) -> str:
+    """Poll until a run has ended. A server that goes away meanwhile is told of once and waited for: the run goes on."""
+    from backends.errors import UnreachableError
+
+    told = False
+    while True:
+        try:
+            outcome = await ops.final_outcome(run_id)
+            told = False
+            if outcome is not None:
+                return outcome
+        except UnreachableError as error:
+            if not told:
+                warn([f"still waiting for {run_id}: {error}"])
+            told = True
+        await asyncio.sleep(POLL_S)
 
 
 @click.command("enqueue")
@@ -54,10 +69,13 @@ def trigger_command(job: str, payload: str | None, wait: bool, as_json: bool) ->
 @click.option("--file", "file", type=click.File("rb"), metavar="F.jsonl", help="One JSON object a line; '-': stdin.")
 @json_option
 def enqueue_command(queue: str, job: str, payload: str | None, file: IO[bytes] | None, as_json: bool) -> None:
-    """Put runs of a declared job into a queue: one, or one a line of a file."""
+    """Put runs of a declared job into a queue: one, or one a line of a file.
+
+    Of a file, the first 50,000 lines are all checked before anything is put in.
+    """
     if payload is not None and file is not None:
         raise click.UsageError("--payload and --file exclude each other; give one of them")
-    payloads = list(_lines(file)) if file is not None else [_object(payload or "{}", "--payload")]
+    payloads = _lines(file) if file is not None else [_object(payload or "{}", "--payload")]
 
     async def act(ops: Ops) -> list[str]:
         return await ops.enqueue(queue, job, payloads)
@@ -131,8 +149,8 @@ def _object(text: str | bytes, where: str) -> dict[str, Any]:
 
     remedy = 'write a JSON object, as {"to": "ada@example.org"}'
     try:
-        value = json.loads(text)
-    except (ValueError, RecursionError) as error:
+        value = strict_json(text)
+    except ValueError as error:
         raise BadInputError(f"{where} is not JSON: {error}", remedy) from None
     if not isinstance(value, dict):
         raise BadInputError(f"{where} is not a JSON object", remedy)
@@ -140,6 +158,18 @@ def _object(text: str | bytes, where: str) -> dict[str, Any]:
 
 
 def _lines(file: IO[bytes]) -> Iterator[dict[str, Any]]:
-    for number, line in enumerate(file, 1):
+    """The payloads of a JSONL file, one by one: it may be larger than memory, and so may a line of it."""
+    from backends.errors import BadInputError
+    from backends.queues.lists import MAX_ENVELOPE
+
+    for number in count(1):
+        line = file.readline(MAX_ENVELOPE + 1)
+        if not line:
+            return
+        if len(line) > MAX_ENVELOPE:
+            raise BadInputError(
+                f"line {number} is longer than {MAX_ENVELOPE:,} bytes",
+                "write one payload a line; send large data by reference",
+            )
         if line.strip():
             yield _object(line, f"line {number}")

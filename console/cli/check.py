@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from console.cli.common import json_option
+from console.cli.common import current_settings, json_option
 from console.cli.output import print_json, visible, warn
 
 
@@ -19,10 +19,9 @@ def check_command(file: str | None, as_json: bool) -> int:
     from dataclasses import asdict
     from pathlib import Path
 
-    from backends.connect import settings_from_env
     from backends.jobs import JobFileError, load
 
-    path = Path(file) if file else settings_from_env().jobs_file or Path("jobs.toml")
+    path = Path(file) if file else current_settings().jobs_file or Path("jobs.toml")
     try:
         found = load(path)
     except JobFileError as error:

@@ -12,6 +12,7 @@ import click
 from console.cli.output import warn
 
 if TYPE_CHECKING:
+    from backends.connect import Settings
     from backends.ops import Ops
 
 T = TypeVar("T")
@@ -36,12 +37,39 @@ def paging(function: F) -> F:
     return click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True)(function)
 
 
+def current_settings(jobs: str | None = None) -> Settings:
+    """The settings of this command line: the environment's, read-only if `cronsole --read-only` says so."""
+    from backends.connect import settings_from_env
+
+    read_only = bool(click.get_current_context().find_root().params.get("read_only"))
+    return settings_from_env(jobs=jobs, read_only=read_only)
+
+
+def writable_settings(what: str, jobs: str | None = None) -> Settings:
+    """`current_settings` for a command that changes things beyond Ops. Raises RefusedError where that is forbidden."""
+    from backends.ops.core import refuse
+
+    settings = current_settings(jobs)
+    if settings.read_only:
+        raise refuse(what)
+    return settings
+
+
+def strict_json(text: str | bytes) -> Any:
+    """The value of a JSON text. Raises ValueError; NaN, 1e999 and lone surrogates are errors, never something else."""
+    import msgspec
+
+    try:
+        return msgspec.json.decode(text)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+
+
 def with_ops(action: Callable[[Ops], Coroutine[Any, Any, T]], *, need_postgres: bool = False) -> T:
     """Run `action` with an open Ops; its warnings go to stderr afterwards."""
-    from backends.connect import settings_from_env
     from backends.ops import Ops
 
-    settings = settings_from_env()
+    settings = current_settings()
 
     async def act() -> T:
         async with Ops.open(settings, role="cli", need_postgres=need_postgres) as ops:

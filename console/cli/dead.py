@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from console.cli.common import ListGroup, json_option, paging, when, with_ops
-from console.cli.output import clock, iso, print_json, table, visible, visible_lines
+from console.cli.common import ListGroup, json_option, paging, strict_json, when, with_ops
+from console.cli.output import clock, iso, print_json, table, visible, visible_lines, warn
 
 if TYPE_CHECKING:
     from backends.model import ActionResult, DeadGroup, DeadLetter, Page
@@ -173,18 +173,24 @@ def retry_command(
     async def act(ops: Ops) -> ActionResult:
         if dry_run or ids or yes:
             return await ops.dead_retry(chosen, dry_run=dry_run)
-        count = (await ops.dead_retry(chosen, dry_run=True)).matched
+        frozen = await ops.freeze(selection)
+        count = (await ops.dead_retry(frozen, dry_run=True)).matched
         if not (sys.stdin.isatty() and sys.stderr.isatty()):
             raise BadInputError(f"{count} dead letters match", "add --yes to retry them, or --dry-run to only count")
         if not count or not click.confirm(f"Retry {count} dead letters?", err=True):
             from backends.model import ActionResult
 
             return ActionResult(count, 0)
-        return await ops.dead_retry(chosen)
+        return await ops.dead_retry(frozen)
 
     result = with_ops(act)
     if ids and not result.matched:
-        raise BadInputError("no dead letter has that id", "`cronsole dead list` lists them")
+        raise BadInputError(
+            "no dead letter has that id" if len(ids) == 1 else "no dead letter has one of those ids",
+            "`cronsole dead list` lists them",
+        )
+    if (missing := len(set(ids)) - result.matched) > 0:
+        warn([f"{missing} of {len(set(ids))} ids are no dead letters (any more)"])
     if as_json:
         print_json({"matched": result.matched, "changed": result.changed, "receipt": result.receipt})
     else:
@@ -210,10 +216,8 @@ def _row(d: DeadLetter) -> dict[str, Any]:
 
 def _payload(envelope: bytes) -> Any:
     """The payload of an envelope; the raw text where it is none."""
-    import json
-
     try:
-        found = json.loads(envelope)
+        found = strict_json(envelope)
         return found.get("payload", {}) if isinstance(found, dict) else found
-    except (ValueError, RecursionError):
+    except ValueError:
         return envelope.decode("utf-8", "backslashreplace")

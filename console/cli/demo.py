@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import click
 
+from console.cli.common import writable_settings
+
 
 @click.command("demo")
 @click.option("--headless", is_flag=True, help="No console, even in a terminal.")
@@ -12,7 +14,6 @@ def demo_command(headless: bool) -> int:
 
     Without a terminal: runs the samples for a while, prints what they did, and checks it (exit 0 or 1).
     """
-    from backends.connect import settings_from_env
     from console.demo.run import run_demo
 
-    return int(run_demo(settings_from_env(), headless=headless or None))
+    return int(run_demo(writable_settings("run the demo"), headless=headless or None))

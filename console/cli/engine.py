@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from console.cli.common import seconds
+from console.cli.common import seconds, writable_settings
 
 
 @click.command("engine")
@@ -32,10 +32,9 @@ def engine_command(
     """
     from pathlib import Path
 
-    from backends.connect import settings_from_env
     from backends.engine.service import DEFAULT_SLOTS, GRACE_S, EngineOptions, run_engine
 
-    settings = settings_from_env(jobs=jobs)
+    settings = writable_settings("run an engine", jobs)
     here = Path("jobs.toml")
     options = EngineOptions(
         jobs=settings.jobs_file or (here if here.exists() else None),

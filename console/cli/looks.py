@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from console.cli.common import json_option, with_ops
-from console.cli.output import clock, iso, print_json, span, table, visible, warn
+from console.cli.common import current_settings, json_option, with_ops
+from console.cli.output import clock, coloured, iso, print_json, span, table, visible, warn
+from console.cli.runs import run_row
 
 if TYPE_CHECKING:
     from backends.model import EngineStatus, JobStatus, Pause, QueueStatus, ServerHealth
@@ -66,6 +67,7 @@ def jobs_command(as_json: bool) -> None:
             for j in found
         ],
         right=("TOOK",),
+        colour=("LAST",),
         empty="no jobs are published; start `cronsole engine -j jobs.toml`",
     )
 
@@ -130,6 +132,7 @@ def workers_command(as_json: bool) -> None:
             for e in found
         ],
         right=("UP", "BUSY", "SLOTS", "MEMORY", "LAG"),
+        colour=("STATE",),
         empty="no engine is alive; start `cronsole engine -j jobs.toml`",
     )  # fmt: skip
 
@@ -137,11 +140,10 @@ def workers_command(as_json: bool) -> None:
 @click.command("status")
 @json_option
 def status_command(as_json: bool) -> int:
-    """The truth about both servers, the engines and the totals. Exit 3 if a server can't be used."""
-    from backends.connect import settings_from_env
+    """The truth about both servers, the engines, the totals and the last runs. Exit 3 if a server can't be used."""
     from backends.ops import system_status
 
-    settings = settings_from_env()
+    settings = current_settings()
     found = asyncio.run(system_status(settings))
     names = ("ready", "running", "later", "waiting", "dead", "outbox", "inbox")
     totals = {name: sum(getattr(q, name) for q in found.queues) for name in names}
@@ -155,6 +157,7 @@ def status_command(as_json: bool) -> int:
                 "engines": [_engine(e) for e in found.engines],
                 "queues": len(found.queues),
                 "totals": totals,
+                "last_runs": [run_row(r) for r in found.runs],
                 "warnings": list(found.warnings),
             }
         )
@@ -165,8 +168,8 @@ def status_command(as_json: bool) -> int:
     ):
         where = f"embedded in {settings.data_dir}" if embedded else "external"
         took = f", {health.latency_ms:.1f} ms" if health.latency_ms is not None else ""
-        state = f"ok: {health.detail} ({where}{took})" if health.ok else f"DOWN: {health.detail}"
-        click.echo(f"{name:<10}{visible(state)}")
+        told = f"{health.detail} ({where}{took})" if health.ok else health.detail
+        click.echo(f"{name:<10}{coloured('ok' if health.ok else 'DOWN')}: {visible(told)}")
     click.echo(f"{'Namespace':<10}{settings.namespace}{' (read-only)' if settings.read_only else ''}")
     busy = sum(e.busy for e in found.engines)
     slots = sum(e.slots for e in found.engines)
@@ -176,6 +179,11 @@ def status_command(as_json: bool) -> int:
         parts = ", ".join(f"{totals[n]} {n}" for n in names if n not in ("outbox", "inbox"))
         click.echo(f"{'Queues':<10}{len(found.queues)}: {parts}, {totals['inbox']} in inboxes")
         click.echo(f"{'History':<10}{totals['outbox']} outbox entries not stored yet")
+    for n, r in enumerate(found.runs):
+        took = f" in {_took(r.duration_ms)}" if r.duration_ms is not None else ""
+        tried = f" (try {r.attempt})" if r.attempt > 1 else ""
+        told = f"{clock(r.finished_at)}  {visible(r.job)} {coloured(r.outcome, visible(r.outcome))}{took}{tried}"
+        click.echo(f"{'' if n else 'Last runs':<10}{told}")
     warn(found.warnings)
     return 0 if found.ok else 3
 

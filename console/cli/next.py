@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from console.cli.common import json_option, with_ops
+from console.cli.common import current_settings, json_option, with_ops
 from console.cli.output import print_json, visible, warn
 
 if TYPE_CHECKING:
+    from backends.jobs import JobSpec
     from backends.ops import Ops
 
 
@@ -82,21 +83,25 @@ def _of_job(name: str) -> tuple[str, str]:
     """The expression and time zone of a job."""
     from pathlib import Path
 
-    from backends.connect import settings_from_env
-    from backends.errors import BadInputError
+    from backends.errors import BadInputError, UnreachableError
     from backends.jobs import load
 
-    path = settings_from_env().jobs_file or Path("jobs.toml")
-    spec = None
-    if path.exists():
-        jobs = load(path)
-        spec = jobs.job(name)
-    else:
+    async def ask(ops: Ops) -> JobSpec:
+        return await ops.spec(name)
 
-        async def ask(ops: Ops) -> Any:
-            return await ops.spec(name)
-
-        spec = with_ops(ask)
+    settings = current_settings()
+    path = settings.jobs_file or Path("jobs.toml")
+    file = load(path) if settings.jobs_file or path.exists() else None
+    spec = file.jobs.get(name) if file else None
+    if file is not None and spec is None and settings.redis_url is None:
+        spec = file.job(name)  # no servers are started for a slip of the fingers: this says which names there are
+    if spec is None:
+        try:
+            spec = with_ops(ask)
+        except (BadInputError, UnreachableError):
+            if file is None:
+                raise
+            spec = file.job(name)
     if spec.schedule is None:
         raise BadInputError(f"the job '{name}' has no schedule", "it runs when it is triggered or enqueued")
     return spec.schedule, spec.timezone

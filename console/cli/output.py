@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import unicodedata
 from collections.abc import Iterable, Sequence
@@ -12,6 +13,12 @@ from typing import Any
 import click
 
 WIDEST = 60
+COLOURS = {
+    "succeeded": "green", "ok": "green",
+    "failed": "red", "timed_out": "red", "lost": "red", "DOWN": "red",
+    "cancelled": "yellow", "skipped": "yellow", "missed": "yellow", "draining": "yellow",
+}  # fmt: skip
+"""Words that have a colour in a terminal; the words themselves tell as much."""
 
 
 def visible(text: str) -> str:
@@ -44,10 +51,25 @@ def columns(text: str) -> int:
     return sum(0 if unicodedata.combining(c) else wide.get(unicodedata.east_asian_width(c), 1) for c in text)
 
 
+def coloured(word: str, text: str = "") -> str:
+    """`text` (by default the word itself) in the word's colour, where standard output is a terminal that wants it."""
+    colour = COLOURS.get(word)
+    wanted = sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    return click.style(text or word, fg=colour) if colour and wanted else text or word
+
+
 def table(
-    headers: Sequence[str], rows: Iterable[Sequence[object]], *, right: Iterable[str] = (), empty: str = ""
+    headers: Sequence[str],
+    rows: Iterable[Sequence[object]],
+    *,
+    right: Iterable[str] = (),
+    colour: Iterable[str] = (),
+    empty: str = "",
 ) -> None:
-    """Print an aligned table; `right`: headers of the columns to align right. Without rows: `empty`, on stderr."""
+    """Print an aligned table. Without rows: `empty`, on stderr.
+
+    `right`, `colour`: headers of the columns to align right, and of those whose words have a colour.
+    """
     shown = [[_cell(value) for value in row] for row in rows]
     if not shown:
         if empty:
@@ -56,11 +78,13 @@ def table(
     lines = [[*headers], *shown]
     widths = [max(columns(line[n]) for line in lines) for n in range(len(headers))]
     rights = {n for n, header in enumerate(headers) if header in set(right)}
-    for line in lines:
+    tinted = {n for n, header in enumerate(headers) if header in set(colour)}
+    for row, line in enumerate(lines):
         parts = []
         for n, (text, width) in enumerate(zip(line, widths, strict=True)):
             blank = " " * (width - columns(text))
-            parts.append(blank + text if n in rights else text + blank)
+            cell = coloured(text) if row and n in tinted else text
+            parts.append(blank + cell if n in rights else cell + blank)
         click.echo("  ".join(parts).rstrip())
 
 
@@ -73,7 +97,8 @@ def _cell(value: object) -> str:
 
 def print_json(value: Any) -> None:
     """Print a value as JSON. Control characters are escaped by JSON; bidi, C1 and the like by asking for ASCII."""
-    click.echo(json.dumps(value, ensure_ascii=True, indent=2 if sys.stdout.isatty() else None, default=str))
+    indent = 2 if sys.stdout.isatty() else None
+    click.echo(json.dumps(value, ensure_ascii=True, allow_nan=False, indent=indent, default=str))
 
 
 def warn(warnings: Iterable[str]) -> None:

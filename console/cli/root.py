@@ -73,9 +73,10 @@ class LazyGroup(click.Group):
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
+@click.option("--read-only", is_flag=True, help="Refuse everything that changes something (or CRONSOLE_READ_ONLY=1).")
 @click.option("--version", is_flag=True, help="Show the version and exit.")
 @click.pass_context
-def root(ctx: click.Context, version: bool) -> int:
+def root(ctx: click.Context, read_only: bool, version: bool) -> int:
     """Everything that runs on a schedule or from a queue, in one console.
 
     Without a command: the console. Servers come from CRONSOLE_REDIS_URL and CRONSOLE_POSTGRES_URL; where one is not

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from console.cli.common import ListGroup, json_option, paging, when, with_ops
-from console.cli.output import clock, iso, print_json, span, table, visible, visible_lines
+from console.cli.output import clock, coloured, iso, print_json, span, table, visible, visible_lines
 
 if TYPE_CHECKING:
     from backends.model import Page, RunRow
@@ -45,7 +45,7 @@ def list_command(
 
     page = with_ops(ask)
     if as_json:
-        print_json({"items": [_row(r) for r in page.items], "next_cursor": page.next_cursor})
+        print_json({"items": [run_row(r) for r in page.items], "next_cursor": page.next_cursor})
         return
     table(
         ("RUN", "TRY", "JOB", "QUEUE", "OUTCOME", "TRIGGER", "STARTED", "TOOK", "EXIT", "ERROR"),
@@ -65,6 +65,7 @@ def list_command(
             for r in page.items
         ],
         right=("TRY", "TOOK", "EXIT"),
+        colour=("OUTCOME",),
         empty="no finished runs",
     )
     if page.next_cursor:
@@ -86,7 +87,7 @@ def show_command(run_id: str, as_json: bool) -> None:
         print_json({"run_id": run_id, "now": where, "attempts": rows})
         return
     for attempt in attempts:
-        click.echo(f"attempt {attempt['attempt']}: {visible(str(attempt['outcome']))}")
+        click.echo(f"attempt {attempt['attempt']}: {coloured(visible(str(attempt['outcome'])))}")
         for key, value in attempt.items():
             if key in ("run_id", "attempt", "outcome", "output") or value is None:
                 continue
@@ -100,7 +101,8 @@ def show_command(run_id: str, as_json: bool) -> None:
         click.echo(f"now: {where}")
 
 
-def _row(r: RunRow) -> dict[str, Any]:
+def run_row(r: RunRow) -> dict[str, Any]:
+    """An item of `runs list --json`."""
     return {
         "run_id": r.run_id,
         "attempt": r.attempt,

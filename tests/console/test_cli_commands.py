@@ -186,12 +186,33 @@ class TestLists:
         answer = cli("status", "--json")
         assert answer.code == 0
         assert list(answer.json) == [
-            "namespace", "read_only", "redis", "postgres", "engines", "queues", "totals", "warnings",
+            "namespace", "read_only", "redis", "postgres", "engines", "queues", "totals", "last_runs", "warnings",
         ]  # fmt: skip
+        assert [r["run_id"] for r in answer.json["last_runs"]] == [world[0]]
         assert answer.json["totals"]["dead"] == 2
         text = cli("status").out
         assert "3 of 10 slots busy" in text
         assert "PostgreSQL" in text
+        assert "tick failed in 500ms" in text
+
+    def test_status_without_redis_still_shows_the_last_runs(
+        self, cli: Cli, world: list[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """One server down never hides what the other knows."""
+        monkeypatch.setenv("CRONSOLE_REDIS_URL", "redis://127.0.0.1:1/0")
+        answer = cli("status", "--json")
+        assert answer.code == 3
+        assert (answer.json["redis"]["ok"], answer.json["postgres"]["ok"]) == (False, True)
+        assert [r["run_id"] for r in answer.json["last_runs"]] == [world[0]]
+
+    def test_next_of_a_published_job(self, cli: Cli, world: list[str], monkeypatch: Any, tmp_path: Path) -> None:
+        """Asked for where the job file here does not have it."""
+        monkeypatch.chdir(tmp_path)
+        for _ in range(2):
+            assert cli("next", "tick", "--json").json["expression"] == "*/5 * * * *"
+            Path("jobs.toml").write_text('[jobs.other]\ncommand = "true"')
+        answer = cli("next", "othr")
+        assert (answer.code, "did you mean 'other'" in answer.err) == (2, True)
 
     def test_empty_lists_say_so(self, cli: Cli) -> None:
         """Nothing on standard output, a hint beside it, JSON stays JSON."""
@@ -246,9 +267,12 @@ class TestActions:
         assert again.code == 2
         assert "runs show" in again.err
 
-    @pytest.mark.parametrize("payload", ["[1]", "{", '"x"', "nul"])
+    @pytest.mark.parametrize(
+        "payload",
+        ["[1]", "{", '"x"', "nul", '{"a": NaN}', '{"a": 1e999}', '{"a": "\\ud800"}', '{"a":' + "[" * 5000, "\udcff"],
+    )
     def test_bad_payload(self, cli: Cli, world: list[str], payload: str) -> None:
-        """Not an object: bad input, one line."""
+        """Not an object, or nothing that JSON can carry: bad input, one line; never something else instead."""
         answer = cli("trigger", "send_email", "--payload", payload)
         assert answer.code == 2
         assert answer.err.count("\n") == 1
@@ -269,6 +293,10 @@ class TestActions:
         answer = cli("enqueue", "mail", "send_email", "--file", str(lines))
         assert answer.code == 2
         assert "line 2" in answer.err
+        lines.write_text('{"n": 1}\n{"n": "' + "x" * 1_000_001 + '"}\n')
+        answer = cli("enqueue", "mail", "send_email", "--file", str(lines))
+        assert answer.code == 2
+        assert "line 2 is longer" in answer.err
         ready = {q["name"]: q["ready"] for q in cli("queues", "--json").json}
         assert ready["mail"] == 301
 
@@ -297,6 +325,9 @@ class TestActions:
         assert cli("dead", "retry", world[1], "--all").code == 2
         assert cli("dead", "retry", world[1], "--json").json == {"matched": 1, "changed": 1, "receipt": None}
         assert cli("dead", "retry", world[1]).code == 2
+        mixed = cli("dead", "retry", world[1], world[2], "--dry-run")
+        assert mixed.out == "1 matched, 0 put back (dry run)\n"
+        assert "1 of 2 ids are no dead letters" in mixed.err
         assert cli("dead", "retry", "--job", "send_email", "--yes").out == "1 matched, 1 put back\n"
 
 
@@ -319,6 +350,14 @@ class TestExitCodes:
             assert answer.err.startswith("cronsole: this context is read-only")
             assert answer.err.count("\n") == 1
         assert cli("dead", "list").code == 0
+
+    def test_the_read_only_flag_is_4_too(self, cli: Cli, world: list[str]) -> None:
+        """For this one command line; also where a process would do the changing."""
+        for argv in (["trigger", "tick"], ["engine"], ["demo"]):
+            answer = cli("--read-only", *argv)
+            assert (answer.code, answer.err.count("\n")) == (4, 1)
+        assert cli("--read-only", "status", "--json").json["read_only"] is True
+        assert cli("trigger", "tick").code == 0
 
     @pytest.mark.parametrize("argv", [["queues"], ["trigger", "x"], ["status"], ["dead", "list", "--json"]])
     def test_wrong_redis_is_3(self, settings: Settings, argv: list[str]) -> None:

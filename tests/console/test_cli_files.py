@@ -55,7 +55,9 @@ concurrency = 3
 def cli(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Cli:
     """Runs a command line in an empty directory."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("CRONSOLE_JOBS", raising=False)
+    for name in ("CRONSOLE_JOBS", "CRONSOLE_REDIS_URL", "CRONSOLE_POSTGRES_URL"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("CRONSOLE_DATA_DIR", str(tmp_path / "data"))
 
     def call(*argv: str) -> tuple[int, str, str]:
         capsys.readouterr()
@@ -123,6 +125,7 @@ def test_next_of_a_job(cli: Cli) -> None:
     assert found["fires"] == ["2026-01-02T00:00:00+09:00"]
     assert cli("next", "b")[0] == 2
     assert "did you mean" in cli("next", "aa")[2]
+    assert not Path("data").exists(), "a slip of the fingers starts no servers"
 
 
 @pytest.mark.parametrize(
