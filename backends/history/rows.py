@@ -10,7 +10,7 @@ import struct
 from collections.abc import Iterable
 from typing import Any
 
-from backends.model import AttemptRecord, run_id_ms
+from backends.model import AttemptRecord
 
 SIGNATURE = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 TRAILER = b"\xff\xff"
@@ -38,6 +38,13 @@ def clean(text: str) -> str:
     return text.replace("\0", "␀") if "\0" in text else text
 
 
+def _uuid(text: str) -> bytes:
+    data = bytes.fromhex(text.replace("-", ""))
+    if len(data) != 16:
+        raise ValueError(f"not a run id: {text[:60]!r}")
+    return data
+
+
 def _text(value: str | None) -> bytes:
     if value is None:
         return _NULL
@@ -56,11 +63,10 @@ def _time(us: int | None) -> bytes:
 def attempt_row(r: AttemptRecord) -> bytes:
     """One row of `attempt`. Raises ValueError, OverflowError or struct.error for what no column can hold."""
     started, scheduled, enqueued = r.started_us, r.scheduled_ms, r.enqueued_ms
-    run_id_ms(r.run_id)
     return b"".join(
         (
             _count,
-            _uuid_head, bytes.fromhex(r.run_id.replace("-", "")),
+            _uuid_head, _uuid(r.run_id),
             _int4(4, r.attempt),
             _text(r.job), _text(r.queue), _text(r.outcome.value),
             _bools[r.final], _bools[r.orphan],
@@ -68,7 +74,7 @@ def attempt_row(r: AttemptRecord) -> bytes:
             _time(None if scheduled is None else scheduled * 1000),
             _time(None if enqueued is None else enqueued * 1000),
             _time(started), _time(r.finished_us),
-            _NULL if started is None else _float8(8, (r.finished_us - started) / 1000),
+            _NULL if started is None else _float8(8, max(0, r.finished_us - started) / 1000),  # clocks step back
             _text(r.worker),
             _NULL if r.exit_code is None else _int4(4, r.exit_code),
             _text(r.error_class), _text(r.error), _text(r.fingerprint), _text(r.result), _text(r.producer_id),
@@ -79,26 +85,41 @@ def attempt_row(r: AttemptRecord) -> bytes:
     )  # fmt: skip
 
 
+_log_head = struct.pack(">h", 3) + _uuid_head
+
+
+def log_row(r: AttemptRecord) -> bytes:
+    """One row of `run_log`."""
+    return b"".join((_log_head, _uuid(r.run_id), _int4(4, r.attempt), _text(r.output or "")))
+
+
 def copy_data(rows: Iterable[bytes]) -> bytes:
     """A whole COPY stream."""
     return b"".join((SIGNATURE, *rows, TRAILER))
 
 
 def rollup_rows(records: Iterable[AttemptRecord]) -> list[tuple[Any, ...]]:
-    """The rollup of a set of attempts: (minute µs, job, queue, outcome, n, sum ms, max ms, 32 buckets), sorted."""
+    """The rollup of a set of attempts: (minute in s, job, queue, outcome, n, sum ms, max ms, histogram), sorted.
+
+    The histogram is the text of an array of up to 32 counts, without the zeros at its end.
+    """
     groups: dict[tuple[int, str, str, str], list[Any]] = {}
     for r in records:
-        key = (r.finished_us // 60_000_000, r.job, r.queue, r.outcome.value)
+        key = (r.finished_us // 60_000_000, clean(r.job), clean(r.queue), r.outcome.value)
         group = groups.get(key)
         if group is None:
             group = groups[key] = [0, 0.0, 0.0, [0] * 32]
-        ms = 0.0 if r.started_us is None else (r.finished_us - r.started_us) / 1000
+        ms = 0.0 if r.started_us is None else max(0, r.finished_us - r.started_us) / 1000
         group[0] += 1
         group[1] += ms
         if ms > group[2]:
             group[2] = ms
-        group[3][min(31, int(ms).bit_length()) if ms >= 1 else 0] += 1
-    return [
-        (minute * 60, clean(job), clean(queue), outcome, *groups[minute, job, queue, outcome])
-        for minute, job, queue, outcome in sorted(groups)
-    ]
+        group[3][min(31, int(ms).bit_length())] += 1
+    rows = []
+    for key in sorted(groups):
+        (minute, job, queue, outcome), (n, total, most, counts) = key, groups[key]
+        while not counts[-1]:
+            counts.pop()
+        hist = "{" + ",".join(map(str, counts)) + "}"
+        rows.append((minute * 60, job, queue, outcome, n, total, most, hist))
+    return rows

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
-from backends.history.rows import COLUMNS, attempt_row, clean, copy_data, rollup_rows
-from backends.model import AttemptRecord, FireRecord, from_ms
+from backends.history.rows import COLUMNS, attempt_row, clean, copy_data, log_row, rollup_rows
+from backends.model import AttemptRecord, FireRecord, from_ms, now_ms, run_id_ms
 
 _LIST = ", ".join(COLUMNS)
 _COPY = f"copy cronsole.attempt ({_LIST}) from stdin (format binary)"
@@ -20,11 +22,14 @@ _STAGE = (
 )
 _ROLLUP = """
 insert into cronsole.rollup as r (at, job, queue, outcome, n, sum_ms, max_ms, hist)
-values (to_timestamp(%s), %s, %s, %s, %s, %s, %s, %s)
+select to_timestamp(at), job, queue, outcome, n, sum_ms, max_ms, hist::bigint[]
+from unnest(%s::float8[], %s::text[], %s::text[], %s::text[], %s::bigint[], %s::float8[], %s::float8[], %s::text[])
+  as t(at, job, queue, outcome, n, sum_ms, max_ms, hist)
 on conflict (at, job, queue, outcome) do update set n = r.n + excluded.n, sum_ms = r.sum_ms + excluded.sum_ms,
   max_ms = greatest(r.max_ms, excluded.max_ms),
-  hist = array(select a + b from unnest(r.hist, excluded.hist) as t(a, b))
+  hist = array(select coalesce(a, 0) + coalesce(b, 0) from unnest(r.hist, excluded.hist) as t(a, b))
 """
+_KEPT = "select exists (select from cronsole.attempt_keep where run_id between %s and %s)"
 _FIRE = """
 insert into cronsole.schedule_fire (job, planned_at, result, reason, run_id, scheduler, decided_at)
 values (%s, %s, %s, %s, %s, %s, %s) on conflict do nothing
@@ -33,7 +38,13 @@ _MARK = """
 insert into cronsole.schedule_mark as m (job, last_fire) values (%s, %s)
 on conflict (job) do update set last_fire = greatest(m.last_fire, excluded.last_fire)
 """
+_COPY_LOG = "copy cronsole.run_log (run_id, attempt, output) from stdin (format binary)"
 _LOG = "insert into cronsole.run_log (run_id, attempt, output) values (%s, %s, %s) on conflict do nothing"
+
+ENCODE_AT_ONCE = 500
+"""Rows encoded before others in the event loop get their turn."""
+FRESH_MS = 86_400_000
+"""Runs begun since then can't be among the kept failures of dropped days."""
 
 
 async def store(connection: Any, attempts: Sequence[AttemptRecord], fires: Sequence[FireRecord]) -> int:
@@ -45,13 +56,17 @@ async def store(connection: Any, attempts: Sequence[AttemptRecord], fires: Seque
     """
     import psycopg
 
-    data = copy_data(map(attempt_row, attempts)) if attempts else b""
+    data = await _encode(attempts) if attempts else b""
+    oldest = min((r.run_id for r in attempts), default="")
     try:
-        async with connection.transaction():
-            if attempts:
-                await _copy(connection, _COPY, data)
-            await _rest(connection, attempts, fires)
-        return len(attempts)
+        if not (attempts and await _may_be_kept(connection, oldest, attempts)):
+            async with connection.transaction():
+                if attempts:
+                    await _copy(connection, _COPY, data)
+                    if logs := [log_row(r) for r in attempts if r.output]:
+                        await _copy(connection, _COPY_LOG, copy_data(logs))
+                await _rest(connection, attempts, fires)
+            return len(attempts)
     except psycopg.errors.UniqueViolation:
         pass
     async with connection.transaction():
@@ -61,10 +76,31 @@ async def store(connection: Any, attempts: Sequence[AttemptRecord], fires: Seque
         new = {(run_id, attempt) for run_id, attempt in await cursor.fetchall()}
         fresh: dict[tuple[str, int], AttemptRecord] = {}
         for r in attempts:
-            if (r.run_id, r.attempt) in new:
-                fresh.setdefault((r.run_id, r.attempt), r)
+            key = (str(UUID(r.run_id)), r.attempt)
+            if key in new:
+                fresh.setdefault(key, r)
+        outputs = [(r.run_id, r.attempt, clean(r.output)) for r in fresh.values() if r.output]
+        if outputs:
+            async with connection.cursor() as cursor:
+                await cursor.executemany(_LOG, outputs)
         await _rest(connection, list(fresh.values()), fires)
     return len(fresh)
+
+
+async def _encode(attempts: Sequence[AttemptRecord]) -> bytes:
+    parts = []
+    for n in range(0, len(attempts), ENCODE_AT_ONCE):
+        parts.append(b"".join(map(attempt_row, attempts[n : n + ENCODE_AT_ONCE])))
+        await asyncio.sleep(0)
+    return copy_data(parts)
+
+
+async def _may_be_kept(connection: Any, oldest: str, attempts: Sequence[AttemptRecord]) -> bool:
+    """Whether one of these may have been stored before its day was dropped."""
+    if run_id_ms(oldest) > now_ms() - FRESH_MS:
+        return False
+    cursor = await connection.execute(_KEPT, (oldest, max(r.run_id for r in attempts)))
+    return bool((await cursor.fetchone())[0])
 
 
 async def _copy(connection: Any, statement: str, data: bytes) -> None:
@@ -74,12 +110,9 @@ async def _copy(connection: Any, statement: str, data: bytes) -> None:
 
 async def _rest(connection: Any, attempts: Sequence[AttemptRecord], fires: Sequence[FireRecord]) -> None:
     async with connection.cursor() as cursor:
-        logs = [(r.run_id, r.attempt, clean(r.output)) for r in attempts if r.output]
-        if logs:
-            await cursor.executemany(_LOG, logs)
         rollup = rollup_rows(attempts)
         if rollup:
-            await cursor.executemany(_ROLLUP, rollup)
+            await cursor.execute(_ROLLUP, [list(column) for column in zip(*rollup, strict=True)])
         if fires:
             await cursor.executemany(
                 _FIRE,
@@ -98,7 +131,9 @@ async def _rest(connection: Any, attempts: Sequence[AttemptRecord], fires: Seque
 
 
 async def note_incident(connection: Any, kind: str, detail: str) -> None:
-    """Write an incident."""
+    """Write an incident, unless there is that very one."""
     await connection.execute(
-        "insert into cronsole.incident (kind, detail) values (%s, %s)", (kind, clean(detail)[:4000])
+        "insert into cronsole.incident (kind, detail) select %(kind)s::text, %(detail)s::text where not exists"
+        " (select from cronsole.incident where kind = %(kind)s and detail = %(detail)s)",
+        {"kind": kind, "detail": clean(detail)[:4000]},
     )
