@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from backends.errors import BadInputError
 from backends.model import LastRun, Page, RunRow
@@ -14,6 +16,12 @@ _ROW = (
     " exit_code, error"
 )
 _TABLES = ("cronsole.attempt", "cronsole.attempt_keep")
+_LOGS = ("cronsole.run_log", "cronsole.run_log_keep")
+
+LONGEST_LIFE = timedelta(days=1)
+"""How long before an attempt its run may have begun (waiting, retries) to be found by the time of the attempt."""
+RECENT = 200
+"""Attempts of a job that are looked through for successful ones."""
 
 
 class History:
@@ -22,7 +30,7 @@ class History:
     def __init__(self, pool: Any) -> None:
         self._pool = pool
 
-    async def _all(self, sql: str, args: Sequence[Any] = ()) -> list[Any]:
+    async def _all(self, sql: str, args: Sequence[Any] | dict[str, Any] = ()) -> list[Any]:
         async with self._pool.connection() as connection:
             return list(await (await connection.execute(sql, args)).fetchall())
 
@@ -34,9 +42,10 @@ class History:
         job: str | None = None,
         queue: str | None = None,
         outcome: str | None = None,
+        run_id: str | None = None,
         since: datetime | None = None,
     ) -> Page[RunRow]:
-        """Attempts, newest run first. `cursor` is the `next_cursor` of the page before."""
+        """Attempts, newest run first. `cursor`: `next_cursor` of the page before. `run_id`: one, or its beginning."""
         args: list[Any] = []
         where = ["true"]
         for column, value in (("job", job), ("queue", queue), ("outcome", outcome)):
@@ -45,13 +54,16 @@ class History:
                 args.append(value)
         if outcome and outcome != "succeeded":
             where.append("outcome <> 'succeeded'")  # lets the planner use the partial index
+        if run_id:
+            where.append("run_id between %s::uuid and %s::uuid")
+            args += _range(run_id)
         if since:
             where.append("run_id >= cronsole.v7_floor(%s)")
             args.append(since)
         if cursor:
-            run_id, attempt = _cursor(cursor)
+            last, attempt = _cursor(cursor)
             where.append("run_id <= %s::uuid and (run_id, attempt) < (%s::uuid, %s)")
-            args += [run_id, run_id, attempt]
+            args += [last, last, attempt]
         each = f"select {_ROW} from {{}} where {' and '.join(where)} order by run_id desc, attempt desc limit %s"
         both = " union all ".join(f"({each.format(table)})" for table in _TABLES)
         # The ids are unique text of one length, so their order as text is their order as uuid.
@@ -67,48 +79,63 @@ class History:
         from psycopg.rows import dict_row
 
         both = " union all ".join(
-            f"select a.*, l.output from {table} a left join cronsole.run_log l using (run_id, attempt)"
+            "select a.*, l.output"
+            f" from {table} a left join {log} l on l.run_id = %(id)s::uuid and l.attempt = a.attempt"
             f" where a.run_id = %(id)s::uuid"
-            for table in _TABLES
+            for table, log in zip(_TABLES, _LOGS, strict=True)
         )
         async with self._pool.connection() as connection, connection.cursor(row_factory=dict_row) as cursor:
             await cursor.execute(f"select * from ({both}) t order by attempt", {"id": _uuid(run_id)})
             return [{**row, "run_id": str(row["run_id"])} for row in await cursor.fetchall()]
 
-    async def runs_between(self, start: datetime, end: datetime, limit: int = 2000) -> list[RunRow]:
-        """Attempts whose run began in a stretch of time, newest first: the time line."""
-        rows = await self._all(
-            f"select {_ROW} from cronsole.attempt where run_id >= cronsole.v7_floor(%s)"
-            f" and run_id < cronsole.v7_floor(%s) order by run_id desc, attempt desc limit %s",
-            (start, end, limit),
+    async def runs_between(
+        self, start: datetime, end: datetime, limit: int = 2000, jobs: Sequence[str] | None = None
+    ) -> list[RunRow]:
+        """Attempts that were at work at some time from `start` up to `end`, newest run first: the time line.
+
+        One whose run began more than LONGEST_LIFE before `start` is not found.
+        """
+        each = (
+            f"select {_ROW} from {{}} where run_id >= cronsole.v7_floor(%s) and run_id < cronsole.v7_floor(%s)"
+            f" and finished_at >= %s and coalesce(started_at, finished_at) < %s{' and job = any(%s)' if jobs else ''}"
+            f" order by run_id desc, attempt desc limit %s"
         )
+        args = [start - LONGEST_LIFE, end, start, end, *([list(jobs)] if jobs else []), limit]
+        both = " union all ".join(f"({each.format(table)})" for table in _TABLES)
+        rows = await self._all(f"select * from ({both}) t order by 1 desc, 2 desc limit %s", [*args, *args, limit])
         return [RunRow(*row) for row in rows]
 
     async def last_runs(self, jobs: Sequence[str]) -> dict[str, LastRun]:
         """The newest attempt of each job."""
+        each = (
+            "(select run_id::text, outcome, started_at, duration_ms, attempt from {} a where a.job = j"
+            " order by a.run_id desc, a.attempt desc limit 1)"
+        )
+        both = " union all ".join(each.format(table) for table in _TABLES)
         rows = await self._all(
-            "select j, r.* from unnest(%s::text[]) j cross join lateral (select run_id::text, outcome, started_at,"
-            " duration_ms from cronsole.attempt a where a.job = j order by run_id desc, attempt desc limit 1) r",
+            f"select j, r.run_id, r.outcome, r.started_at, r.duration_ms from unnest(%s::text[]) j cross join lateral"
+            f" (select * from ({both}) b order by b.run_id desc, b.attempt desc limit 1) r",
             (list(jobs),),
         )
         return {row[0]: LastRun(*row[1:]) for row in rows}
 
     async def usual_ms(self, jobs: Sequence[str], last: int = 20) -> dict[str, float]:
-        """The median duration of each job's newest successful runs."""
+        """The median duration of each job's newest successful attempts, among its newest RECENT ones."""
         rows = await self._all(
             "select j, percentile_cont(0.5) within group (order by r.duration_ms) from unnest(%s::text[]) j"
-            " cross join lateral (select duration_ms from cronsole.attempt a where a.job = j"
-            " and a.outcome = 'succeeded' order by run_id desc limit %s) r group by j",
-            (list(jobs), last),
+            " cross join lateral (select n.duration_ms from (select a.run_id, a.outcome, a.duration_ms"
+            " from cronsole.attempt a where a.job = j order by a.run_id desc limit %s) n"
+            " where n.outcome = 'succeeded' order by n.run_id desc limit %s) r group by j",
+            (list(jobs), RECENT, last),
         )
         return {row[0]: row[1] for row in rows if row[1] is not None}
 
-    async def rollups(self, since: datetime) -> list[tuple[datetime, str, str, int, float]]:
-        """(minute, queue, outcome, attempts, sum of ms) since then, oldest first."""
+    async def rollups(self, since: datetime, step_s: int = 60) -> list[tuple[datetime, str, str, int, float]]:
+        """(start of the step, queue, outcome, attempts, sum of ms) since then, oldest first. Steps of whole minutes."""
         return await self._all(
-            "select at, queue, outcome, sum(n)::bigint, sum(sum_ms) from cronsole.rollup where at >= %s"
-            " group by 1, 2, 3 order by 1, 2, 3",
-            (since,),
+            "select to_timestamp(floor(extract(epoch from at) / %(step)s) * %(step)s), queue, outcome, sum(n)::bigint,"
+            " sum(sum_ms) from cronsole.rollup where at >= %(since)s group by 1, 2, 3 order by 1, 2, 3",
+            {"step": step_s, "since": since},
         )
 
     async def marks(self) -> dict[str, int]:
@@ -129,18 +156,20 @@ class History:
         found: dict[str, dict[str, int]] = {}
         for job, outcome, n, retries, dead in await self._all(
             "select job, outcome, count(*), count(*) filter (where not final),"
-            " count(*) filter (where final and outcome not in ('succeeded', 'cancelled'))"
-            " from cronsole.attempt where finished_at >= %s group by 1, 2",
-            (since,),
+            " count(*) filter (where final and outcome in ('failed', 'timed_out', 'lost'))"
+            " from cronsole.attempt where run_id >= cronsole.v7_floor(%s) and finished_at >= %s group by 1, 2",
+            (since - LONGEST_LIFE, since),
         ):
             counts = found.setdefault(job, {})
             counts[outcome] = n
             counts["retries"] = counts.get("retries", 0) + retries
             counts["dead"] = counts.get("dead", 0) + dead
         for job, runs in await self._all(
-            "select job, count(distinct run_id) from cronsole.attempt where finished_at >= %s group by 1", (since,)
+            "select job, count(distinct run_id) from cronsole.attempt"
+            " where run_id >= cronsole.v7_floor(%s) and finished_at >= %s group by 1",
+            (since - LONGEST_LIFE, since),
         ):
-            found[job]["runs"] = runs
+            found.setdefault(job, {})["runs"] = runs
         for job, result, n in await self._all(
             "select job, result, count(*) from cronsole.schedule_fire where decided_at >= %s group by 1, 2", (since,)
         ):
@@ -181,10 +210,15 @@ class History:
                 (list(specs),),
             )
 
+    async def published(self) -> list[tuple[str, dict[str, Any], int, dict[str, Any], str, datetime]]:
+        """(job, spec, revision, operator's overrides, published by, at) of the jobs that are declared now, by name."""
+        return await self._all(
+            "select job, spec, revision, override, published_by, published_at from cronsole.schedule"
+            " where removed_at is null order by job"
+        )
+
 
 def _uuid(text: str) -> str:
-    from uuid import UUID
-
     try:
         return str(UUID(text))
     except ValueError as error:
@@ -196,3 +230,11 @@ def _cursor(text: str) -> tuple[str, int]:
     if not attempt.isdecimal():
         raise BadInputError(f"{text[:60]!r} is not a cursor", "take `next_cursor` of the page before")
     return _uuid(run_id), int(attempt)
+
+
+def _range(beginning: str) -> tuple[str, str]:
+    """The least and the greatest run id that begin so."""
+    digits = beginning.replace("-", "").lower()
+    if not re.fullmatch("[0-9a-f]{1,32}", digits):
+        raise BadInputError(f"{beginning[:60]!r} is not the beginning of a run id", "`cronsole runs` lists them")
+    return str(UUID(digits.ljust(32, "0"))), str(UUID(digits.ljust(32, "f")))
