@@ -25,7 +25,7 @@ from backends.model import (
 )
 from backends.ops.letters import Selection, freeze, walk
 from backends.ops.reads import Reads, unknown
-from backends.ops.talk import redis_talk
+from backends.ops.talk import redis_talk, stop_if_cancelled
 from backends.queues.base import BATCH, NewRun, OnFull
 from backends.queues.lists import Rejected, inspect
 from backends.queues.streams import StreamQueue, chunks, overlap_slot
@@ -111,6 +111,7 @@ class Ops(Reads):
         try:
             for block in _blocks(runs):
                 for part in chunks(block):
+                    stop_if_cancelled()
                     with redis_talk(self.servers.redis_url):
                         await target.enqueue(part)
                     ids += [run.run_id for run in part]
@@ -218,6 +219,7 @@ class Ops(Reads):
         try:
             with redis_talk(self.servers.redis_url):
                 async for queue, ids in self._batches(chosen, queues):
+                    stop_if_cancelled()
                     matched += len(ids)
                     if not dry_run:
                         changed += sum(await queues[queue].dead_retry(ids))

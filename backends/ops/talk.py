@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -10,6 +11,17 @@ from backends.errors import UnreachableError
 
 REDIS_REMEDY = "check the server and CRONSOLE_REDIS_URL; `cronsole status` shows both servers"
 POSTGRES_REMEDY = "check the server and CRONSOLE_POSTGRES_URL; `cronsole status` shows both servers"
+
+
+def stop_if_cancelled() -> None:
+    """Raise CancelledError if this task was cancelled; to be called between the steps of a long action.
+
+    On Python 3.11 `asyncio.wait_for`, which the Redis client sends with, loses a cancellation that comes while its
+    inner call has just ended; the count of cancellations stays.
+    """
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
 
 
 @contextmanager

@@ -47,9 +47,11 @@ def trigger_command(job: str, payload: str | None, wait: bool, as_json: bool) ->
 async def _outcome(ops: Ops, run_id: str) -> str:
     """Poll until a run has ended. A server that goes away meanwhile is told of once and waited for: the run goes on."""
     from backends.errors import UnreachableError
+    from backends.ops.talk import stop_if_cancelled
 
     told = False
     while True:
+        stop_if_cancelled()
         try:
             outcome = await ops.final_outcome(run_id)
             told = False

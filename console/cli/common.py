@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+import signal
+import threading
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -78,7 +81,29 @@ def with_ops(action: Callable[[Ops], Coroutine[Any, Any, T]], *, need_postgres: 
             finally:
                 warn(ops.warnings)
 
-    return asyncio.run(act())
+    with _interruptible():
+        return asyncio.run(act())
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Ctrl-C is a KeyboardInterrupt at once, also while a line of standard input is waited for.
+
+    asyncio's own handler would only cancel the task, which a blocking read never notices.
+    """
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    usual = signal.default_int_handler
+    if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGINT) is not usual:
+        yield  # told to ignore it, as a job in the background of a shell script is
+        return
+    signal.signal(signal.SIGINT, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, usual)
 
 
 def when(value: str) -> datetime:

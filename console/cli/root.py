@@ -127,8 +127,7 @@ def explain(error: BaseException) -> int:
         case CronsoleError():
             _complain(str(error))
             return error.exit_code
-        case KeyboardInterrupt() | click.Abort():
-            click.echo("", err=True)
+        case KeyboardInterrupt() | click.Abort():  # click has ended the line for both
             return 130
         case BrokenPipeError():
             return reader_gone()

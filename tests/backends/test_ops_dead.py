@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -125,6 +126,24 @@ class TestDead:
         assert ops.warnings[-1] == "stopped half-way: 2 dead letters were put back"
         async with ops.history() as history:
             assert (await history.actions())[0][3] == "dead_retry"
+
+    async def test_a_cancelled_retry_stops_at_the_next_step(self, ops: Ops) -> None:
+        """Also on Python 3.11, where the Redis client may lose a cancellation."""
+        queue = ops.live.queue("mail")
+        runs = [run("send_email") for _ in range(450)]
+        await queue.enqueue(runs)
+        while (taken := await queue.take("w1", 200)).deliveries:
+            await queue.settle("w1", [dead(d) for d in taken.deliveries])
+
+        async def retry() -> None:
+            task = asyncio.current_task()
+            assert task
+            await ops.dead_retry(Selection(everything=True), progress=lambda *_: task.cancel() and None)
+
+        with pytest.raises(asyncio.CancelledError):
+            await asyncio.create_task(retry())
+        assert ops.warnings[-1] == "stopped half-way: 200 dead letters were put back"
+        assert (await queue.status()).dead == 250
 
     async def test_show(self, ops: Ops) -> None:
         """One letter, or bad input."""

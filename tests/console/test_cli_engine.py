@@ -8,8 +8,11 @@ import signal
 import subprocess
 import sys
 import time
+from array import array
 from collections.abc import Iterator
+from fcntl import ioctl
 from pathlib import Path
+from termios import FIONREAD
 from typing import Any
 
 import pytest
@@ -103,6 +106,37 @@ def test_drain_leaves_when_all_is_done(env: dict[str, str]) -> None:
     """An engine with nothing to do ends by itself; what it published stays."""
     assert ask(env, "engine", "--drain")[0] == 0
     assert len(json.loads(ask(env, "jobs", "--json")[1])) == 2
+
+
+def test_ctrl_c_while_it_reads_standard_input(env: dict[str, str], settings: Settings) -> None:
+    """130 at once, and nothing went in; the input is still open."""
+    assert ask(env, "engine", "--drain")[0] == 0  # publishes the jobs
+    process = subprocess.Popen(
+        [sys.executable, "-c", "from console.cli import main; main()", "enqueue", "default", "good", "--file", "-"],
+        env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    try:
+        assert process.stdin
+        process.stdin.write(b"{}\n" * 20)
+        process.stdin.flush()
+        deadline = time.monotonic() + 30
+        while unread(process.stdin):
+            assert time.monotonic() < deadline
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == 130
+        assert process.stderr
+        assert b"Traceback" not in process.stderr.read()
+        assert [q["ready"] for q in json.loads(ask(env, "queues", "--json")[1])] == [0]
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def unread(pipe: Any) -> int:
+    """Bytes in a pipe that its reader has not taken yet."""
+    left = array("i", [0])
+    ioctl(pipe, FIONREAD, left)
+    return left[0]
 
 
 def test_a_reader_that_leaves_is_no_error(env: dict[str, str]) -> None:
