@@ -41,7 +41,7 @@ def ready() -> None:
         return
     say("setting up .venv (a minute or so, once) …")
     try:
-        venv.create(VENV, with_pip=True, clear=True)
+        venv.create(VENV, with_pip=True, clear=True, symlinks=os.name != "nt")
     except (subprocess.CalledProcessError, OSError) as error:
         sys.exit(f"dev.py: no virtual environment could be made ({error}); on Debian: apt-get install python3-venv")
     pip = [str(PYTHON), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]

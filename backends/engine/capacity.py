@@ -48,7 +48,7 @@ class Capacity:
         self._job[job] = weight if old is None or weight > old else old + (weight - old) * _FOLLOW
 
     def came_back(self, job: str) -> None:
-        """A run of `job` waited behind a slow one. Where nobody knows how long it takes, it is not guessed short again."""
+        """A run of `job` waited behind a slow one; until it is measured, it is not guessed short again."""
         self._job.setdefault(job, 1.0)
 
     def free(self, queue: str) -> float:

@@ -12,7 +12,7 @@ import psycopg
 import pytest
 
 from backends.connect import Servers, Settings, settings_from_env, without_password
-from backends.embedded_servers import ping_valkey, valkey_binary
+from backends.embedded_servers import valkey_binary
 from backends.errors import BadInputError, CronsoleError, UnreachableError
 
 

@@ -200,7 +200,8 @@ def test_as_a_plain_user_and_as_root(folder: Path) -> None:
     paths = [str(ROOT), *(p for p in sys.path if p.endswith("site-packages"))]
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "HOME": str(folder.parent)}
     python = sys.executable
-    if not all(p.stat().st_mode & stat.S_IXOTH for p in Path(python).resolve().parents):
+    needed = (*Path(python).resolve().parents, *Path(sys.base_prefix).resolve().parents)
+    if not all(p.stat().st_mode & stat.S_IXOTH for p in needed):
         python = "/usr/bin/python3"
     done = subprocess.run(
         [python, "-c", AS_NOBODY, str(folder)], cwd="/", env=env, capture_output=True, text=True, check=False

@@ -209,6 +209,26 @@ async def test_slots_are_held_by_run_and_handed_on(queue: Queue) -> None:
     assert await queue.find(fourth.run_id) == "waiting"
 
 
+async def test_those_who_wait_are_served_in_order(queue: Queue) -> None:
+    runs = [run(slot="k", on_full=OnFull.WAIT) for _ in range(30)]
+    await queue.enqueue(runs)
+    served = []
+    for _ in runs:
+        d = await take_one(queue)
+        served.append(d.run_id)
+        await queue.settle(WORKER, [done(d)])
+    assert served == [r.run_id for r in runs]
+
+
+async def test_a_paused_job_comes_back_in_order(queue: Queue) -> None:
+    runs = [run("a") for _ in range(30)]
+    await queue.enqueue(runs)
+    await queue.pause(Pause(by="me"), job="a")
+    assert (await queue.take(WORKER, 100)).deliveries == ()
+    await queue.resume(job="a")
+    assert [d.run_id for d in (await queue.take(WORKER, 100)).deliveries] == [r.run_id for r in runs]
+
+
 async def test_a_dead_run_frees_its_slot(queue: Queue) -> None:
     first, second = (run(slot="k", on_full=OnFull.WAIT) for _ in range(2))
     await queue.enqueue([first, second])

@@ -69,10 +69,17 @@ local function release(slot, run)
     local nxt = redis.call('ZPOPMIN', P .. 'wait:' .. key)[1]
     if not nxt then return end
     if push_held(nxt) then
-      redis.call('ZADD', P .. 'slot:' .. key, now_us(), nxt)
+      redis.call('ZADD', P .. 'slot:' .. key, int(now_us()), nxt)
       free = free - 1
     end
   end
+end
+
+-- First come, first served: the clock stands still in a script, so the score is made to rise.
+local function line_up(key, run)
+  local last = redis.call('ZRANGE', P .. 'wait:' .. key, -1, -1, 'WITHSCORES')[2]
+  local score = math.max(now_us(), last and tonumber(last) + 1 or 0)
+  redis.call('ZADD', P .. 'wait:' .. key, int(score), run)
 end
 
 local function publish(records)
@@ -155,11 +162,11 @@ local function enter(run, a, prio, job, env, due_ms, key, limit, on_full, record
         return 'skipped'
       end
       hold(run, a, 0, 0, prio, job, env, slot)
-      redis.call('ZADD', P .. 'wait:' .. key, now_us(), run)
+      line_up(key, run)
       redis.call('HSET', P .. 'live', run, 'w' .. key)
       return 'waiting'
     end
-    redis.call('ZADD', P .. 'slot:' .. key, now_us(), run)
+    redis.call('ZADD', P .. 'slot:' .. key, int(now_us()), run)
   end
   if tonumber(due_ms) * 1000 > now_us() then
     hold(run, a, 0, 0, prio, job, env, slot)

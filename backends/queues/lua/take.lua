@@ -32,7 +32,7 @@ local function park(place, sid, v)
   remove_entry(place, sid)
   local key = 'pause/' .. v[12]
   hold(v[2], v[4], v[6], v[8], v[10], v[12], v[14], v[16])
-  redis.call('ZADD', P .. 'wait:' .. key, now_us(), v[2])
+  line_up(key, v[2])
   redis.call('HSET', P .. 'live', v[2], 'w' .. key)
 end
 
