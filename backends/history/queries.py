@@ -15,6 +15,7 @@ _ROW = (
     "run_id::text, attempt, job, queue, outcome, trigger, scheduled_for, started_at, finished_at, duration_ms, worker,"
     " exit_code, error"
 )
+_NEWEST = "order by a.run_id desc, a.attempt desc"  # without the "a." it would be by the text, which no index has
 _TABLES = ("cronsole.attempt", "cronsole.attempt_keep")
 _LOGS = ("cronsole.run_log", "cronsole.run_log_keep")
 
@@ -64,7 +65,7 @@ class History:
             last, attempt = _cursor(cursor)
             where.append("run_id <= %s::uuid and (run_id, attempt) < (%s::uuid, %s)")
             args += [last, last, attempt]
-        each = f"select {_ROW} from {{}} where {' and '.join(where)} order by run_id desc, attempt desc limit %s"
+        each = f"select {_ROW} from {{}} a where {' and '.join(where)} {_NEWEST} limit %s"
         both = " union all ".join(f"({each.format(table)})" for table in _TABLES)
         # The ids are unique text of one length, so their order as text is their order as uuid.
         rows = await self._all(
@@ -95,12 +96,21 @@ class History:
 
         One whose run began more than LONGEST_LIFE before `start` is not found.
         """
+        begun = await self._runs_begun(start, end, "coalesce(started_at, finished_at) < %s", end, limit, jobs)
+        if len(begun) < limit:
+            begun += await self._runs_begun(
+                start - LONGEST_LIFE, start, "finished_at >= %s", start, limit - len(begun), jobs
+            )
+        return begun
+
+    async def _runs_begun(
+        self, start: datetime, end: datetime, condition: str, at: datetime, limit: int, jobs: Sequence[str] | None
+    ) -> list[RunRow]:
         each = (
-            f"select {_ROW} from {{}} where run_id >= cronsole.v7_floor(%s) and run_id < cronsole.v7_floor(%s)"
-            f" and finished_at >= %s and coalesce(started_at, finished_at) < %s{' and job = any(%s)' if jobs else ''}"
-            f" order by run_id desc, attempt desc limit %s"
+            f"select {_ROW} from {{}} a where run_id >= cronsole.v7_floor(%s) and run_id < cronsole.v7_floor(%s)"
+            f" and {condition}{' and job = any(%s)' if jobs else ''} {_NEWEST} limit %s"
         )
-        args = [start - LONGEST_LIFE, end, start, end, *([list(jobs)] if jobs else []), limit]
+        args = [start, end, at, *([list(jobs)] if jobs else []), limit]
         both = " union all ".join(f"({each.format(table)})" for table in _TABLES)
         rows = await self._all(f"select * from ({both}) t order by 1 desc, 2 desc limit %s", [*args, *args, limit])
         return [RunRow(*row) for row in rows]

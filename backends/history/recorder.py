@@ -8,6 +8,7 @@ that can't be stored never stops the stream: the batch is halved until the offen
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import random
 import struct
@@ -45,7 +46,20 @@ _many = msgspec.json.Decoder(list[OutboxRecord])
 _raws = msgspec.json.Decoder(list[msgspec.Raw])
 _one = msgspec.json.Decoder(OutboxRecord)
 
+UNREADABLE = (msgspec.MsgspecError, ValueError, RecursionError)
+
 Entries = Sequence[tuple[bytes, dict[bytes, bytes] | None]]
+
+
+def _parts(raw: bytes) -> list[bytes]:
+    """The records of an entry, each as JSON. Raises one of UNREADABLE when it is no list of anything."""
+    try:
+        return [bytes(part) for part in _raws.decode(raw)]
+    except UNREADABLE:  # half a surrogate pair, which this decoder takes for the end
+        found = json.loads(raw.decode("utf-8", "replace"))
+        if not isinstance(found, list):
+            raise
+        return [json.dumps(part, ensure_ascii=False).encode("utf-8", "replace") for part in found]
 
 
 class _Batch:
@@ -70,18 +84,18 @@ class _Batch:
         try:
             self.records += _many.decode(raw)
             return
-        except (msgspec.MsgspecError, UnicodeDecodeError):
+        except UNREADABLE:
             pass
         try:
-            parts = _raws.decode(raw)
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            parts = _parts(raw)
+        except UNREADABLE as error:
             self._park(-1, raw, error)
             return
         for part in parts:
             try:
                 self.records.append(_one.decode(part))
-            except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-                self._park(-1, bytes(part), error)
+            except UNREADABLE as error:
+                self._park(-1, part, error)
 
     def park_record(self, index: int, error: BaseException) -> None:
         """Park one decoded record."""
