@@ -117,9 +117,11 @@ class Scheduler:
                 entries[name] = old
                 continue
             schedule = parse(spec.schedule, spec.timezone)
-            if not schedule.reboot:
-                entries[name] = _Entry(spec, schedule)
-                self._loaded.discard(name)
+            if schedule.reboot:
+                log.warning("%s: @reboot is not fired by this version", name, extra={"action": "schedule_unsupported"})
+                continue
+            entries[name] = _Entry(spec, schedule)
+            self._loaded.discard(name)
         self._entries = entries
         self._wake.set()
 

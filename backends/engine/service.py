@@ -27,7 +27,7 @@ from backends.engine.lease import LEASE_S
 from backends.engine.logs import LiveLogs
 from backends.engine.scheduler import Scheduler
 from backends.engine.worker import Worker
-from backends.errors import BadInputError, CronsoleError
+from backends.errors import BadInputError
 from backends.history import History, Recorder, migrate
 from backends.jobs.load import load
 from backends.jobs.publish import publish_jobs
@@ -262,8 +262,4 @@ def run_engine(settings: Settings, options: EngineOptions, *, log_format: str = 
         runner: Any = uvloop.run
     except ImportError:  # no wheel for this platform: plain asyncio is slower, not wrong
         runner = asyncio.run
-    try:
-        return int(runner(serve(settings, options)))
-    except CronsoleError as error:
-        log.critical("%s", error, extra={"action": "engine_failed"})
-        raise
+    return int(runner(serve(settings, options)))
