@@ -1,7 +1,7 @@
 """Draw the console into pictures: ``python screenshots/make.py [DIRECTORY]``.
 
-Seeded in-memory data and a fixed clock, so the same code makes the same pictures. Writes an SVG for each size, and a PNG
-beside it where ``rsvg-convert`` is installed (Debian: librsvg2-bin, with the font package fonts-firacode).
+Seeded in-memory data and a fixed clock, so the same code makes the same pictures. Writes an SVG each, and a PNG beside
+it where ``rsvg-convert`` is installed (Debian: librsvg2-bin, with the font package fonts-firacode).
 """
 
 from __future__ import annotations
