@@ -12,6 +12,9 @@ from widgets.rowlist import RowList
 from widgets.safe import Cell, SafeText, cell, cells, fit, width_of
 from widgets.timeline_geometry import Bar, Window, as_cell, axis, fitting_step, paint, window, zoomed
 
+LEAST_SPAN_MS = 180_000
+"""The past that is shown at least: with less, the next fires would not be in sight."""
+
 
 @dataclass(frozen=True, slots=True)
 class Lane:
@@ -112,7 +115,7 @@ class Timeline(RowList):
         """The visible stretch of time."""
         columns = max(1, self.size.width - self.label_width)
         past = max(1, int(columns * 0.62))
-        step = self._zoom or fitting_step(max(self._span_ms, 60_000), past)
+        step = self._zoom or fitting_step(max(self._span_ms, LEAST_SPAN_MS), past)
         return window(self._now_ms, step, columns)
 
     def _lane_cell(self, key: str) -> Cell:
@@ -149,11 +152,10 @@ class Timeline(RowList):
         toned = [(glyph, "faint" if glyph == "╷" else "head") for glyph in line]
         for column in range(view.now_column, min(view.now_column + 5, view.columns)):
             toned[column] = (line[column], "accent")
-        plot = as_cell(toned)
         hint = f" {scale}/col"
-        if width_of(plot) >= 40 and "".join(line[-len(hint) :]).strip() == "":
-            plot = cells(fit(plot, view.columns - len(hint)), cell(hint, "faint"))
-        return cells(label, plot)
+        if len(toned) >= 40 and not "".join(line[-len(hint) :]).strip():
+            toned[-len(hint) :] = [(glyph, "faint") for glyph in hint]
+        return cells(label, as_cell(toned))
 
     def head_content(self, line: int) -> Cell:
         """The axis."""

@@ -78,6 +78,7 @@ def dead_lines(letter: DeadLetter, zone: tzinfo | None) -> list[Cell]:
 
 
 _FIRST = ("run_id", "attempt", "job", "queue", "outcome", "trigger", "error_class", "error")
+_NAMES = {"duration_ms": "took", "worker": "engine", "run_id": "run", "max_rss_kb": "memory kB", "cpu_ms": "CPU ms"}
 _TALL = ("output", "result", "error")
 
 
@@ -102,12 +103,13 @@ def run_lines(attempts: Iterable[Mapping[str, Any]], zone: tzinfo | None) -> lis
         tall: list[tuple[str, object]] = []
         for name in names:
             value = attempt[name]
-            if value is None or value == "":
+            if value is None or value is False or value == "":
                 continue
             if name in _TALL and (len(str(value)) > 60 or "\n" in str(value)):
                 tall.append((name, value))
                 continue
-            out.append(cells(cell(name.replace("_", " ").ljust(_LABEL), "dim"), _value(name, value, zone)))
+            label = _NAMES.get(name, name.replace("_", " "))
+            out.append(cells(cell(label.ljust(_LABEL), "dim"), _value(name, value, zone)))
         for name, value in tall:
             out += [(), heading(name.capitalize())]
             text = value if isinstance(value, str) else json.dumps(value, default=str)

@@ -30,6 +30,7 @@ class Dialog(ModalScreen[ResultT], Generic[ResultT]):
             width: 90%; max-width: 110; height: 80%; background: $panel; border: round $line-focus;
             border-title-color: $text-strong; border-title-style: bold; padding: 0 1;
             & LineWidget { background: $panel; }
+            & StatusLine { margin-top: 1; }
         }
         &.-small > Vertical { height: auto; max-width: 76; & TextPane { height: auto; max-height: 10; } }
     }
@@ -140,7 +141,7 @@ class PickDialog(Dialog[str]):
     def on_mount(self) -> None:
         """Fill the table and put the cursor on the row that was chosen before."""
         super().on_mount()
-        self.query_one(Vertical).styles.height = min(len(self._rows) + 4, max(8, self.app.size.height - 4))
+        self.query_one(Vertical).styles.height = min(len(self._rows) + 5, max(9, self.app.size.height - 4))
         table = self.query_one("#pick", Table)
         table.set_rows(tuple(self._rows))
         keys = [row.key for row in self._rows]

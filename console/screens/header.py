@@ -24,7 +24,7 @@ def link_cell(link: Link, now_ms: int, brief: bool = False) -> Cell:
         if late > STALE_MS * 2:
             return cells(cell("◌ ", "warn"), cell(name), cell(f" silent {age(late)}", "warn"))
         ms = link.latency_ms
-        shown = "" if ms is None else " <1 ms" if ms < 1 else f" {ms:.0f} ms"
+        shown = "" if ms is None else " <1 ms" if ms < 1 else f"{ms:3.0f} ms"
         return cells(cell("● ", "ok"), cell(name), cell(shown, "dim"))
     if link.state == "connecting":
         return cells(cell("◌ ", "warn"), cell(name), cell(" …" if brief else " connecting", "dim"))
@@ -63,7 +63,7 @@ def header(
         gap = cell("  " if brief else "   ")
         parts = [
             cell(" cronsole ", "key"),
-            cell(context[:30], "strong"),
+            cell(context[: 16 if brief else 30], "strong"),
             cell(" read-only" if read_only else "", "warn"),
         ]
         parts += [cells(gap, link_cell(links[name], now_ms, brief)) for name in ("redis", "postgres")]

@@ -19,13 +19,13 @@ QUEUE_COLUMNS = (
     Column("depth", 6, flex=2, align="tail", drop=1),
 )  # fmt: skip
 DEAD_COLUMNS = (
-    Column("died", 8), Column("job", 11, flex=2), Column("queue", 8, flex=1, drop=3),
-    Column("tries", 5, align="right", drop=2), Column("error", 12, flex=3),
+    Column("died", 8), Column("job", 11, flex=2), Column("queue", 10, drop=3),
+    Column("tries", 5, align="right", drop=2), Column("error", 12, flex=5),
 )  # fmt: skip
 RUN_COLUMNS = (
-    Column("ended", 8), Column("outcome", 11), Column("job", 12, flex=2), Column("queue", 8, flex=1, drop=3),
+    Column("ended", 8), Column("outcome", 11), Column("job", 12, flex=2), Column("queue", 10, drop=3),
     Column("try", 3, align="right"), Column("took", 7, align="right"), Column("why", 8, drop=2),
-    Column("engine", 10, drop=4), Column("error", 12, flex=6, drop=1),
+    Column("engine", 12, drop=4), Column("error", 12, flex=7, drop=1),
 )  # fmt: skip
 WORDS = {"timed_out": "timed out"}
 GLYPHS = {"succeeded": ("✓", "ok"), **{name: (end[0], end[1]) for name, end in ENDS.items() if name != "succeeded"}}

@@ -23,6 +23,7 @@ from backends.model import (
     RunningRow,
     RunRow,
     ServerHealth,
+    fire_run_id,
     from_ms,
     new_run_id,
 )
@@ -83,7 +84,8 @@ def _page(seed: int, now: int) -> tuple[list[RunRow], list[PlannedFire]]:
                 }.get(outcome)
                 runs.append(
                     RunRow(
-                        new_run_id(at), attempt, name, queue, outcome, "schedule" if schedule else "enqueue",
+                        fire_run_id("fake", name, at), attempt, name, queue, outcome,
+                        "schedule" if schedule else "enqueue",
                         from_ms(at) if schedule else None, from_ms(start), from_ms(start + took), took,
                         "web-1:4711", 1 if outcome == "failed" else None, error,
                     )
@@ -126,8 +128,8 @@ class FakeOps:
         at = self._born - i * 171_000 - rng.randrange(90_000)
         body = {"id": str(at), "type": name, "payload": {"to": "kunde@example.org", "template": "receipt", "n": i},
                 "createdAt": from_ms(at).isoformat(), "attempts": 3}  # fmt: skip
-        return DeadLetter(new_run_id(at), queue, name, 3, error, error.split(":")[0], from_ms(at), f"{len(error):016x}",
-                          1000 - i, json.dumps(body).encode(), "web-1:4711")  # fmt: skip
+        return DeadLetter(fire_run_id("dead", name, at), queue, name, 3, error, error.split(":")[0], from_ms(at),
+                          f"{len(error):016x}", 1000 - i, json.dumps(body).encode(), "web-1:4711")  # fmt: skip
 
     def _queues(self) -> tuple[QueueStatus, ...]:
         ripple = (0, 3, 9, 31, 84, 140, 96, 41, 12, 4, 1, 0)[self.clock() // 2000 % 12]
@@ -149,8 +151,8 @@ class FakeOps:
         if self.redis_error:
             raise UnreachableError(self.redis_error)
         running = (
-            RunningRow(new_run_id(self._born - 190_000), 1, "slow_export", "billing", self._born - 190_000),
-            RunningRow(new_run_id(self._born - 8_000), 3, "sync_prices", "default", self._born - 8_000),
+            RunningRow(fire_run_id("fake", "a", self._born), 1, "slow_export", "billing", self._born - 190_000),
+            RunningRow(fire_run_id("fake", "b", self._born), 3, "sync_prices", "default", self._born - 8_000),
         )
         engines = (
             EngineStatus("web-1:4711", "web-1", 4711, "0.1.0", now - 86_400_000, now, 16, 2, running=running),

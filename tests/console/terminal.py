@@ -6,7 +6,7 @@ import re
 
 from rich.cells import cell_len
 
-_TOKEN = re.compile(r"\x1b\[(?P<at>\d+;\d+)H|\x1b\[(?P<sgr>[\d;]*)m|(?P<char>[^\x1b])", re.S)
+_TOKEN = re.compile(r"\x1b\[(?P<at>\d+;\d+)H|\x1b\[(?P<sgr>[\d;]*)m|(?P<char>[^\x1b])", re.DOTALL)
 
 
 class Terminal:

@@ -355,7 +355,8 @@ async def test_hostile_text_is_shown_and_never_acted_on(size: tuple[int, int]) -
 async def test_cell_diff_leaves_the_same_screen_for_fewer_bytes() -> None:
     """Every frame is compared in `Recorded._display`."""
     async with console() as c:
-        for key in (*"jj", "tab", "tab", *"jG", "enter", "escape", "question_mark", "j", "escape", "t", "escape", "minus"):
+        keys = (*"jj", "tab", "tab", *"jG", "enter", "escape", "question_mark", "j", "escape", "t", "escape", "minus")
+        for key in keys:
             await c.pilot.press(key)
             c.clock.ms += 30_000
             c.app.overview.pass_time()

@@ -1,0 +1,110 @@
+"""The console in a real pseudo-terminal: what it writes, and that it gives the terminal back."""
+
+from __future__ import annotations
+
+import os
+import pty
+import select
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PROGRAM = """
+import sys
+from backends.model import now_ms
+from console.app import run_console
+from tests.console.fake_ops import FakeOps, opener
+sys.exit(run_console(opener(FakeOps(now_ms, hostile=True)), "here"))
+"""
+LEAVE = b"\x1b[?1049l"
+
+
+class Run:
+    """The program in a terminal of its own."""
+
+    def __init__(self, env: dict[str, str]) -> None:
+        self.data = b""
+        self.status: int | None = None
+        self.pid, self.fd = pty.fork()
+        if self.pid == 0:
+            os.chdir(ROOT)
+            os.execve(sys.executable, [sys.executable, "-c", PROGRAM], env)
+
+    def read(self) -> None:
+        """Take what is there, wait a moment if nothing is."""
+        if select.select([self.fd], [], [], 0.05)[0]:
+            try:
+                self.data += os.read(self.fd, 65536)
+            except OSError:
+                return
+
+    def until(self, true: Callable[[], bool], seconds: float = 20.0) -> None:
+        """Read until something holds; fails after a deadline."""
+        deadline = time.monotonic() + seconds
+        while not true():
+            assert time.monotonic() < deadline, self.data[-500:]
+            self.read()
+
+    def ended(self) -> bool:
+        """Whether the program is gone."""
+        if self.status is None:
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            if pid:
+                self.status = os.waitstatus_to_exitcode(status)
+        return self.status is not None
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[..., Run]]:
+    runs: list[Run] = []
+
+    def begin(**env: str) -> Run:
+        kept = {k: v for k, v in os.environ.items() if not k.startswith(("LC_", "LANG", "NO_COLOR", "CRONSOLE_"))}
+        base = {"TERM": "xterm-256color", "LANG": "C.UTF-8", "CRONSOLE_DATA_DIR": str(tmp_path), "COLUMNS": "100"}
+        runs.append(Run(kept | base | {"LINES": "30", "CRONSOLE_CONFIG": str(tmp_path / "none.toml")} | env))
+        return runs[-1]
+
+    yield begin
+    for run in runs:
+        if not run.ended():
+            os.kill(run.pid, signal.SIGKILL)
+            os.waitpid(run.pid, 0)
+        os.close(run.fd)
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_signals_give_the_terminal_back(start: Callable[..., Run], number: signal.Signals, code: int) -> None:
+    run = start()
+    run.until(lambda: b"backup_history" in run.data)
+    os.kill(run.pid, number)
+    run.until(lambda: run.ended() and LEAVE in run.data)
+    assert run.status == code
+
+
+def test_no_foreign_byte_reaches_the_terminal_and_q_leaves(start: Callable[..., Run]) -> None:
+    run = start()
+    run.until(lambda: "␛]2;PWNED".encode() in run.data)
+    os.write(run.fd, b"q")
+    run.until(lambda: run.ended() and LEAVE in run.data)
+    assert run.status == 0
+    for bad in (b"\x1b]2;", "\x9b".encode(), "\u202e".encode(), "\u200b".encode(), b"PWNED\x07"):
+        assert bad not in run.data
+
+
+def test_a_terminal_without_utf8_gets_ascii(start: Callable[..., Run]) -> None:
+    run = start(LANG="C", LC_ALL="C", PYTHONUTF8="0", PYTHONCOERCECLOCALE="0")
+    run.until(lambda: b"backup_history" in run.data)
+    assert run.data.isascii()
+    assert b"\\u" not in run.data
+
+
+def test_a_dumb_terminal_gets_one_line(start: Callable[..., Run]) -> None:
+    run = start(TERM="dumb")
+    run.until(lambda: run.ended() and b"\n" in run.data)
+    assert run.status == 2
+    assert run.data.strip() == b"the console needs a terminal; `cronsole status` prints the same without one"
