@@ -28,6 +28,8 @@ BLOCKING_S = 30.0
 """Socket time-out of a client that waits: above every BLOCK we send, so that a silent network is noticed."""
 LEASE_SOCKET_S = 3.0
 POOL_MOST = 6
+KEEPALIVE = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3, "tcp_user_timeout": 30_000}
+"""Without them a network that was cut silently holds a write for as long as the kernel retransmits."""
 
 _NAMESPACE = re.compile(r"[A-Za-z0-9._-]{1,60}")
 
@@ -167,7 +169,12 @@ class Servers:
                     max_size=POOL_MOST,
                     timeout=CONNECT_S,
                     check=AsyncConnectionPool.check_connection,
-                    kwargs={"autocommit": True, "application_name": f"cronsole {self.role}", "connect_timeout": 5},
+                    kwargs={
+                        "autocommit": True,
+                        "application_name": f"cronsole {self.role}",
+                        "connect_timeout": int(CONNECT_S),
+                        **KEEPALIVE,
+                    },
                     open=False,
                 )
                 await self._pool.open()

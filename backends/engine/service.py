@@ -154,7 +154,8 @@ class Engine:
         self.worker.set_jobs(file.jobs)
         await publish_jobs(self.servers.redis, self.namespace, file)
         specs = {name: msgspec.json.encode(spec.to_row()) for name, spec in file.jobs.items()}
-        await History(await self.servers.pool()).publish(specs, self.name)
+        origin = f"{socket.gethostname()}:{file.path.absolute() if file.path else ''}"
+        await History(await self.servers.pool()).publish(specs, origin)
         self._inboxes = {
             name: ListInbox(self.queue(name), self.servers.redis, file.queues[name].inbox_key)
             for name in self.served()

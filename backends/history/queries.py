@@ -205,7 +205,10 @@ class History:
         )
 
     async def publish(self, specs: dict[str, bytes], by: str) -> None:
-        """Put the declared jobs (name → JSON of the spec) where they can be seen; a change raises the revision."""
+        """Put the declared jobs (name → JSON of the spec) where they can be seen; a change raises the revision.
+
+        `by` names the job file: what it published before and has no longer is marked as removed, others' jobs stay.
+        """
         async with self._pool.connection() as connection, connection.transaction():
             async with connection.cursor() as cursor:
                 await cursor.executemany(
@@ -216,8 +219,9 @@ class History:
                     [(job, spec.decode(), by) for job, spec in sorted(specs.items())],
                 )
             await connection.execute(
-                "update cronsole.schedule set removed_at = now() where removed_at is null and not job = any(%s)",
-                (list(specs),),
+                "update cronsole.schedule set removed_at = now()"
+                " where removed_at is null and published_by = %s and not job = any(%s)",
+                (by, list(specs)),
             )
 
     async def published(self) -> list[tuple[str, dict[str, Any], int, dict[str, Any], str, datetime]]:

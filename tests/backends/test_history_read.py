@@ -176,11 +176,13 @@ async def test_rollups_by_step(outbox: Outbox) -> None:
 
 async def test_published_jobs(outbox: Outbox) -> None:
     history = History(outbox.pool)
-    await history.publish({"a": b'{"x": 1}', "b": b"{}"}, "e1")
-    await history.publish({"a": b'{"x": 2}', "b": b"{}"}, "e2")
-    assert [row[:5] for row in await history.published()] == [("a", {"x": 2}, 2, {}, "e2"), ("b", {}, 1, {}, "e1")]
-    await history.publish({"a": b'{"x": 2}'}, "e3")
+    await history.publish({"a": b'{"x": 1}', "b": b"{}"}, "host:a")
+    await history.publish({"a": b'{"x": 2}', "b": b"{}"}, "host:a")
+    assert [row[:5] for row in await history.published()] == [("a", {"x": 2}, 2, {}, "host:a"), ("b", {}, 1, {}, "host:a")]
+    await history.publish({"a": b'{"x": 2}'}, "host:a")
     assert [row[0] for row in await history.published()] == ["a"]
+    await history.publish({"c": b"{}"}, "host:other")
+    assert [row[0] for row in await history.published()] == ["a", "c"], "another file's jobs stay"
 
 
 async def test_actions_are_paged(outbox: Outbox) -> None:
