@@ -22,6 +22,7 @@ from console.screens.details import dead_lines, job_lines, queue_lines, run_line
 from console.screens.dialog import AskDialog, PickDialog, TextDialog
 from console.screens.header import banner, header
 from console.screens.help import HelpDialog
+from console.screens.layout import CSS, heights
 from console.settings import Preferences
 from widgets.rowlist import RowList
 from widgets.safe import Cell, cell, cells
@@ -36,35 +37,10 @@ T = TypeVar("T")
 NOTICE_S = 6.0
 
 
-def heights(total: int, jobs: int, frame: int) -> tuple[int, int]:
-    """(time line, middle) in lines, for a screen of `total` lines; `frame` lines of each panel are its border."""
-    body = total - 2
-    timeline = min(max(jobs, 3) + 1 + frame, max(5 + frame, int(body * 0.47)))
-    middle = max(5 + frame, min(int((body - timeline) * 0.46), 14))
-    return timeline, middle
-
-
 class OverviewScreen(Screen[None]):
     """Everything at a glance. Holds the newest data; the widgets hold what they draw."""
 
-    DEFAULT_CSS = """
-    OverviewScreen {
-        background: $background;
-        & #banner { display: none; background: $panel; }
-        & #banner.-on { display: block; }
-        & #middle { height: 8; }
-        & #queues { width: 11fr; }
-        & #dead { width: 10fr; }
-        & RowList {
-            border: round $line; border-title-color: $text-dim; border-subtitle-color: $text-dim; padding: 0;
-            &:focus { border: round $line-focus; border-title-color: $text-strong; border-title-style: bold; }
-        }
-        &.-ascii RowList { border: ascii $line; &:focus { border: ascii $line-focus; } }
-        &.-short RowList { border: none; border-top: solid $line; &:focus { border-top: solid $line-focus; } }
-        &.-short.-ascii RowList { border: none; border-top: ascii $line; &:focus { border-top: ascii $line-focus; } }
-        &.-short #dead { margin-left: 1; }
-    }
-    """
+    DEFAULT_CSS = CSS
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("t", "trigger", "trigger"),
         Binding("r", "retry", "retry"),
