@@ -164,7 +164,7 @@ def test_a_long_path_gets_short_sockets(folder: Path) -> None:
 
 def test_a_half_made_database_is_made_again(folder: Path) -> None:
     at = layout(folder)
-    (at.postgres / "new-half").mkdir()
+    (at.postgres / "new-half").mkdir(parents=True)
     holder = acquire(folder)
     assert not list(at.postgres.glob("new-*"))
     holder.release()
