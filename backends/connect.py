@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from backends.errors import BadInputError, CronsoleError, UnreachableError
 
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from psycopg_pool import AsyncConnectionPool
     from redis import Redis as SyncRedis
     from redis.asyncio import Redis as AsyncRedis
+
+    from backends.embedded import Holder
 
 REDIS_SCHEMES = ("redis", "rediss", "unix")
 CONNECT_S = 5.0
@@ -31,6 +33,8 @@ POOL_MOST = 6
 KEEPALIVE = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3, "tcp_user_timeout": 30_000}
 """Without them a network that was cut silently holds a write for as long as the kernel retransmits."""
 
+_TAKEN = {"decode_responses", "encoding", "encoding_errors", "protocol", "client_name"}
+"""What a URL may not change, because every reply is read in one way."""
 _NAMESPACE = re.compile(r"[A-Za-z0-9._-]{1,60}")
 
 
@@ -60,7 +64,9 @@ def settings_from_env(
         redis_url=_checked(env.get("CRONSOLE_REDIS_URL"), "CRONSOLE_REDIS_URL", REDIS_SCHEMES),
         postgres_url=_checked(env.get("CRONSOLE_POSTGRES_URL"), "CRONSOLE_POSTGRES_URL", ("postgresql", "postgres")),
         namespace=namespace,
-        data_dir=Path(env["CRONSOLE_DATA_DIR"]) if env.get("CRONSOLE_DATA_DIR") else default_data_dir(),
+        data_dir=Path(os.path.expanduser(env["CRONSOLE_DATA_DIR"]))
+        if env.get("CRONSOLE_DATA_DIR")
+        else default_data_dir(),
         jobs_file=Path(jobs_file) if jobs_file else None,
         read_only=read_only or env.get("CRONSOLE_READ_ONLY", "") not in ("", "0", "false"),
     )
@@ -82,19 +88,34 @@ def _checked(url: str | None, name: str, schemes: tuple[str, ...]) -> str | None
     try:
         parts = urlsplit(url)
         _ = parts.port
-    except ValueError as error:
-        raise BadInputError(f"{name} is not a URL: {error}", remedy) from error
+        query = parse_qs(parts.query)
+    except ValueError as error:  # its text may hold a piece of the password
+        raise BadInputError(
+            f"{name} is not a URL: its host or port can't be read",
+            f"{remedy}; in a password write / as %2F, @ as %40, # as %23, : as %3A",
+        ) from error
+    if re.fullmatch(r"rediss?\+(sentinel|cluster)|sentinel|redis-sentinel|redis-cluster", parts.scheme):
+        raise BadInputError(
+            f"{name}: Sentinel and Cluster URLs are not supported yet",
+            "give the address of the primary: redis://host:port",
+        )
     if parts.scheme not in schemes:
         raise BadInputError(f"{name} does not begin with {' or '.join(s + '://' for s in schemes)}", remedy)
     if not (parts.netloc or parts.path.strip("/") or parts.query):
         raise BadInputError(f"{name} names no server", remedy)
+    if parts.scheme in ("redis", "rediss") and not re.fullmatch(r"/?\d*/?", parts.path):
+        raise BadInputError(
+            f"{name}: the database {parts.path!r} is not a number", f"{remedy}, with a number such as /0 at the end"
+        )
+    if parts.scheme in REDIS_SCHEMES and (taken := _TAKEN & query.keys()):
+        raise BadInputError(f"{name}: {', '.join(sorted(taken))} can't be set", "leave it out of the URL")
     return url
 
 
-def without_password(url: str) -> str:
-    """The URL as it may be shown."""
-    shown = re.sub(r"(://[^:/@\s]*):[^@\s]*@", r"\1:***@", url)
-    return re.sub(r"(\bpassword=)[^&\s]*", r"\1***", shown)
+def without_password(text: str) -> str:
+    """URLs and what servers say about them, as they may be shown: up to the last @ before the path, and in queries."""
+    shown = re.sub(r"(://[^:/@\s]*):\S*@", r"\1:***@", text)
+    return re.sub(r"((?:password|passwd|secret)=)[^&\s]*", r"\1***", shown, flags=re.IGNORECASE)
 
 
 @dataclass
@@ -109,7 +130,7 @@ class Servers:
     warnings: list[str] = field(default_factory=list)
     redis_version: str = ""
     postgres_version: str = ""
-    _holder: Any = None
+    _holder: Holder | None = None
     _pool: AsyncConnectionPool[Any] | None = None
     _pool_lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     _clients: list[Any] = field(default_factory=list)
@@ -119,17 +140,15 @@ class Servers:
         """Connect and check. Starts the embedded servers where no URL is set."""
         holder = None
         if settings.redis_url is None or settings.postgres_url is None:
-            from backends.embedded import acquire
-
-            holder = await asyncio.to_thread(
-                acquire,
-                settings.data_dir,
-                redis=settings.redis_url is None,
-                postgres=settings.postgres_url is None,
-            )
+            holder = await _hold(settings)
         redis_url = settings.redis_url or (holder and holder.redis_url) or ""
         postgres_url = settings.postgres_url or (holder and holder.postgres_url) or ""
-        client = _async_client(redis_url, f"cronsole:{role}", SOCKET_S)
+        try:
+            client = _async_client(redis_url, f"cronsole:{role}", SOCKET_S)
+        except BaseException:
+            if holder is not None:
+                holder.release()
+            raise
         self = cls(settings, redis_url, postgres_url, role, client, _holder=holder)
         try:
             await self.check_redis()
@@ -173,6 +192,7 @@ class Servers:
                         "autocommit": True,
                         "application_name": f"cronsole {self.role}",
                         "connect_timeout": int(CONNECT_S),
+                        "client_encoding": "UTF8",
                         **KEEPALIVE,
                     },
                     open=False,
@@ -182,12 +202,14 @@ class Servers:
 
     async def close(self) -> None:
         """Close everything and let go of the embedded servers."""
-        if self._pool is not None:
-            await self._pool.close()
-        for client in (*self._clients, self.redis):
-            await client.aclose()
-        if self._holder is not None:
-            self._holder.release()
+        try:
+            if self._pool is not None:
+                await self._pool.close()
+            for client in (*self._clients, self.redis):
+                await client.aclose()
+        finally:
+            if self._holder is not None:
+                self._holder.release()
 
     async def __aenter__(self) -> Self:
         """Itself."""
@@ -205,21 +227,26 @@ class Servers:
 
         shown = without_password(self.redis_url)
         try:
-            info: Any = await self.redis.info("everything")
+            info: Any = await self.redis.info()
+        except TypeError as error:  # the client passes parameters of the URL on, unseen
+            raise BadInputError(
+                f"CRONSOLE_REDIS_URL has a parameter that is not known: {error}", _REDIS_REMEDY
+            ) from error
         except errors.AuthenticationError as error:
-            raise UnreachableError(f"Redis at {shown} refuses the password: {error}", _REDIS_REMEDY) from error
+            raise UnreachableError(f"Redis at {shown} refuses the password: {_reason(error)}", _REDIS_REMEDY) from error
         except (errors.NoPermissionError, errors.ResponseError) as error:
             remedy = "give this user the rights of the guide (INFO, EVAL, and the keys cronsole:*)"
             if "NOAUTH" in str(error) or "WRONGPASS" in str(error):
                 remedy = _REDIS_REMEDY
-            raise UnreachableError(f"Redis at {shown} refuses: {error}", remedy) from error
-        except (errors.RedisError, OSError, TimeoutError) as error:
+            raise UnreachableError(f"Redis at {shown} refuses: {_reason(error)}", remedy) from error
+        except (errors.RedisError, OSError, UnicodeError) as error:
             raise UnreachableError(f"Redis at {shown} can't be reached: {_reason(error)}", _REDIS_REMEDY) from error
         name, least = ("Valkey", (7, 2)) if "valkey_version" in info else ("Redis", (7, 0))
         version = str(info.get("valkey_version") or info.get("redis_version", "0"))
         self.redis_version = f"{name} {version}"
-        if tuple(int(n) for n in version.split(".")[:2]) < least:
+        if tuple(int(n) for n in re.findall(r"\d+", version)[:2]) < least:
             raise UnreachableError(f"{name} {version} at {shown} is too old", "use Redis 7.0, Valkey 7.2 or newer")
+        self._check_part(info, shown)
         policy = info.get("maxmemory_policy", "noeviction")
         if policy != "noeviction":
             raise UnreachableError(
@@ -229,6 +256,20 @@ class Servers:
         if not info.get("aof_enabled"):
             self.warnings.append(f"Redis at {shown} has no append-only file: a restart loses jobs")
 
+    def _check_part(self, info: Mapping[str, Any], shown: str) -> None:
+        """It is one server that takes writes, not a part of something larger."""
+        mode = info.get("redis_mode") or info.get("server_mode")
+        if mode in ("sentinel", "cluster"):
+            raise UnreachableError(
+                f"the server at {shown} runs in {mode} mode, which is not supported yet",
+                "give the address of a primary that runs alone",
+            )
+        if info.get("role") == "slave" and not self.settings.read_only:
+            raise UnreachableError(
+                f"Redis at {shown} is a replica and takes no writes",
+                f"use its primary, {info.get('master_host')}:{info.get('master_port')}",
+            )
+
     async def check_postgres(self) -> None:
         """Reachable, new enough, and we may create our schema."""
         import psycopg
@@ -236,16 +277,17 @@ class Servers:
         shown = without_password(self.postgres_url)
         try:
             async with await psycopg.AsyncConnection.connect(
-                self.postgres_url, autocommit=True, connect_timeout=int(CONNECT_S)
+                self.postgres_url, autocommit=True, connect_timeout=int(CONNECT_S), client_encoding="UTF8"
             ) as connection:
                 version = connection.info.server_version
                 cursor = await connection.execute(
                     "select current_user, has_database_privilege(current_database(), 'create'), current_database(),"
                     " coalesce((select has_schema_privilege(n.oid, 'create, usage')"
-                    "   from pg_namespace n where nspname = 'cronsole'), false)"
+                    "   from pg_namespace n where nspname = 'cronsole'), false),"
+                    " pg_is_in_recovery(), current_setting('server_encoding')"
                 )
                 row = await cursor.fetchone()
-        except psycopg.OperationalError as error:
+        except (psycopg.OperationalError, OSError, UnicodeError) as error:
             raise UnreachableError(f"Postgres at {shown} can't be used: {_reason(error)}", _PG_REMEDY) from error
         except psycopg.Error as error:
             raise BadInputError(f"CRONSOLE_POSTGRES_URL can't be used: {_reason(error)}", _PG_REMEDY) from error
@@ -253,12 +295,37 @@ class Servers:
         self.postgres_version = f"PostgreSQL {version // 10000}.{version % 10000}"
         if version < 140000:
             raise UnreachableError(f"{self.postgres_version} at {shown} is too old", "use PostgreSQL 14 or newer")
-        user, may_create, database, has_schema = row
+        user, may_create, database, has_schema, standby, encoding = row
+        if standby and not self.settings.read_only:
+            raise UnreachableError(f"Postgres at {shown} is a standby and takes no writes", "use its primary")
+        if encoding != "UTF8":
+            self.warnings.append(f"the database {database} stores {encoding}: output it has no letters for is lost")
         if not may_create and not has_schema:
             raise UnreachableError(
                 f"Postgres user {user} may not create tables in {database}",
                 f'run: GRANT CREATE ON DATABASE "{database}" TO "{user}"',
             )
+
+
+async def _hold(settings: Settings) -> Holder:
+    """Hold the embedded servers that are wanted. A cancelled caller leaves no holder behind."""
+    from backends.embedded import acquire
+
+    start = asyncio.ensure_future(
+        asyncio.to_thread(
+            acquire, settings.data_dir, redis=settings.redis_url is None, postgres=settings.postgres_url is None
+        )
+    )
+    try:
+        return await asyncio.shield(start)
+    except asyncio.CancelledError:
+        start.add_done_callback(_release)
+        raise
+
+
+def _release(start: asyncio.Future[Holder]) -> None:
+    if not start.cancelled() and start.exception() is None:
+        start.result().release()
 
 
 _REDIS_REMEDY = "check CRONSOLE_REDIS_URL, or unset it to use the embedded server"
