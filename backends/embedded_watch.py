@@ -9,7 +9,6 @@ import fcntl
 import os
 import signal
 import sys
-import time
 from pathlib import Path
 
 from backends import embedded_places, embedded_servers
