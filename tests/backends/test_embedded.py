@@ -1,74 +1,25 @@
-"""The embedded servers: shared, private, and gone when nobody needs them, however their users end."""
+"""The embedded servers in daily use: shared, private, gone when nobody needs them."""
 
 from __future__ import annotations
 
 import os
 import shutil
-import signal
 import stat
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import psutil
 import psycopg
 import pytest
 import redis
 
 from backends.embedded import acquire, status
-from backends.embedded_servers import SOCKET_PATH_MOST, layout
+from backends.embedded_places import SOCKET_PATH_MOST, layout
 from backends.errors import UnreachableError
+from tests.backends.embedded_helpers import ROOT, folder, hold, pids, stopped, until
 
-ROOT = Path(__file__).resolve().parents[2]
-HOLD = """
-import sys, time
-from pathlib import Path
-from backends.embedded import acquire
-holder = acquire(Path(sys.argv[1]))
-print("held", flush=True)
-sys.stdin.read()
-"""
-
-
-@pytest.fixture
-def folder() -> Iterator[Path]:
-    root = Path(tempfile.mkdtemp(prefix="cse-"))
-    root.chmod(0o711)
-    yield root / "d"
-    for process in psutil.process_iter(["cmdline"]):
-        if any(str(root) in word for word in process.info["cmdline"] or ()):
-            process.kill()
-    shutil.rmtree(root, ignore_errors=True)
-
-
-def pids(folder: Path) -> tuple[int | None, int | None]:
-    s = status(folder)
-    return s.valkey_pid, s.postgres_pid
-
-
-def until(condition: Callable[[], bool], what: str, seconds: float = 15) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.02)
-
-
-def hold(folder: Path) -> subprocess.Popen[str]:
-    """Another process that holds the servers until its standard input ends."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", HOLD, str(folder)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-    )  # fmt: skip
-    assert process.stdout is not None
-    assert process.stdout.readline() == "held\n"
-    return process
-
-
-def stopped(folder: Path) -> bool:
-    return pids(folder) == (None, None)
+__all__ = ["folder"]
 
 
 def test_both_work_and_the_second_holder_shares_them(folder: Path) -> None:
@@ -102,17 +53,6 @@ def test_nobody_else_can_look_in(folder: Path) -> None:
     holder.release()
 
 
-def test_kill_9_of_the_only_holder_stops_the_servers(folder: Path) -> None:
-    process = hold(folder)
-    assert all(pids(folder))
-    process.kill()
-    process.wait()
-    until(lambda: stopped(folder), "no server runs for ever")
-    again = acquire(folder)
-    assert all(pids(folder))
-    again.release()
-
-
 def test_processes_share_and_the_last_one_out_stops(folder: Path) -> None:
     a, b = hold(folder), hold(folder)
     both = pids(folder)
@@ -121,33 +61,6 @@ def test_processes_share_and_the_last_one_out_stops(folder: Path) -> None:
     assert pids(folder) == both
     b.communicate("")
     until(lambda: stopped(folder), "the last one out stops them")
-
-
-def test_a_killed_watcher_is_replaced_by_the_next_start(folder: Path) -> None:
-    first = acquire(folder)
-    for p in psutil.process_iter(["cmdline"]):
-        if p.info["cmdline"] and "backends.embedded_watch" in p.info["cmdline"] and str(folder) in p.info["cmdline"]:
-            p.send_signal(signal.SIGKILL)
-            p.wait(5)
-    second = acquire(folder)
-    first.release()
-    second.release()
-    until(lambda: stopped(folder), "the new watcher stops them")
-
-
-def test_killed_servers_are_started_again(folder: Path) -> None:
-    first = acquire(folder)
-    for pid in pids(folder):
-        assert pid
-        os.kill(pid, signal.SIGKILL)
-    until(lambda: stopped(folder), "they are gone")
-    second = acquire(folder)
-    with psycopg.connect(second.postgres_url or "") as c:
-        assert c.execute("select 1").fetchone() == (1,)
-    with redis.Redis.from_url(second.redis_url or "") as r:
-        assert r.ping()
-    first.release()
-    second.release()
 
 
 def test_a_long_path_gets_short_sockets(folder: Path) -> None:
@@ -162,19 +75,70 @@ def test_a_long_path_gets_short_sockets(folder: Path) -> None:
     shutil.rmtree(at.valkey_socket.parent.parent)
 
 
-def test_a_half_made_database_is_made_again(folder: Path) -> None:
-    at = layout(folder)
-    (at.postgres / "new-half").mkdir(parents=True)
-    holder = acquire(folder)
-    assert not list(at.postgres.glob("new-*"))
-    holder.release()
-
-
 def test_a_data_directory_that_is_a_file(folder: Path) -> None:
     folder.write_text("not a directory")
     with pytest.raises(UnreachableError, match="CRONSOLE_DATA_DIR"):
         acquire(folder)
     folder.unlink()
+
+
+def test_the_environment_of_the_starter_does_not_matter(folder: Path) -> None:
+    deep = folder / ("x" * 120)
+    (folder / "tmp").mkdir(parents=True)
+    os.environ.update(PGPORT="5999", PGDATA="/nowhere", TMPDIR=str(folder / "tmp"))
+    try:
+        process = hold(deep)
+    finally:
+        for name in ("PGPORT", "PGDATA", "TMPDIR"):
+            del os.environ[name]
+    before = pids(deep)
+    assert all(before)
+    holder = acquire(deep)
+    assert pids(deep) == before
+    with psycopg.connect(holder.postgres_url or "") as c:
+        assert c.execute("select 1").fetchone() == (1,)
+    holder.release()
+    process.communicate("")
+    until(lambda: stopped(deep), "stopped")
+    shutil.rmtree(layout(deep).valkey_socket.parent.parent)
+
+
+def test_odd_letters_and_links_in_the_path(folder: Path) -> None:
+    odd = folder.parent / "a, b %41?ä"
+    odd.mkdir()
+    folder.symlink_to(odd)
+    holder = acquire(folder)
+    with psycopg.connect(holder.postgres_url or "") as c, redis.Redis.from_url(holder.redis_url or "") as r:
+        assert c.execute("select 1").fetchone() == (1,)
+        assert r.ping()
+    holder.release()
+    until(lambda: stopped(folder), "stopped")
+    shutil.rmtree(layout(folder).valkey_socket.parent.parent)
+
+
+def test_a_directory_in_use_is_left_alone(folder: Path) -> None:
+    folder.mkdir()
+    folder.chmod(0o1777)
+    (folder / "letter.txt").write_text("dear")
+    with pytest.raises(UnreachableError, match="CRONSOLE_DATA_DIR"):
+        acquire(folder)
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o1777
+    assert os.listdir(folder) == ["letter.txt"]
+
+
+def test_looking_makes_nothing(folder: Path) -> None:
+    assert status(folder).valkey_pid is None
+    assert not folder.exists()
+
+
+def test_where_the_other_user_may_not_pass(folder: Path) -> None:
+    """As root only: PostgreSQL runs as somebody else then."""
+    if os.geteuid() != 0:
+        return
+    folder.parent.chmod(0o700)
+    with pytest.raises(UnreachableError, match="may not pass through"):
+        acquire(folder)
+    until(lambda: stopped(folder), "stopped")
 
 
 AS_NOBODY = """
