@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import shutil
 import tempfile
+import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import psycopg
 import pytest
 
 from backends.connect import Servers, Settings
-from backends.embedded import Holder, acquire
+from backends.embedded import Holder, acquire, status
 
 _numbers = itertools.count()
 
@@ -27,6 +28,10 @@ def embedded() -> Iterator[Holder]:
     holder = acquire(root / "d")
     yield holder
     holder.release()
+    deadline = time.monotonic() + 15
+    while (now := status(root / "d")).valkey_pid or now.postgres_pid:
+        assert time.monotonic() < deadline, f"the servers of this run still live: {now}"
+        time.sleep(0.01)
     shutil.rmtree(root, ignore_errors=True)
 
 
