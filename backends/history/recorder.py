@@ -34,6 +34,7 @@ BLOCK_MS = 500
 KEYS_EVERY_S = 2.0
 LOCK = 0x63726F70
 STANDBY_S = 2.0
+PARTITION_TRIES = 3
 LAST_DRAIN_S = 5.0
 FIRST_PAUSE_S = 0.2
 LONGEST_PAUSE_S = 15.0
@@ -277,7 +278,7 @@ class Recorder:
         attempts = [r for r in part if isinstance(r, AttemptRecord)]
         fires = [r for r in part if isinstance(r, FireRecord)]
         try:
-            self.stored += await store(connection, attempts, fires)
+            self.stored += await self._try(connection, attempts, fires)
         except (
             psycopg.DataError, psycopg.IntegrityError, psycopg.errors.ProgramLimitExceeded, ValueError, OverflowError,
             struct.error,
@@ -288,6 +289,20 @@ class Recorder:
             middle = (low + high) // 2
             await self._store(connection, batch, low, middle)
             await self._store(connection, batch, middle, high)
+
+    async def _try(self, connection: Any, attempts: list[AttemptRecord], fires: list[FireRecord]) -> int:
+        """Store; again when a partition was attached just then.
+
+        A row on its way into the default partition is refused when the partition it belongs to appears meanwhile.
+        """
+        import psycopg
+
+        for _ in range(PARTITION_TRIES):
+            try:
+                return await store(connection, attempts, fires)
+            except psycopg.errors.CheckViolation as error:
+                log.info("a partition came in between: %s", error, extra={"action": "store_again"})
+        return await store(connection, attempts, fires)
 
 
 def _entries(value: Any) -> Entries:
