@@ -127,9 +127,7 @@ async def test_bodies(client: httpx.AsyncClient, base: str) -> None:
         (304, None, Outcome.FAILED),
     ],
 )  # fmt: skip
-async def test_expected_status(
-    client: httpx.AsyncClient, base: str, code: int, expect: Any, outcome: Outcome
-) -> None:
+async def test_expected_status(client: httpx.AsyncClient, base: str, code: int, expect: Any, outcome: Outcome) -> None:
     ended = await run(client, f"{base}/status/{code}", expect=expect)
     assert (ended.outcome, ended.exit_code) == (outcome, code)
 

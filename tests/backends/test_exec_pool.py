@@ -20,7 +20,7 @@ from backends.engine.executors.python import RunnerPool
 from backends.model import Outcome
 from tests.backends.exec_helpers import Answers, alive, task, until
 
-USERCODE = '''
+USERCODE = """
 import ctypes, os, signal, subprocess, sys, time
 
 def noop(**payload):
@@ -69,7 +69,7 @@ def talk(mark):
     while not os.path.exists(mark):
         time.sleep(0.01)
     print("last words")
-'''
+"""
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from backends.engine.executors.python import RunnerPool
 from backends.model import Outcome
 from tests.backends.exec_helpers import Answers, task, until
 
-USERCODE = '''
+USERCODE = """
 import asyncio, contextlib, os, subprocess, sys, threading
 
 COUNT = []
@@ -103,7 +103,7 @@ def forks():
     return "parent"
 
 not_callable = 3
-'''
+"""
 
 
 @pytest.fixture
@@ -261,7 +261,7 @@ async def test_a_module_that_could_not_be_imported_is_tried_again(pool: RunnerPo
 
 @pytest.mark.parametrize(
     ("function", "result"),
-    [("big", '"' + "'" + "x" * 1023 + '"'), ("not_json", '"{1}"'), ("nan", '"nan"'), ("nul", '"\'a\\\\x00b\'"')],
+    [("big", '"' + "'" + "x" * 1023 + '"'), ("not_json", '"{1}"'), ("nan", '"nan"'), ("nul", "\"'a\\\\x00b'\"")],
 )
 async def test_results_that_are_too_long_or_not_json(pool: RunnerPool, cwd: Path, function: str, result: str) -> None:
     (ended,) = await run(pool, task(cwd, function))

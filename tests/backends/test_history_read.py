@@ -178,7 +178,8 @@ async def test_published_jobs(outbox: Outbox) -> None:
     history = History(outbox.pool)
     await history.publish({"a": b'{"x": 1}', "b": b"{}"}, "host:a")
     await history.publish({"a": b'{"x": 2}', "b": b"{}"}, "host:a")
-    assert [row[:5] for row in await history.published()] == [("a", {"x": 2}, 2, {}, "host:a"), ("b", {}, 1, {}, "host:a")]
+    found = [row[:5] for row in await history.published()]
+    assert found == [("a", {"x": 2}, 2, {}, "host:a"), ("b", {}, 1, {}, "host:a")]
     await history.publish({"a": b'{"x": 2}'}, "host:a")
     assert [row[0] for row in await history.published()] == ["a"]
     await history.publish({"c": b"{}"}, "host:other")
