@@ -7,9 +7,14 @@ import os
 import select
 import signal
 import threading
+import time
+from types import FrameType
 from typing import Any
 
 from textual.app import App
+
+PATIENCE_S = 10.0
+"""How long leaving may take: what is written to a terminal that is dead, or that nobody reads, may wait for ever."""
 
 
 def guard(app: App[Any], fd: int = 0) -> None:
@@ -19,26 +24,27 @@ def guard(app: App[Any], fd: int = 0) -> None:
     terminal and SIGHUP ignored (nohup, some supervisors) the input thread would spin on end-of-file for ever.
     """
     loop = asyncio.get_running_loop()
+    codes: list[int] = []
 
-    def leave(number: int) -> None:
-        app.exit(return_code=128 + number)
+    def leave(code: int) -> None:
+        codes.append(code)
+        loop.call_soon_threadsafe(lambda: app.exit(return_code=code))
 
+    def on_signal(number: int, frame: FrameType | None) -> None:
+        leave(128 + number)
+
+    # not loop.add_signal_handler: the loop itself stands still while a terminal reads nothing
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:
-            loop.add_signal_handler(number, leave, number)
-
-    def gone() -> None:
-        timer = threading.Timer(10.0, os._exit, (129,))  # the writer thread may block for ever on a dead terminal
-        timer.daemon = True
-        timer.start()
-        app.exit(return_code=129)
+            signal.signal(number, on_signal)
 
     def watch() -> None:
         poller = select.poll()
         poller.register(fd, 0)  # only hang-up and errors are reported
-        while True:
-            if any(event for _, event in poller.poll(1000)):
-                loop.call_soon_threadsafe(gone)
-                return
+        while not codes:
+            if any(event for _, event in poller.poll(500)):
+                leave(128 + signal.SIGHUP)
+        time.sleep(PATIENCE_S)
+        os._exit(codes[0])
 
     threading.Thread(target=watch, name="terminal-guard", daemon=True).start()

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import pty
 import select
 import signal
+import struct
 import sys
+import termios
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,8 +20,11 @@ ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = """
 import sys
 from backends.model import now_ms
+from console import terminal_guard
 from console.app import run_console
 from tests.console.fake_ops import FakeOps, opener
+if "impatient" in sys.argv:
+    terminal_guard.PATIENCE_S = 0.3
 sys.exit(run_console(opener(FakeOps(now_ms, hostile=True)), "here"))
 """
 LEAVE = b"\x1b[?1049l"
@@ -27,13 +33,13 @@ LEAVE = b"\x1b[?1049l"
 class Run:
     """The program in a terminal of its own."""
 
-    def __init__(self, env: dict[str, str]) -> None:
+    def __init__(self, env: dict[str, str], *arguments: str) -> None:
         self.data = b""
         self.status: int | None = None
         self.pid, self.fd = pty.fork()
         if self.pid == 0:
             os.chdir(ROOT)
-            os.execve(sys.executable, [sys.executable, "-c", PROGRAM], env)
+            os.execve(sys.executable, [sys.executable, "-c", PROGRAM, *arguments], env)
 
     def read(self) -> None:
         """Take what is there, wait a moment if nothing is."""
@@ -59,14 +65,19 @@ class Run:
         return self.status is not None
 
 
+def unread(fd: int) -> int:
+    """Bytes that were written to a terminal and wait there."""
+    return int(struct.unpack("i", fcntl.ioctl(fd, termios.FIONREAD, b"\0" * 4))[0])
+
+
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Callable[..., Run]]:
     runs: list[Run] = []
 
-    def begin(**env: str) -> Run:
+    def begin(*arguments: str, **env: str) -> Run:
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("LC_", "LANG", "NO_COLOR", "CRONSOLE_"))}
         base = {"TERM": "xterm-256color", "LANG": "C.UTF-8", "CRONSOLE_DATA_DIR": str(tmp_path), "COLUMNS": "100"}
-        runs.append(Run(kept | base | {"LINES": "30", "CRONSOLE_CONFIG": str(tmp_path / "none.toml")} | env))
+        runs.append(Run(kept | base | {"LINES": "30", "CRONSOLE_CONFIG": str(tmp_path / "none.toml")} | env, *arguments))
         return runs[-1]
 
     yield begin
@@ -84,6 +95,22 @@ def test_signals_give_the_terminal_back(start: Callable[..., Run], number: signa
     os.kill(run.pid, number)
     run.until(lambda: run.ended() and LEAVE in run.data)
     assert run.status == code
+
+
+def test_a_terminal_that_reads_nothing_does_not_keep_the_process(start: Callable[..., Run]) -> None:
+    run = start("impatient")
+    run.until(lambda: b"backup_history" in run.data)
+    for _ in range(60):  # nobody reads any more while the whole screen is drawn again and again
+        os.write(run.fd, b"\x0c")
+    waiting = -1
+    while waiting != (waiting := unread(run.fd)) or waiting < 4000:
+        select.select([], [], [], 0.5)
+    os.kill(run.pid, signal.SIGTERM)
+    deadline = time.monotonic() + 20
+    while not run.ended():
+        assert time.monotonic() < deadline, "still there"
+        select.select([], [], [], 0.02)
+    assert run.status == 143
 
 
 def test_no_foreign_byte_reaches_the_terminal_and_q_leaves(start: Callable[..., Run]) -> None:
