@@ -153,7 +153,7 @@ async def test_partitions_are_made_while_attempts_come_in(outbox: Outbox) -> Non
 async def test_a_partition_that_appears_while_rows_are_on_their_way_parks_nothing(
     outbox: Outbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A COPY that began before its partition was attached sends its rows to the default one, which then refuses them."""
+    """A COPY that began before its partition was attached sends rows to the default one, which then refuses them."""
     day = date(2026, 5, 1)
     await outbox.put(*(record(new_run_id(noon(day) + k)) for k in range(10)))
     attached = []

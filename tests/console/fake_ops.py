@@ -33,8 +33,7 @@ T0 = 1_795_473_790_000
 """2026-11-23 22:43:10 UTC."""
 HOSTILE = (
     "\x1b]2;PWNED\x07\x1b[2J\x1b[31m\x9b31m[@click=app.quit]x[/] [red]r[/red] [/nope] "
-    "\u202egnp.exe\u200b\x00\r\n日本語👨‍👩‍👧 Z"
-    + "\u0301" * 30
+    "\u202egnp.exe\u200b\x00\r\n日本語👨‍👩‍👧 Z" + "\u0301" * 30
 )
 JOBS = (
     # name, schedule, every s, takes s, queue, kind, how it goes, what for

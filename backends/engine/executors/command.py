@@ -76,9 +76,7 @@ def _problem(argv: list[str], env: dict[str, str]) -> str:
     return ""
 
 
-async def _wait(
-    child: Child, cancelled: asyncio.Event, timeout_s: float | None, grace_s: float
-) -> Outcome | None:
+async def _wait(child: Child, cancelled: asyncio.Event, timeout_s: float | None, grace_s: float) -> Outcome | None:
     """Wait for the end, or bring it about; None: it ended by itself."""
     asked = asyncio.ensure_future(cancelled.wait())
     either: set[asyncio.Future[Any]] = {child.exited, asked}

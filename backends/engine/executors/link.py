@@ -38,6 +38,7 @@ _READ = 1 << 18
 
 _encode = msgspec.json.Encoder().encode
 
+
 class Link:
     """One runner. It is `usable` until it is told to leave or is gone."""
 
