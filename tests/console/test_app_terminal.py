@@ -77,7 +77,9 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Run]]:
     def begin(*arguments: str, **env: str) -> Run:
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("LC_", "LANG", "NO_COLOR", "CRONSOLE_"))}
         base = {"TERM": "xterm-256color", "LANG": "C.UTF-8", "CRONSOLE_DATA_DIR": str(tmp_path), "COLUMNS": "100"}
-        runs.append(Run(kept | base | {"LINES": "30", "CRONSOLE_CONFIG": str(tmp_path / "none.toml")} | env, *arguments))
+        runs.append(
+            Run(kept | base | {"LINES": "30", "CRONSOLE_CONFIG": str(tmp_path / "none.toml")} | env, *arguments)
+        )
         return runs[-1]
 
     yield begin
