@@ -73,3 +73,13 @@ def kill_watcher(folder: Path) -> None:
 
 def stopped(folder: Path) -> bool:
     return pids(folder) == (None, None)
+
+
+def nothing_runs(folder: Path) -> bool:
+    """Not by what the pid files say: no process at all names the directory."""
+    for process in psutil.process_iter(["cmdline", "status"]):
+        if process.info["status"] != psutil.STATUS_ZOMBIE and any(
+            str(folder) in word for word in process.info["cmdline"] or ()
+        ):
+            return False
+    return True

@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import psutil
@@ -18,7 +19,7 @@ import redis
 from backends.embedded import acquire
 from backends.embedded_places import as_user, layout, postgres_user, prepare
 from backends.errors import UnreachableError
-from tests.backends.embedded_helpers import HOLD, ROOT, folder, hold, kill_watcher, pids, stopped, until
+from tests.backends.embedded_helpers import HOLD, ROOT, folder, hold, kill_watcher, nothing_runs, pids, stopped, until
 
 __all__ = ["folder"]
 
@@ -145,6 +146,36 @@ def test_a_start_that_fails_half_way_leaves_nothing(folder: Path) -> None:
     until(lambda: stopped(folder), "Valkey had been started")
 
 
+@pytest.mark.parametrize("after_s", [0.0, 0.02, 0.05, 0.1, 0.2])
+def test_killed_while_it_starts_them(folder: Path, after_s: float) -> None:
+    """Its watcher comes up when nobody listens to it any more; it has to do its work all the same."""
+    acquire(folder).release()
+    until(lambda: stopped(folder), "stopped")
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(folder)], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    until(lambda: pids(folder)[0] is not None, "Valkey runs")
+    deadline = time.monotonic() + after_s
+    until(lambda: time.monotonic() >= deadline, "a moment of the start")
+    process.kill()
+    process.wait()
+    until(lambda: nothing_runs(folder), "servers and watcher end")
+
+
+def test_a_process_that_fails_to_start_them_and_ends(folder: Path) -> None:
+    at = layout(folder)
+    prepare(at)
+    at.postgres_data.mkdir(mode=0o700)
+    (at.postgres_data / "PG_VERSION").write_text("7")
+    done = subprocess.run(
+        [sys.executable, "-c", HOLD, str(folder)], env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert "UnreachableError" in done.stderr
+    until(lambda: nothing_runs(folder), "Valkey had been started")
+
+
 def test_a_watcher_that_does_not_start(folder: Path) -> None:
     script = HOLD.replace("holder =", "sys.executable = '/bin/false'\nholder =")
     done = subprocess.run(
@@ -200,7 +231,8 @@ def test_postgres_killed_under_a_busy_session(folder: Path) -> None:
 def test_a_directory_deleted_under_them(folder: Path) -> None:
     holder = acquire(folder)
     processes = [psutil.Process(pid) for pid in pids(folder) if pid]
-    shutil.rmtree(folder)
+    while folder.exists():  # PostgreSQL still takes files away itself
+        shutil.rmtree(folder, ignore_errors=True)
     again = acquire(folder)
     with psycopg.connect(again.postgres_url or "") as c:
         assert c.execute("select 1").fetchone() == (1,)
