@@ -75,6 +75,7 @@ class Link:
     last_ok_ms: int = 0
     latency_ms: float | None = None
     error: str = ""
+    version: str = ""  # "Valkey 9.1.0"
 
 
 class LinkChanged(Message):
@@ -190,8 +191,8 @@ class Feed:
                     self._post(Connected(ops.context_name, ops.read_only))
                     try:
                         async with asyncio.TaskGroup() as loops:
-                            loops.create_task(self._loop("redis", self._tick))
-                            loops.create_task(self._loop("postgres", self._history))
+                            loops.create_task(self._loop("redis", self._tick, 0.0))
+                            loops.create_task(self._loop("postgres", self._history, self.pace.history_s))
                     finally:
                         self.ops = None
             except Exception as error:
@@ -201,8 +202,11 @@ class Feed:
             await asyncio.sleep(pause)
             pause = min(pause * 2, self.pace.longest_pause_s)
 
-    async def _loop(self, name: str, step: Callable[[], Awaitable[float]]) -> None:
-        """`step` says how long to wait before the next one; failures wait longer and longer, but never for ever."""
+    async def _loop(self, name: str, step: Callable[[], Awaitable[float]], least: float) -> None:
+        """`step` says how long to wait before the next one; failures wait longer and longer, but never for ever.
+
+        `least`: seconds between two looks even when much happens; waited outside the time a look may take.
+        """
         pause = self.pace.first_pause_s
         while not self._stopping:
             try:
@@ -219,8 +223,9 @@ class Feed:
                 self._down(name, one_line(error))
                 wait, pause = pause, min(pause * 2, self.pace.longest_pause_s)
             event = self._look[name]
+            await asyncio.sleep(least)
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(wait):
+                async with asyncio.timeout(max(0.0, wait - least)):
                     await event.wait()
             event.clear()
 
@@ -245,8 +250,7 @@ class Feed:
         data = await self.ops.history_overview()
         self._answered("postgres", data.postgres)
         self._post(HistoryArrived(data))
-        await asyncio.sleep(self.pace.history_s)  # the least time between two looks, even when much happens
-        return self.pace.history_idle_s - self.pace.history_s
+        return self.pace.history_idle_s
 
     def _sample(self, data: Overview, now: int) -> None:
         if now - self._depth_at < self.pace.depth_s * 1000:
@@ -266,7 +270,7 @@ class Feed:
         now = self._clock()
         link = self._links[name]
         since = link.since_ms if link.state == "ok" else now
-        self._set(Link(name, "ok", since, now, health.latency_ms))
+        self._set(Link(name, "ok", since, now, health.latency_ms, version=health.detail))
 
     def _down(self, name: str, error: str) -> None:
         link = self._links[name]

@@ -1,4 +1,4 @@
-"""Dialogs: a box over the screen. The key that confirms is Enter and never the key that asked."""
+"""Dialogs: a box over the screen. The keys that confirm are Enter and y, and never the key that asked."""
 
 from __future__ import annotations
 
@@ -95,9 +95,12 @@ class TextDialog(Dialog[None]):
 
 
 class AskDialog(Dialog[bool]):
-    """A question; Enter says yes, Esc says no, the key that opened it says nothing."""
+    """A question; y or Enter says yes, n or Esc says no, the key that opened it says nothing."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "yes", "yes", priority=True)]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter,y", "yes", "yes", priority=True),
+        Binding("n", "leave", "no", show=False),
+    ]
 
     def __init__(self, title: str, paragraphs: Sequence[Cell], verb: str) -> None:
         super().__init__(title)
@@ -118,7 +121,10 @@ class AskDialog(Dialog[bool]):
 
     def keys(self) -> Cell:
         """What Enter does."""
-        return cells(cell("Enter", "key"), cell(f" {self._verb}   ", ""), cell("Esc", "key"), cell(" back", "dim"))
+        return cells(
+            cell("y", "key"), cell(" or ", "dim"), cell("Enter", "key"), cell(f" {self._verb}   ", ""),
+            cell("Esc", "key"), cell(" back", "dim"),
+        )  # fmt: skip
 
     def action_yes(self) -> None:
         """Confirmed."""
@@ -126,7 +132,9 @@ class AskDialog(Dialog[bool]):
 
 
 class PickDialog(Dialog[str]):
-    """Choose one of some rows; Enter takes it."""
+    """Choose one of some rows; y or Enter takes it."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("y", "take", "take the chosen row")]
 
     def __init__(
         self, title: str, columns: Sequence[Column], rows: Sequence[Row], chosen: str | None, verb: str
@@ -150,9 +158,13 @@ class PickDialog(Dialog[str]):
     def keys(self) -> Cell:
         """What Enter does."""
         return cells(
-            cell("Enter", "key"), cell(f" {self._verb}   ", ""), cell("j k", "key"), cell(" choose   ", "dim"),
-            cell("Esc", "key"), cell(" back", "dim"),
+            cell("y", "key"), cell(" or ", "dim"), cell("Enter", "key"), cell(f" {self._verb}   ", ""),
+            cell("j k", "key"), cell(" choose   ", "dim"), cell("Esc", "key"), cell(" back", "dim"),
         )  # fmt: skip
+
+    def action_take(self) -> None:
+        """As Enter."""
+        self.query_one("#pick", Table).action_open()
 
     def on_row_list_opened(self, event: RowList.Opened) -> None:
         """Enter on a row."""

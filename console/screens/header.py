@@ -16,8 +16,13 @@ ENGINE_STALE_MS = 30_000
 """A heartbeat older than this is not a living engine's."""
 
 
-def link_cell(link: Link, now_ms: int, brief: bool = False) -> Cell:
-    """One server: a glyph, its name, and its latency or what is wrong."""
+FULL, PLAIN, BRIEF = range(3)
+"""How many words there is room for."""
+
+
+def link_cell(link: Link, now_ms: int, words: int = PLAIN) -> Cell:
+    """One server: a glyph, its name (its version, where there is room), and its latency or what is wrong."""
+    brief = words == BRIEF
     name = "pg" if brief and link.name == "postgres" else link.name
     if link.state == "ok":
         late = now_ms - link.last_ok_ms
@@ -25,15 +30,17 @@ def link_cell(link: Link, now_ms: int, brief: bool = False) -> Cell:
             return cells(cell("◌ ", "warn"), cell(name), cell(f" silent {age(late)}", "warn"))
         ms = link.latency_ms
         shown = "" if ms is None else " <1 ms" if ms < 1 else f"{ms:3.0f} ms"
-        return cells(cell("● ", "ok"), cell(name), cell(shown, "dim"))
+        full = link.version[:24] if words == FULL else ""
+        return cells(cell("● ", "ok"), cell(full or name), cell(shown, "dim"))
     if link.state == "connecting":
         return cells(cell("◌ ", "warn"), cell(name), cell(" …" if brief else " connecting", "dim"))
     return cells(cell("✗ ", "bad"), cell(name), cell(" down", "bad"))
 
 
-def engines_cell(engines: Sequence[EngineStatus], now_ms: int, brief: bool = False) -> Cell:
+def engines_cell(engines: Sequence[EngineStatus], at_ms: int, words: int = PLAIN) -> Cell:
     """How many engines live, and how many of their slots are taken."""
-    alive = [engine for engine in engines if now_ms - engine.beat_ms < ENGINE_STALE_MS]
+    brief = words == BRIEF
+    alive = [engine for engine in engines if at_ms - engine.beat_ms < ENGINE_STALE_MS]
     if not alive:
         return cells(cell("✗ ", "bad"), cell("no engine", "warn"))
     busy, slots = sum(e.busy for e in alive), sum(e.slots for e in alive)
@@ -52,23 +59,28 @@ def header(
     read_only: bool,
     links: Mapping[str, Link],
     engines: Sequence[EngineStatus] | None,
+    engines_at_ms: int,
     dead_total: int,
     now_ms: int,
     zone: tzinfo | None,
     width: int,
 ) -> tuple[Cell, Cell]:
-    """(left, right) of the header line; in fewer words where `width` is small."""
+    """(left, right) of the header line; in fewer words where `width` is small.
+
+    `engines_at_ms`: when the engines were read; whether they live is judged at that time.
+    """
     clock = datetime.fromtimestamp(now_ms / 1000, zone).astimezone(zone)
-    for brief in (False, True):
+    for words in (FULL, PLAIN, BRIEF):
+        brief = words == BRIEF
         gap = cell("  " if brief else "   ")
         parts = [
             cell(" cronsole ", "key"),
             cell(context[: 16 if brief else 30], "strong"),
             cell(" read-only" if read_only else "", "warn"),
         ]
-        parts += [cells(gap, link_cell(links[name], now_ms, brief)) for name in ("redis", "postgres")]
+        parts += [cells(gap, link_cell(links[name], now_ms, words)) for name in ("redis", "postgres")]
         if engines is not None:
-            parts += [gap, engines_cell(engines, now_ms, brief)]
+            parts += [gap, engines_cell(engines, engines_at_ms, words)]
             if dead_total:
                 parts += [gap, cell(f"✗ {count(dead_total)} dead", "bad")]
         left = cells(*parts)

@@ -8,8 +8,8 @@ OverviewScreen {
     & #banner { display: none; background: $panel; }
     & #banner.-on { display: block; }
     & #middle { height: 8; }
-    & #queues { width: 11fr; }
-    & #dead { width: 10fr; }
+    & #queues { width: 45%; min-width: 41; max-width: 74; }
+    & #dead { width: 1fr; }
     & RowList {
         border: round $line; border-title-color: $text-dim; border-subtitle-color: $text-dim; padding: 0;
         &:focus { border: round $line-focus; border-title-color: $text-strong; border-title-style: bold; }

@@ -173,6 +173,7 @@ class OverviewScreen(Screen[None]):
         self.query_one("#header", StatusLine).show(
             *header(
                 self._context_shown, self._read_only, self._links, live.engines if live else None,
+                live.at_ms if live else now,
                 live.dead_total if live else 0, now, self._zone, self.size.width,
             )
         )  # fmt: skip
@@ -187,10 +188,12 @@ class OverviewScreen(Screen[None]):
             return
         now = self._clock()
         self._queues.set_rows(look.queue_rows(live.queues, self._depths))
-        self._dead.set_rows(look.dead_rows(live.dead, now, self._zone, self._retrying))
+        self._dead.set_rows(look.dead_rows(live.dead, now, self._retrying))
         shown, total = len(live.dead), live.dead_total
         more = f" · newest {shown} of {look.count(total)}" if total > shown else f" · {total}" if total else ""
         self._title(self._dead, "Dead letters" + more)
+        jobs, in_sight = len(live.jobs), min(len(live.jobs), self._timeline.page_rows)
+        self._title(self._timeline, "Time line" + (f" · {in_sight} of {jobs} jobs" if in_sight < jobs else ""))
         fires: dict[str, list[int]] = {}
         for fire in live.fires:
             fires.setdefault(fire.job, []).append(fire.at_ms)

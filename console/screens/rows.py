@@ -19,8 +19,8 @@ QUEUE_COLUMNS = (
     Column("depth", 6, flex=2, align="tail", drop=1),
 )  # fmt: skip
 DEAD_COLUMNS = (
-    Column("died", 8), Column("job", 11, flex=2), Column("queue", 10, drop=3),
-    Column("tries", 5, align="right", drop=2), Column("error", 12, flex=5),
+    Column("age", 4, align="right"), Column("job", 11, flex=1), Column("queue", 10, drop=3),
+    Column("try", 3, align="right", drop=2), Column("error", 12, flex=6),
 )  # fmt: skip
 RUN_COLUMNS = (
     Column("ended", 8), Column("outcome", 11), Column("job", 12, flex=2), Column("queue", 10, drop=3),
@@ -123,13 +123,13 @@ def queue_rows(queues: Iterable[QueueStatus], depths: Mapping[str, tuple[int, ..
     return tuple(rows)
 
 
-def dead_rows(dead: Iterable[DeadLetter], now_ms: int, zone: tzinfo | None, busy: frozenset[str]) -> tuple[Row, ...]:
+def dead_rows(dead: Iterable[DeadLetter], now_ms: int, busy: frozenset[str]) -> tuple[Row, ...]:
     """The dead letters; those in `busy` are being retried."""
     return tuple(
         Row(
             d.id,
             (
-                cell(moment(d.failed_at, now_ms, zone), "dim"), cell(d.job, "strong"), cell(d.queue, "dim"),
+                cell(age(now_ms - to_ms(d.failed_at)), "dim"), cell(d.job, "strong"), cell(d.queue, "dim"),
                 cell(d.attempts, "dim"),
                 cell("→ retrying", "accent") if d.id in busy else cell(d.error or d.error_class),
             ),

@@ -29,6 +29,7 @@ from backends.model import (
 )
 from backends.overview import HistoryOverview, Overview
 
+VALKEY, POSTGRES = "Valkey 9.1.0", "PostgreSQL 18.1"
 T0 = 1_795_473_790_000
 """2026-11-23 22:43:10 UTC."""
 HOSTILE = (
@@ -109,7 +110,9 @@ class FakeOps:
         self.runs, self.fires = _page(seed, self._born)
         self.dead = [self._dead(i) for i in range(37)]
         self.depth = 0
+        self._hostile = hostile
         if hostile:
+            self.fires.insert(0, PlannedFire(HOSTILE, self._born + 60_000))
             self.dead.insert(0, replace(self.dead[0], id=new_run_id(self._born), job=HOSTILE, queue=HOSTILE,
                                         error=HOSTILE,
                                         envelope=HOSTILE.encode() + b"\xff\xfe", sequence=1000))  # fmt: skip
@@ -165,7 +168,16 @@ class FakeOps:
             )
             for name, schedule, _, _, queue, kind, _, what in JOBS
         )  # fmt: skip
-        return Overview(now, ServerHealth(True, "Valkey 9.1", 0.3, now), engines, self._queues(), jobs,
+        queues = self._queues()
+        if self._hostile:
+            pause = Pause(HOSTILE, HOSTILE, now)
+            jobs = (JobStatus(HOSTILE, HOSTILE, HOSTILE, HOSTILE, HOSTILE, HOSTILE, pause, None,
+                              LastRun(HOSTILE, HOSTILE, None, 1.0)), *jobs)  # fmt: skip
+            queues = (replace(queues[0], name=HOSTILE, kind=HOSTILE, paused=pause), *queues)
+            row = RunningRow(HOSTILE, 1, HOSTILE, HOSTILE, now - 9_000)
+            engines = (replace(engines[0], id=HOSTILE, host=HOSTILE, running=(row, *running)), *engines[1:])
+        health = ServerHealth(True, HOSTILE if self._hostile else VALKEY, 0.3, now)
+        return Overview(now, health, engines, queues, jobs,
                         tuple(f for f in self.fires if f.at_ms > now), tuple(self.dead[:50]), len(self.dead),
                         (LiveEvent(now, "mail", {"succeeded": 3}),))  # fmt: skip
 
@@ -180,7 +192,7 @@ class FakeOps:
         if self.postgres_error:
             raise UnreachableError(self.postgres_error)
         now = self.clock()
-        return HistoryOverview(now, ServerHealth(True, "PostgreSQL 18", 1.2, now), tuple(self.runs[:100]),
+        return HistoryOverview(now, ServerHealth(True, POSTGRES, 1.2, now), tuple(self.runs[:100]),
                                tuple(self.runs), await self._last())  # fmt: skip
 
     def _may(self) -> None:

@@ -13,6 +13,7 @@ from textual.pilot import Pilot
 from textual.screen import Screen
 
 from backends.errors import UnreachableError
+from backends.overview import HistoryOverview
 from console.app import ConsoleApp
 from console.feed import ConsoleOps, Pace
 from console.screens.dialog import AskDialog, PickDialog, TextDialog
@@ -114,7 +115,8 @@ async def console(
 async def test_shows_everything_at_a_glance(size: tuple[int, int]) -> None:
     async with console(size) as c:
         shown = c.screen()
-        for words in ("prod-eu", "redis", "37 dead", "22:43:10", "Time line", "▼ now", "backup_history", "Queues",
+        redis = "● redis" if size[0] < 100 else "● Valkey 9.1.0"
+        for words in ("prod-eu", redis, "37 dead", "22:43:10", "Time line", "▼ now", "backup_history", "Queues",
                       "mail", "Dead letters", "SMTP", "Latest runs", "running", "t trigger", "? help"):  # fmt: skip
             assert words in shown, words
         assert "2 eng" in shown
@@ -214,20 +216,24 @@ async def test_r_from_another_panel_asks_and_r_does_not_confirm() -> None:
         await c.pilot.press("r", "r")
         assert isinstance(c.app.screen, AskDialog)
         assert not c.ops.calls
-        await c.pilot.press("escape")
-        assert not c.ops.calls
-        await c.pilot.press("r", "enter")
+        for refuses in ("escape", "n"):
+            await c.pilot.press(refuses)
+            assert not isinstance(c.app.screen, AskDialog)
+            assert not c.ops.calls
+            await c.pilot.press("r")
+        await c.pilot.press("y")
         await c.until(lambda: c.ops.calls and c.ops.calls[0][0] == "dead_retry")
 
 
-async def test_t_picks_the_job_in_hand_and_t_does_not_confirm() -> None:
+@pytest.mark.parametrize("confirms", ["y", "enter"])
+async def test_t_picks_the_job_in_hand_and_t_does_not_confirm(confirms: str) -> None:
     async with console() as c:
         await c.pilot.press("j", "j", "t")
         assert isinstance(c.app.screen, PickDialog)
         await c.pilot.pause()
         await c.pilot.press("t", "t")
         assert not c.ops.calls
-        await c.pilot.press("enter")
+        await c.pilot.press(confirms)
         await c.until(lambda: c.ops.calls == [("trigger", "disk_report")])
         await c.until(lambda: "disk_report runs as" in c.line("keys"))
 
@@ -272,10 +278,11 @@ async def test_a_dead_server_is_a_banner_with_the_age_and_recovers() -> None:
         c.app.overview.pass_time()
         assert "as of 22:43:10, 1 m old" in c.line("banner")
         assert "redis down" in c.line("header")
+        assert "● 2 engines" in c.line("header"), "what can't be read is not gone"
         assert "backup_history" in c.screen()
         await c.pilot.press("tab", "j", "tab", "j")
         c.ops.redis_error = ""
-        await c.until(lambda: c.line("banner") == "" and "redis <1 ms" in c.line("header"))
+        await c.until(lambda: c.line("banner") == "" and "● Valkey 9.1.0 <1 ms" in c.line("header"))
 
 
 async def test_postgres_away_does_not_stop_the_queues() -> None:
@@ -284,6 +291,31 @@ async def test_postgres_away_does_not_stop_the_queues() -> None:
         await c.until(lambda: "postgres is gone" in c.screen())
         c.ops.depth = 777
         await c.until(lambda: any("777" in "".join(t for t, _ in row.cells[1]) for row in c.table("queues").rows))
+
+
+async def test_a_slow_history_is_not_called_dead() -> None:
+    """The pause between two looks is no part of the time a look may take."""
+
+    class Slow(FakeOps):
+        looks = 0
+
+        async def history_overview(self) -> HistoryOverview:
+            await asyncio.sleep(0.3)
+            self.looks += 1
+            return await super().history_overview()
+
+    pace = Pace(0.02, 0.02, history_s=0.6, history_idle_s=0.7, give_up_s=0.8, first_pause_s=0.02)
+    ops, seen = Slow(), set()
+    app = Recorded(opener(ops), "prod-eu", preferences=Preferences(timezone="UTC"), clock=Clock(), pace=pace)
+    async with app.run_test(size=(80, 24)) as pilot:
+        c = Console(app, pilot, ops, Clock())
+
+        def looked() -> bool:
+            seen.add(app.overview._links["postgres"].state)
+            return ops.looks >= 3
+
+        await c.until(looked)
+    assert seen == {"connecting", "ok"}
 
 
 async def test_enter_opens_details_and_escape_goes_back() -> None:
@@ -345,6 +377,11 @@ async def test_hostile_text_is_shown_and_never_acted_on(size: tuple[int, int]) -
         await c.pilot.pause()
         await c.pilot.click(offset=(10, size[1] // 2))
         await c.pilot.press("escape")
+        for panel in ("timeline", "queues"):
+            c.app.overview.query_one(f"#{panel}").focus()
+            await c.pilot.press("g", "p", "enter")
+            await c.until(lambda: isinstance(c.app.screen, TextDialog))
+            await c.pilot.press("escape")
         c.ops.redis_error = HOSTILE
         await c.until(lambda: "down" in c.line("header"))
         await c.pilot.pause()
