@@ -18,6 +18,8 @@ import pytest
 from backends.embedded import status
 
 ROOT = Path(__file__).resolve().parents[2]
+PATHS = os.pathsep.join([str(ROOT), *(p for p in sys.path if p)])
+"""Other processes find what this one finds."""
 HOLD = """
 import sys, time
 from pathlib import Path
@@ -55,7 +57,7 @@ def hold(folder: Path) -> subprocess.Popen[str]:
     """Another process that holds the servers until its standard input ends."""
     process = subprocess.Popen(
         [sys.executable, "-c", HOLD, str(folder)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env={**os.environ, "PYTHONPATH": PATHS},
     )  # fmt: skip
     assert process.stdout is not None
     assert process.stdout.readline() == "held\n"

@@ -19,7 +19,7 @@ import redis
 from backends.embedded import acquire
 from backends.embedded_places import as_user, layout, postgres_user, prepare
 from backends.errors import UnreachableError
-from tests.backends.embedded_helpers import HOLD, ROOT, folder, hold, kill_watcher, nothing_runs, pids, stopped, until
+from tests.backends.embedded_helpers import HOLD, PATHS, folder, hold, kill_watcher, nothing_runs, pids, stopped, until
 
 __all__ = ["folder"]
 
@@ -68,7 +68,7 @@ def test_a_half_made_database_is_made_again(folder: Path) -> None:
 
 
 def test_a_crowd_starts_them_once(folder: Path) -> None:
-    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    env = {**os.environ, "PYTHONPATH": PATHS}
     crowd = [
         subprocess.Popen(
             [sys.executable, "-c", HOLD, str(folder)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=env
@@ -114,7 +114,7 @@ print(job.pid, fork, flush=True)
 """
     process = subprocess.Popen(
         [sys.executable, "-c", HOLD.replace("print(", children + "print("), str(folder)],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": PATHS},
     )  # fmt: skip
     assert process.stdout is not None
     family = [psutil.Process(int(pid)) for pid in process.stdout.readline().split()]
@@ -153,7 +153,7 @@ def test_killed_while_it_starts_them(folder: Path, after_s: float) -> None:
     until(lambda: stopped(folder), "stopped")
     process = subprocess.Popen(
         [sys.executable, "-c", HOLD, str(folder)], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env={**os.environ, "PYTHONPATH": PATHS},
     )  # fmt: skip
     until(lambda: pids(folder)[0] is not None, "Valkey runs")
     deadline = time.monotonic() + after_s
@@ -169,7 +169,7 @@ def test_a_process_that_fails_to_start_them_and_ends(folder: Path) -> None:
     at.postgres_data.mkdir(mode=0o700)
     (at.postgres_data / "PG_VERSION").write_text("7")
     done = subprocess.run(
-        [sys.executable, "-c", HOLD, str(folder)], env={**os.environ, "PYTHONPATH": str(ROOT)},
+        [sys.executable, "-c", HOLD, str(folder)], env={**os.environ, "PYTHONPATH": PATHS},
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert "UnreachableError" in done.stderr
@@ -179,7 +179,7 @@ def test_a_process_that_fails_to_start_them_and_ends(folder: Path) -> None:
 def test_a_watcher_that_does_not_start(folder: Path) -> None:
     script = HOLD.replace("holder =", "sys.executable = '/bin/false'\nholder =")
     done = subprocess.run(
-        [sys.executable, "-c", script, str(folder)], env={**os.environ, "PYTHONPATH": str(ROOT)},
+        [sys.executable, "-c", script, str(folder)], env={**os.environ, "PYTHONPATH": PATHS},
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert "the watcher of the embedded servers did not start" in done.stderr
