@@ -19,7 +19,7 @@ QUEUE_COLUMNS = (
     Column("depth", 6, flex=2, align="tail", drop=1),
 )  # fmt: skip
 DEAD_COLUMNS = (
-    Column("age", 4, align="right"), Column("job", 11, flex=1), Column("queue", 10, drop=3),
+    Column("age", 4, align="right"), Column("job", 12, flex=1), Column("queue", 10, drop=3),
     Column("try", 3, align="right", drop=2), Column("error", 12, flex=6),
 )  # fmt: skip
 RUN_COLUMNS = (

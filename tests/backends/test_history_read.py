@@ -115,7 +115,7 @@ async def test_no_page_reads_a_whole_day(outbox: Outbox) -> None:
     assert len(history.plans) == len(asks) + 1, "the time line asks twice"
     for plan in history.plans:
         assert not large & set(re.findall(r"Seq Scan on (\w+)", plan)), plan
-        assert "Index" in plan
+        assert "Index" in plan or not any(name in plan for name in large), plan
 
 
 async def test_runs_by_the_beginning_of_their_id(outbox: Outbox) -> None:

@@ -3,112 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
 
 import pytest
-from textual._compositor import ChopsUpdate, LayoutUpdate
-from textual.pilot import Pilot
-from textual.screen import Screen
 
 from backends.errors import UnreachableError
 from backends.overview import HistoryOverview
-from console.app import ConsoleApp
 from console.feed import ConsoleOps, Pace
 from console.screens.dialog import AskDialog, PickDialog, TextDialog
 from console.settings import Preferences
-from tests.console.fake_ops import HOSTILE, T0, FakeOps, opener
-from tests.console.terminal import Terminal
-from widgets.celldiff import RunsUpdate
-from widgets.statusline import StatusLine
-from widgets.table import Table
-from widgets.timeline import Timeline
-
-SIZES = ((80, 24), (200, 60))
-QUICK = Pace(0.02, 0.02, 0.02, 0.04, depth_s=0, first_pause_s=0.02, longest_pause_s=0.05)
-
-
-class Clock:
-    """A clock that stands still until it is moved."""
-
-    def __init__(self) -> None:
-        self.ms = T0
-
-    def __call__(self) -> int:
-        return self.ms
-
-
-class Recorded(ConsoleApp):
-    """Applies every frame twice: as Textual sends it, and as the cell diff sends it."""
-
-    terminals: tuple[Terminal, Terminal] | None = None
-    frames = 0
-    drawn_for: object = None
-
-    def _display(self, screen: Screen[Any], renderable: Any) -> None:
-        if isinstance(renderable, (LayoutUpdate, ChopsUpdate)) and not self._batch_count:
-            if self.terminals is None or self.drawn_for != self.size:
-                self.drawn_for = self.size
-                self.forget_screen()
-                self.terminals = (Terminal(*self.size), Terminal(*self.size))
-            plain, diffed = self.terminals
-            plain.feed(renderable.render_segments(self.console))
-            diffed.feed(RunsUpdate(self.changed_runs(renderable, *self.size)).render_segments(self.console))
-            assert plain.cells == diffed.cells
-            self.frames += 1
-        super()._display(screen, renderable)
-
-
-class Console:
-    """The app under test with its parts at hand."""
-
-    def __init__(self, app: Recorded, pilot: Pilot[int], ops: FakeOps, clock: Clock) -> None:
-        self.app, self.pilot, self.ops, self.clock = app, pilot, ops, clock
-
-    def table(self, name: str) -> Table:
-        return self.app.overview.query_one(f"#{name}", Table)
-
-    @property
-    def timeline(self) -> Timeline:
-        return self.app.overview.query_one(Timeline)
-
-    def line(self, name: str) -> str:
-        left, right = self.app.overview.query_one(f"#{name}", StatusLine).content
-        return "".join(text for text, _ in (*left, *right))
-
-    def screen(self) -> str:
-        return "\n".join(strip.text for strip in self.app.screen._compositor.render_strips())
-
-    async def until(self, true: Callable[[], object], seconds: float = 5.0) -> None:
-        """Wait until something holds; fails after a deadline."""
-        deadline = asyncio.get_running_loop().time() + seconds
-        while not true():
-            assert asyncio.get_running_loop().time() < deadline, f"did not happen; on the screen:\n{self.screen()}"
-            await self.pilot.pause(0.01)
-
-    async def ticked(self) -> None:
-        """Wait until data asked for after this moment has arrived."""
-        self.clock.ms += 1
-        live, history = self.app.overview._live, self.app.overview._history
-        await self.until(lambda: self.app.overview._live is not live and self.app.overview._history is not history)
-        await self.pilot.pause()
-
-
-@asynccontextmanager
-async def console(
-    size: tuple[int, int] = (120, 36), ops: FakeOps | None = None, **choices: Any
-) -> AsyncIterator[Console]:
-    clock = Clock()
-    ops = ops or FakeOps(clock)
-    ops.clock = clock
-    preferences = Preferences(timezone="UTC", **choices)
-    app = Recorded(opener(ops), "prod-eu", preferences=preferences, clock=clock, pace=QUICK)
-    async with app.run_test(size=size) as pilot:
-        c = Console(app, pilot, ops, clock)
-        await c.until(lambda: app.overview._live and app.overview._history)
-        await pilot.pause()
-        yield c
+from tests.console.app_helpers import QUICK, SIZES, Clock, Console, Recorded, console
+from tests.console.fake_ops import FakeOps, opener
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -357,77 +263,3 @@ async def test_tab_walks_through_the_panels() -> None:
             seen.append(c.app.focused.id if c.app.focused else "")
             await c.pilot.press("tab")
         assert seen == ["timeline", "queues", "dead", "runs"]
-
-
-@pytest.mark.parametrize("size", SIZES)
-async def test_hostile_text_is_shown_and_never_acted_on(size: tuple[int, int]) -> None:
-    """`Terminal` raises on every sequence that is not a cursor move or a style, so each frame is checked."""
-    async with console(size, FakeOps(hostile=True)) as c:
-        c.table("dead").focus()
-        await c.pilot.press("enter")
-        await c.until(lambda: "[@click=app.quit]x[/] [red]r[/red] [/nope]" in c.screen())
-        for bad in "\x1b\x9b\u202e\u200b\u200d\x00\x07\r":
-            assert bad not in c.screen(), hex(ord(bad))
-        assert "␛]2;PWNED" in c.screen()
-        await c.pilot.press("escape")
-        c.table("runs").focus()
-        await c.pilot.press("G", "g", "enter")
-        await c.pilot.pause()
-        await c.pilot.press("escape", "t")
-        await c.pilot.pause()
-        await c.pilot.click(offset=(10, size[1] // 2))
-        await c.pilot.press("escape")
-        for panel in ("timeline", "queues"):
-            c.app.overview.query_one(f"#{panel}").focus()
-            await c.pilot.press("g", "p", "enter")
-            await c.until(lambda: isinstance(c.app.screen, TextDialog))
-            await c.pilot.press("escape")
-        c.ops.redis_error = HOSTILE
-        await c.until(lambda: "down" in c.line("header"))
-        await c.pilot.pause()
-        assert c.app.frames > 5
-        assert c.app.is_running
-
-
-async def test_cell_diff_leaves_the_same_screen_for_fewer_bytes() -> None:
-    """Every frame is compared in `Recorded._display`."""
-    async with console() as c:
-        keys = (*"jj", "tab", "tab", *"jG", "enter", "escape", "question_mark", "j", "escape", "t", "escape", "minus")
-        for key in keys:
-            await c.pilot.press(key)
-            c.clock.ms += 30_000
-            c.app.overview.pass_time()
-            await c.pilot.pause()
-        assert c.app.terminals
-        plain, diffed = c.app.terminals
-        assert diffed.text() == c.screen()
-        assert diffed.written < plain.written / 2
-
-
-async def test_without_colour_all_is_still_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("NO_COLOR", "1")
-    async with console() as c:
-        for words in ("✗ failed", "▶ running", "✓ succeeded", "▌"):
-            assert words in c.screen()
-        for segments in c.app.screen._compositor.render_strips():
-            for segment in segments.apply_filter(c.app.get_line_filters()[-1], c.app.screen.background_colors[1]):
-                if segment.style and segment.style.color and segment.style.color.triplet:
-                    red, green, blue = segment.style.color.triplet
-                    assert red == green == blue
-
-
-async def test_without_utf8_only_ascii_reaches_the_terminal() -> None:
-    async with console(ops=FakeOps(hostile=True), ascii=True) as c:
-        await c.ticked()
-        assert c.app.terminals
-        assert c.app.terminals[0].text().isascii()
-        for words in ("x failed", "> running", "+ succeeded", "v now"):
-            assert words in c.app.terminals[0].text()
-
-
-async def test_survives_every_size() -> None:
-    async with console() as c:
-        for width, height in ((1, 1), (10, 3), (40, 10), (80, 24), (300, 80), (80, 24)):
-            await c.pilot.resize_terminal(width, height)
-            await c.pilot.pause()
-        await c.until(lambda: "backup_history" in c.screen())

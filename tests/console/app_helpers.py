@@ -1,0 +1,107 @@
+"""The console under test: an in-memory Ops, a clock that stands still, every frame checked against plain Textual."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+from textual._compositor import ChopsUpdate, LayoutUpdate
+from textual.pilot import Pilot
+from textual.screen import Screen
+
+from console.app import ConsoleApp
+from console.feed import Pace
+from console.settings import Preferences
+from tests.console.fake_ops import T0, FakeOps, opener
+from tests.console.terminal import Terminal
+from widgets.celldiff import RunsUpdate
+from widgets.statusline import StatusLine
+from widgets.table import Table
+from widgets.timeline import Timeline
+
+SIZES = ((80, 24), (200, 60))
+QUICK = Pace(0.02, 0.02, 0.02, 0.04, depth_s=0, first_pause_s=0.02, longest_pause_s=0.05)
+
+
+class Clock:
+    """A clock that stands still until it is moved."""
+
+    def __init__(self) -> None:
+        self.ms = T0
+
+    def __call__(self) -> int:
+        return self.ms
+
+
+class Recorded(ConsoleApp):
+    """Applies every frame twice: as Textual sends it, and as the cell diff sends it."""
+
+    terminals: tuple[Terminal, Terminal] | None = None
+    frames = 0
+    drawn_for: object = None
+
+    def _display(self, screen: Screen[Any], renderable: Any) -> None:
+        if isinstance(renderable, (LayoutUpdate, ChopsUpdate)) and not self._batch_count:
+            if self.terminals is None or self.drawn_for != self.size:
+                self.drawn_for = self.size
+                self.forget_screen()
+                self.terminals = (Terminal(*self.size), Terminal(*self.size))
+            plain, diffed = self.terminals
+            plain.feed(renderable.render_segments(self.console))
+            diffed.feed(RunsUpdate(self.changed_runs(renderable, *self.size)).render_segments(self.console))
+            assert plain.cells == diffed.cells
+            self.frames += 1
+        super()._display(screen, renderable)
+
+
+class Console:
+    """The app under test with its parts at hand."""
+
+    def __init__(self, app: Recorded, pilot: Pilot[int], ops: FakeOps, clock: Clock) -> None:
+        self.app, self.pilot, self.ops, self.clock = app, pilot, ops, clock
+
+    def table(self, name: str) -> Table:
+        return self.app.overview.query_one(f"#{name}", Table)
+
+    @property
+    def timeline(self) -> Timeline:
+        return self.app.overview.query_one(Timeline)
+
+    def line(self, name: str) -> str:
+        left, right = self.app.overview.query_one(f"#{name}", StatusLine).content
+        return "".join(text for text, _ in (*left, *right))
+
+    def screen(self) -> str:
+        return "\n".join(strip.text for strip in self.app.screen._compositor.render_strips())
+
+    async def until(self, true: Callable[[], object], seconds: float = 5.0) -> None:
+        """Wait until something holds; fails after a deadline."""
+        deadline = asyncio.get_running_loop().time() + seconds
+        while not true():
+            assert asyncio.get_running_loop().time() < deadline, f"did not happen; on the screen:\n{self.screen()}"
+            await self.pilot.pause(0.01)
+
+    async def ticked(self) -> None:
+        """Wait until data asked for after this moment has arrived."""
+        self.clock.ms += 1
+        live, history = self.app.overview._live, self.app.overview._history
+        await self.until(lambda: self.app.overview._live is not live and self.app.overview._history is not history)
+        await self.pilot.pause()
+
+
+@asynccontextmanager
+async def console(
+    size: tuple[int, int] = (120, 36), ops: FakeOps | None = None, **choices: Any
+) -> AsyncIterator[Console]:
+    clock = Clock()
+    ops = ops or FakeOps(clock)
+    ops.clock = clock
+    preferences = Preferences(timezone="UTC", **choices)
+    app = Recorded(opener(ops), "prod-eu", preferences=preferences, clock=clock, pace=QUICK)
+    async with app.run_test(size=size) as pilot:
+        c = Console(app, pilot, ops, clock)
+        await c.until(lambda: app.overview._live and app.overview._history)
+        await pilot.pause()
+        yield c
