@@ -16,7 +16,7 @@ import psutil
 from backends import __version__
 from backends.engine.settling import MAX_CRASHES
 from backends.history import keep_house
-from backends.model import EngineStatus, now_ms
+from backends.model import EngineStatus
 from backends.queues import live
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ INBOX_S = 0.2
 CANCELS_S = 1.0
 EVENTS_S = 0.25
 HOUSE_S = 3600.0
+CLOCK_S = 5.0
 LAG_PROBE_S = 0.01
 DROP_CONSUMERS_EVERY = 20
 
@@ -43,7 +44,7 @@ class Chores:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._started_ms = now_ms()
+        self._started_ms = engine.clock()
         self._lag_ms = 0.0
         self._reaps = 0
         self._process = psutil.Process()
@@ -51,12 +52,13 @@ class Chores:
     def parts(self) -> list[tuple[str, Coroutine[Any, Any, None]]]:
         """The loops, by name."""
         return [
-            ("beat", self._every(BEAT_S, self._beat)),
+            ("beat", self._every(BEAT_S, self.beat)),
             ("reap", self._every(REAP_S, self._reap)),
             ("promote", self._every(PROMOTE_S, self._promote)),
             ("inbox", self._every(INBOX_S, self._drain_inboxes)),
             ("cancels", self._every(CANCELS_S, self._deliver_cancels)),
             ("events", self._every(EVENTS_S, self._publish)),
+            ("clock", self._every(CLOCK_S, self._engine.clock.probe)),
             ("house", self._every(HOUSE_S, self._keep_house)),
         ]
 
@@ -77,12 +79,13 @@ class Chores:
                 await asyncio.wait_for(stop.wait(), wait)
             except TimeoutError:
                 continue
-        if chore == self._beat:
+        if chore == self.beat:
             await live.leave(self._engine.servers.redis, self._engine.namespace, self._engine.name)
         elif chore == self._publish:
             await self._publish()
 
-    async def _beat(self) -> None:
+    async def beat(self) -> None:
+        """Tell that this engine lives, and what it does."""
         engine = self._engine
         began = time.monotonic()
         await asyncio.sleep(LAG_PROBE_S)
@@ -93,7 +96,7 @@ class Chores:
             pid=os.getpid(),
             version=__version__,
             started_ms=self._started_ms,
-            beat_ms=now_ms(),
+            beat_ms=engine.clock(),
             slots=engine.options.slots,
             busy=min(engine.options.slots, -int(-engine.worker.capacity.used // 1)),
             queues=tuple(engine.served()),

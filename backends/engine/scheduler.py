@@ -8,35 +8,29 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
-from datetime import datetime, timedelta
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from hashlib import sha256
+from heapq import heapify, heappop, heappush
 from typing import Any
 
 import msgspec
 
+from backends.engine.catchup import catch_up
 from backends.jobs.spec import JobSpec
-from backends.model import (
-    Catchup,
-    FireRecord,
-    FireResult,
-    Trigger,
-    fire_run_id,
-    from_ms,
-    now_ms,
-    to_ms,
-)
-from backends.queues.base import NewRun
+from backends.model import FireRecord, FireResult, Trigger, fire_run_id, from_ms, now_ms, to_ms
+from backends.queues.base import Fired, NewFire, NewRun
 from backends.queues.streams import StreamQueue
 from backends.schedule import Schedule, parse
 
 LATE_S = 60.0
 """A fire later than this was missed, and the job's catch-up policy decides; earlier, it is just late."""
-CATCHUP_MOST = 100
-"""Fires that `catchup = "all"` runs at most; older ones are recorded as missed."""
-LOOK_BACK_MOST = 10_000
-"""Missed fires that are listed one by one; when there are more, the oldest are passed over with one log line."""
-LONGEST_SLEEP_S = 30.0
+AHEAD_S = 3600.0
+"""A mark so far in the future was set under a wrong clock; nothing fires until then, and the log says so."""
+LONGEST_SLEEP_S = 5.0
+"""A clock that was set, or a machine that slept, is noticed within this time."""
+LONGEST_PAUSE_S = 5.0
+YIELD_EVERY = 50
+"""Next fires computed before other work of the process gets its turn."""
 
 log = logging.getLogger("cronsole.scheduler")
 
@@ -66,7 +60,7 @@ def fire_envelope(spec: JobSpec, run_id: str, planned_ms: int, trigger: Trigger,
 
 
 class _Entry:
-    """A scheduled job and what is known of its mark."""
+    """A scheduled job and what is known of its mark; without one it waits to be adopted."""
 
     __slots__ = ("mark_ms", "next_ms", "schedule", "spec")
 
@@ -76,14 +70,9 @@ class _Entry:
         self.mark_ms: int | None = None
         self.next_ms: int | None = None
 
-    def advance(self, mark_ms: int | None) -> None:
-        self.mark_ms = mark_ms
-        after = self.schedule.after(from_ms(mark_ms)) if mark_ms is not None else None
-        self.next_ms = to_ms(after) if after else None
-
 
 class Scheduler:
-    """Fires the schedules of a set of jobs into their queues."""
+    """Fires the schedules of a set of jobs into their queues. ``@reboot`` is fired by `reboot.fire_reboots`."""
 
     def __init__(
         self,
@@ -92,15 +81,19 @@ class Scheduler:
         queue: Callable[[str], StreamQueue],
         known_marks: Callable[[], Awaitable[Mapping[str, int]]],
         clock_ms: Callable[[], int] = now_ms,
+        resync: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
-        """`known_marks`: the marks that history has, for when Redis lost its own."""
+        """`known_marks`: the marks that history has, for when Redis lost its own. `resync` puts the clock right."""
         self._name = name
         self._namespace = namespace
         self._queue = queue
         self._known_marks = known_marks
         self._clock = clock_ms
+        self._resync = resync
         self._entries: dict[str, _Entry] = {}
-        self._loaded: set[str] = set()
+        self._orphans: set[str] = set()
+        self._heap: list[tuple[int, str, _Entry]] = []  # entries that moved on meanwhile are passed over
+        self._nexts: dict[tuple[Schedule, int], int | None] = {}
         self._wake = asyncio.Event()
 
     def set_jobs(self, specs: Mapping[str, JobSpec]) -> None:
@@ -117,142 +110,203 @@ class Scheduler:
                 entries[name] = old
                 continue
             schedule = parse(spec.schedule, spec.timezone)
-            if schedule.reboot:
-                log.warning("%s: @reboot is not fired by this version", name, extra={"action": "schedule_unsupported"})
-                continue
-            entries[name] = _Entry(spec, schedule)
-            self._loaded.discard(name)
+            if not schedule.reboot:
+                entries[name] = _Entry(spec, schedule)
         self._entries = entries
+        self._orphans = {name for name, entry in entries.items() if entry.mark_ms is None}
+        self._heap = [(e.next_ms, name, e) for name, e in entries.items() if e.next_ms is not None]
+        heapify(self._heap)
         self._wake.set()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Fire until `stop`. Redis that can't be reached is waited for; what was missed goes through catch-up."""
-        pause = 0.5
+        pause = 0.25
         waiter = asyncio.ensure_future(stop.wait())
         try:
             while not stop.is_set():
+                self._wake.clear()
                 try:
-                    await self._load_marks()
                     delay = await self.tick()
-                    pause = 0.5
+                    pause = 0.25
                 except Exception as error:
                     log.warning("could not fire: %s", error, extra={"action": "fire_failed"})
-                    delay, pause = pause, min(pause * 2, 30.0)
-                self._wake.clear()
+                    delay, pause = pause, min(pause * 2, LONGEST_PAUSE_S)
                 waker = asyncio.ensure_future(self._wake.wait())
                 await asyncio.wait({waiter, waker}, timeout=delay, return_when=asyncio.FIRST_COMPLETED)
                 waker.cancel()
         finally:
             waiter.cancel()
 
-    async def _load_marks(self) -> None:
-        missing = [e for n, e in self._entries.items() if n not in self._loaded]
-        if not missing:
+    async def tick(self) -> float:
+        """Fire all that is due; returns the seconds until the next fire."""
+        await self._adopt()
+        while due := self._due():
+            try:
+                early = await self._decide(due)
+            except BaseException:
+                self._put_back(due)
+                raise
+            if early:
+                if self._resync:
+                    await self._resync()
+                return 1.0
+            await self._adopt()
+        if not self._heap:
+            return LONGEST_SLEEP_S
+        return min(LONGEST_SLEEP_S, max(0.0, (self._heap[0][0] - self._clock()) / 1000))
+
+    # --- marks ----------------------------------------------------------------------------------------------
+
+    async def _adopt(self) -> None:
+        """Learn the marks of new schedules, and of those whose mark Redis lost."""
+        if not self._orphans:
             return
         known: Mapping[str, int] = {}
         try:
             known = await self._known_marks()
         except Exception as error:
             log.warning("marks in history not read: %s", error, extra={"action": "marks_unread"})
-        for entry in missing:
-            queue, name = self._queue(entry.spec.queue), entry.spec.name
-            mark = await queue.mark(name)
-            if mark is None:
-                await queue.set_mark(name, known.get(name, self._clock()))
-                mark = await queue.mark(name)
-            entry.advance(mark)
-            self._loaded.add(name)
+        by_queue: dict[str, list[_Entry]] = {}
+        for entry in [self._entries[name] for name in self._orphans]:
+            by_queue.setdefault(entry.spec.queue, []).append(entry)
+        for queue, entries in by_queue.items():
+            rules = {e.spec.name: f"{e.spec.schedule} {e.spec.timezone}" for e in entries}
+            marks = await self._queue(queue).adopt(rules, known, self._clock())
+            for entry in entries:
+                self._warn_of_future(entry, queue, marks[entry.spec.name])
+            await self._advance([(entry, marks[entry.spec.name]) for entry in entries])
 
-    async def tick(self) -> float:
-        """Fire all that is due; returns the seconds until the next fire."""
-        for entry in list(self._entries.values()):
-            while entry.next_ms is not None and entry.next_ms <= self._clock():
-                await self._due(entry)
-        nexts = [e.next_ms for e in self._entries.values() if e.next_ms is not None]
-        if not nexts:
-            return LONGEST_SLEEP_S
-        return min(LONGEST_SLEEP_S, max(0.0, (min(nexts) - self._clock()) / 1000))
+    def _warn_of_future(self, entry: _Entry, queue: str, mark_ms: int) -> None:
+        if mark_ms - self._clock() > AHEAD_S * 1000:
+            job = entry.spec.name
+            log.warning(
+                "%s fired last at %s, which is still to come: some clock was wrong then. It fires again after that;"
+                " to let it fire sooner, remove the field %s of the hash %smarks and start the engines again",
+                job, from_ms(mark_ms).isoformat(), job, self._queue(queue).prefix,
+                extra={"action": "mark_ahead", "job": job},
+            )  # fmt: skip
 
-    async def _due(self, entry: _Entry) -> None:
-        assert entry.next_ms is not None
+    async def _advance(self, moved: Sequence[tuple[_Entry, int | None]]) -> None:
+        """Set the marks of entries and find their next fires; None: the mark is lost."""
+        for n, (entry, mark_ms) in enumerate(moved):
+            name = entry.spec.name
+            if self._entries.get(name) is not entry:  # the job file was read again meanwhile
+                continue
+            entry.mark_ms, entry.next_ms = mark_ms, None
+            if mark_ms is None:
+                self._orphans.add(name)
+                continue
+            self._orphans.discard(name)
+            entry.next_ms = self._next(entry.schedule, mark_ms)
+            if entry.next_ms is not None:
+                heappush(self._heap, (entry.next_ms, name, entry))
+            if n % YIELD_EVERY == YIELD_EVERY - 1:
+                await asyncio.sleep(0)
+        self._nexts.clear()
+
+    def _next(self, schedule: Schedule, mark_ms: int) -> int | None:
+        """Equal schedules share one object, and their jobs fire together: most answers are known already."""
+        key = (schedule, mark_ms)
+        if key not in self._nexts:
+            after = schedule.after(from_ms(mark_ms))
+            self._nexts[key] = to_ms(after) if after else None
+        return self._nexts[key]
+
+    # --- fires ----------------------------------------------------------------------------------------------
+
+    def _due(self) -> list[_Entry]:
+        """The entries whose next fire has come, in order of time; they leave the heap."""
+        now, due = self._clock(), []
+        while self._heap and self._heap[0][0] <= now:
+            at, name, entry = heappop(self._heap)
+            if self._entries.get(name) is entry and entry.next_ms == at:
+                due.append(entry)
+        return due
+
+    def _put_back(self, entries: Sequence[_Entry]) -> None:
+        waiting = {id(item[2]) for item in self._heap}
+        for entry in entries:
+            if entry.next_ms is not None and id(entry) not in waiting:
+                heappush(self._heap, (entry.next_ms, entry.spec.name, entry))
+
+    async def _decide(self, due: Sequence[_Entry]) -> bool:
+        """Fire what is due; True if the server says that it is too early for some of it."""
         now = self._clock()
-        if now - entry.next_ms <= LATE_S * 1000:
-            await self._fire(entry, entry.next_ms, Trigger.SCHEDULE)
-            return
-        run, missed = self._catch_up(entry, now)
-        if missed:
+        late = [e for e in due if e.next_ms is not None and now - e.next_ms > LATE_S * 1000]
+        missed = set(map(id, late))
+        by_queue: dict[str, list[_Entry]] = {}
+        for entry in due:
+            if id(entry) not in missed:
+                by_queue.setdefault(entry.spec.queue, []).append(entry)
+        moved: list[tuple[_Entry, int | None]] = []
+        early: list[_Entry] = []
+        try:
+            for queue, entries in by_queue.items():
+                fires = [self._new_fire(e.spec, e.next_ms or 0, e.mark_ms, Trigger.SCHEDULE) for e in entries]
+                answers = await self._queue(queue).fire(fires)
+                for entry, fire, answer in zip(entries, fires, answers, strict=True):
+                    if answer.early:
+                        early.append(entry)
+                        continue
+                    self._tell(fire, answer)
+                    moved.append((entry, answer.last_ms))
+        finally:
+            await self._advance(moved)
+        if late and self._resync:
+            await self._resync()
+        now = self._clock()
+        for entry in late:
+            past = entry.next_ms is not None and entry.next_ms <= now
+            if not (past and await self._catch_up(entry, now)):
+                early += [entry]
+        self._put_back(early)
+        return bool(early)
+
+    async def _catch_up(self, entry: _Entry, now: int) -> bool:
+        """Record the missed fires of a job, run those that its policy wants; False: too early, says the server."""
+        assert entry.next_ms is not None
+        spec, queue, mark = entry.spec, self._queue(entry.spec.queue), entry.mark_ms
+        plan = catch_up(spec, entry.schedule, entry.next_ms, now)
+        if plan.missed:
             records = [
                 FireRecord(
-                    job=entry.spec.name, planned_ms=at, result=FireResult.MISSED, decided_ms=now, scheduler=self._name,
+                    job=spec.name, planned_ms=at, result=FireResult.MISSED, decided_ms=now, scheduler=self._name,
                     reason=why,
                 )
-                for at, why in missed
+                for at, why in plan.missed
             ]  # fmt: skip
-            answer = await self._queue(entry.spec.queue).account(records, entry.mark_ms)
-            entry.advance(answer.last_ms)
+            answer = await queue.account(records, mark)
+            if answer.early:
+                return False
+            mark = answer.last_ms
             if answer.result is None:  # another scheduler was faster
-                return
+                await self._advance([(entry, mark)])
+                return True
             log.warning(
-                "%d fires of %s were missed", len(missed), entry.spec.name,
-                extra={"action": "fires_missed", "job": entry.spec.name, "missed": len(missed)},
+                "%d fires of %s were missed", len(records), spec.name,
+                extra={"action": "fires_missed", "job": spec.name, "missed": len(records)},
             )  # fmt: skip
-        for at in run:
-            if not await self._fire(entry, at, Trigger.CATCHUP):
-                return
+        fires = []
+        for at in plan.run:
+            fires.append(self._new_fire(spec, at, mark, Trigger.CATCHUP))
+            mark = at
+        for fire, answer in zip(fires, await queue.fire(fires) if fires else [], strict=True):
+            self._tell(fire, answer)
+            mark = answer.last_ms
+        await self._advance([(entry, mark)])
+        return True
 
-    def _catch_up(self, entry: _Entry, now: int) -> tuple[list[int], list[tuple[int, str]]]:
-        """Split the missed fires into those to run and those to record, with the reason. All in order of time."""
-        assert entry.next_ms is not None
-        spec = entry.spec
-        start = max(from_ms(entry.next_ms), from_ms(now) - timedelta(days=366))
-        late = [to_ms(at) for at in _between(entry.schedule, start, from_ms(now + 1))]
-        if not late:
-            return [entry.next_ms], []
-        window = now - int(spec.catchup_window_s * 1000)
-        fresh = [at for at in late if at >= window]
-        most = {Catchup.NONE: 0, Catchup.LATEST: 1, Catchup.ALL: CATCHUP_MOST}[spec.catchup]
-        run = fresh[-most:] if most else []
-        first = run[0] if run else now + 1
-        why = f'catchup = "{spec.catchup.value}"'
-        old = "older than the catch-up window"
-        return run, [(at, why if at >= window else old) for at in late if at < first]
-
-    async def _fire(self, entry: _Entry, at: int, trigger: Trigger) -> bool:
-        """Fire one instant; False if another scheduler moved the mark first."""
-        spec = entry.spec
+    def _new_fire(self, spec: JobSpec, at: int, mark_ms: int | None, trigger: Trigger) -> NewFire:
         run_id = fire_run_id(self._namespace, spec.name, at)
         jitter = stable_jitter_ms(self._namespace, spec.name, spec.jitter_s)
-        run = NewRun(
-            run_id,
-            spec.name,
-            fire_envelope(spec, run_id, at, trigger, self._name),
-            spec.priority,
-            due_ms=at + jitter if jitter else 0,
-        )
-        record = FireRecord(
-            job=spec.name, planned_ms=at, result=FireResult.FIRED, decided_ms=self._clock(), scheduler=self._name
-        )
-        answer = await self._queue(spec.queue).fire(record, entry.mark_ms, run, spec.overlap)
-        entry.advance(answer.last_ms)
-        extra: dict[str, Any] = {"action": "fire", "job": spec.name, "planned": from_ms(at).isoformat()}
+        envelope = fire_envelope(spec, run_id, at, trigger, self._name)
+        run = NewRun(run_id, spec.name, envelope, spec.priority, due_ms=at + jitter if jitter else 0)
+        return NewFire(at, mark_ms, run, spec.overlap, self._name)
+
+    def _tell(self, fire: NewFire, answer: Fired) -> None:
+        job = fire.run.job
+        extra: dict[str, Any] = {"action": "fire", "job": job, "planned": from_ms(fire.planned_ms).isoformat()}
         if answer.result is FireResult.FIRED:
-            log.info("fired %s", spec.name, extra=extra | {"run_id": run_id})
+            log.info("fired %s", job, extra=extra | {"run_id": fire.run.run_id})
         elif answer.result is FireResult.SKIPPED:
-            log.info("skipped a fire of %s: %s", spec.name, answer.reason, extra=extra | {"reason": answer.reason})
-        return answer.result is not None
-
-
-def _between(schedule: Schedule, start: datetime, end: datetime) -> list[datetime]:
-    found = schedule.between(start, end, limit=LOOK_BACK_MOST)
-    if len(found) < LOOK_BACK_MOST:
-        return found
-    log.warning("more than %d fires were missed; the oldest are passed over", LOOK_BACK_MOST)
-    newest: list[datetime] = []
-    at = end
-    while len(newest) < LOOK_BACK_MOST:
-        before = schedule.before(at)
-        if before is None or before < start:
-            break
-        newest.append(before)
-        at = before
-    return newest[::-1]
+            log.info("skipped a fire of %s: %s", job, answer.reason, extra=extra | {"reason": answer.reason})

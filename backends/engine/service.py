@@ -22,19 +22,21 @@ import msgspec
 
 from backends.connect import Servers, Settings
 from backends.engine.chores import Chores
+from backends.engine.clock import ServerClock
 from backends.engine.dispatch import Executors
 from backends.engine.lease import LEASE_S
 from backends.engine.logs import LiveLogs
+from backends.engine.reboot import fire_reboots
 from backends.engine.scheduler import Scheduler
 from backends.engine.worker import Worker
 from backends.errors import BadInputError
 from backends.history import History, Recorder, migrate
 from backends.jobs.load import load
 from backends.jobs.publish import publish_jobs
-from backends.jobs.spec import JobFile
+from backends.jobs.spec import JobFile, JobSpec
+from backends.queues import live
 from backends.queues.keys import queue_prefix
 from backends.queues.lists import ListInbox
-from backends.queues.live import queue_names
 from backends.queues.streams import StreamQueue
 
 DEFAULT_SLOTS = 10
@@ -78,7 +80,8 @@ class Engine:
         self._stop_parts = asyncio.Event()
         self.logs = LiveLogs(servers.redis, self._prefix_of_run)
         self.executors = Executors(options.slots, self.logs)
-        self.worker = Worker(self.name, options.slots, self.executors, options.lease_s)
+        self.clock = ServerClock(self._server_ms)
+        self.worker = Worker(self.name, options.slots, self.executors, options.lease_s, self.clock)
         self.scheduler: Scheduler | None = None
 
     @property
@@ -113,16 +116,19 @@ class Engine:
         for version in await migrate(pool):
             log.info("history schema is now at version %d", version, extra={"action": "migrated", "version": version})
         history = History(pool)
-        self.scheduler = Scheduler(self.name, self.namespace, self.queue, history.marks)
+        await self.clock.probe()
+        self.scheduler = Scheduler(self.name, self.namespace, self.queue, history.marks, self.clock, self.clock.probe)
+        chores = Chores(self)
         self.worker.start()
         await self._take_over(load(self.options.jobs) if self.options.jobs else JobFile())
         if self.options.record:
             recorder = Recorder(self.servers.redis_client("recorder"), pool, self._out_keys, self.name)
             self._spawn(recorder.run(self._stop_parts), "recorder")
+        await chores.beat()
         if self.options.schedule:
+            await self._fire_reboots()
             self._spawn(self.scheduler.run(self._stop_parts), "scheduler")
         self._spawn(self.logs.run(self._stop_parts), "logs")
-        chores = Chores(self)
         for name, part in chores.parts():
             self._spawn(part, name)
         log.info(
@@ -166,7 +172,21 @@ class Engine:
             await queue.announce()
             self.worker.serve(queue, file.queues[name].concurrency)
         if self.scheduler is not None:
-            self.scheduler.set_jobs({n: s for n, s in file.jobs.items() if s.queue in self.served()})
+            self.scheduler.set_jobs(self.scheduled())
+
+    def scheduled(self) -> dict[str, JobSpec]:
+        """The jobs whose queue this engine serves."""
+        served = set(self.served())
+        return {n: s for n, s in self.file.jobs.items() if s.queue in served}
+
+    async def _fire_reboots(self) -> None:
+        redis = self.servers.redis
+        engines = await live.engines(redis, self.namespace)
+        await fire_reboots(self.scheduled(), engines, self.name, self.namespace, self.queue, self.clock())
+
+    async def _server_ms(self) -> int:
+        seconds, micros = await self.servers.redis.time()
+        return int(seconds) * 1000 + int(micros) // 1000
 
     async def stop(self, grace_s: float | None = None) -> None:
         """Leave in order: no new work, finish or give back, record what is left in the outbox, say good-bye."""
@@ -194,7 +214,9 @@ class Engine:
         self._tasks.append(asyncio.create_task(guarded(), name=name))
 
     async def _out_keys(self) -> Sequence[str]:
-        return [f"{queue_prefix(self.namespace, n)}out" for n in await queue_names(self.servers.redis, self.namespace)]
+        return [
+            f"{queue_prefix(self.namespace, n)}out" for n in await live.queue_names(self.servers.redis, self.namespace)
+        ]
 
     def _prefix_of_run(self, run_id: str) -> str | None:
         queue = self.worker.queue_of(run_id)

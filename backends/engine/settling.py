@@ -40,6 +40,7 @@ def settle(
     ended: Ended,
     worker: str,
     rnd: Callable[[], float] = random.random,
+    clock_ms: Callable[[], int] = now_ms,
 ) -> Settlement:
     """Decide: done, retry (when), or dead; and write the record for history.
 
@@ -58,7 +59,7 @@ def settle(
         failures += 1
         to = Settle.DEAD if failures >= spec.attempts else Settle.RETRY
         if to is Settle.RETRY:
-            due_ms = now_ms() + int(spec.backoff.delay_s(failures, rnd) * 1000)
+            due_ms = clock_ms() + int(spec.backoff.delay_s(failures, rnd) * 1000)
     print_ = None
     if outcome not in (Outcome.SUCCEEDED, Outcome.CANCELLED):
         print_ = fingerprint(delivery.job, ended.error_class or outcome.value, ended.frames, ended.error or "")

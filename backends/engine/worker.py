@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -55,8 +55,17 @@ class Hand:
 class Worker:
     """Runs the attempts of a set of queues on one engine."""
 
-    def __init__(self, name: str, slots: int, executors: Executors, lease_s: float = LEASE_S) -> None:
+    def __init__(
+        self,
+        name: str,
+        slots: int,
+        executors: Executors,
+        lease_s: float = LEASE_S,
+        clock_ms: Callable[[], int] = now_ms,
+    ) -> None:
+        """`clock_ms` says when retries are due."""
         self.name = name
+        self._clock = clock_ms
         self.capacity = Capacity(slots)
         self.counts = OutcomeCounts()
         self.stale = 0
@@ -269,7 +278,7 @@ class Worker:
         self._cancelled.discard(hand.delivery.run_id)
         if hand.weight:
             self.capacity.release(hand.queue.name, hand.weight)
-        settlement = settle(hand.delivery, hand.spec, hand.header, ended, self.name)
+        settlement = settle(hand.delivery, hand.spec, hand.header, ended, self.name, clock_ms=self._clock)
         self.counts.add(hand.queue.name, ended.outcome, settlement.to)
         if ended.outcome is not Outcome.SUCCEEDED:
             log.info(

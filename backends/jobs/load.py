@@ -28,6 +28,7 @@ from backends.jobs.shape import (
 )
 from backends.jobs.spec import (
     BACKOFF_CAP_S,
+    CATCHUP_MAX,
     CATCHUP_WINDOW_S,
     GRACE_S,
     Backoff,
@@ -44,7 +45,7 @@ from backends.schedule import parse
 ACTIONS = ("command", "task", "http", "uses")
 READY_MADE: tuple[str, ...] = ()
 """The ready-made jobs that `uses` can name."""
-SCHEDULED_ONLY = ("timezone", "catchup", "catchup_window", "jitter")
+SCHEDULED_ONLY = ("timezone", "catchup", "catchup_window", "catchup_max", "jitter")
 MAX_BYTES = 16 * 1024 * 1024
 
 
@@ -189,6 +190,7 @@ class _Loader:
             overlap=_set(table.overlap, defaults.overlap, Overlap.SKIP),
             catchup=_set(table.catchup, defaults.catchup, Catchup.LATEST),
             catchup_window_s=float(_set(table.catchup_window, CATCHUP_WINDOW_S)),
+            catchup_max=_set(table.catchup_max, CATCHUP_MAX),
             jitter_s=float(_set(table.jitter, 0.0)),
             overdue_after_s=_seconds(_set(table.overdue_after, None)),
             priority=_set(table.priority, defaults.priority, 1),

@@ -141,6 +141,7 @@ class JobTable(DefaultsTable):
     with_: dict[str, Any] | UnsetType = msgspec.field(default=UNSET, name="with")
     payload: Payload | UnsetType = UNSET
     catchup_window: Seconds | UnsetType = UNSET
+    catchup_max: Annotated[int, Meta(ge=1, le=1_000)] | UnsetType = UNSET
     jitter: Seconds | UnsetType = UNSET
     overdue_after: SomeSeconds | UnsetType = UNSET
     grace: Seconds | UnsetType = UNSET

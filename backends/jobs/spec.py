@@ -19,6 +19,7 @@ JobKind = Literal["command", "task", "http"]
 
 BACKOFF_CAP_S = 600.0
 CATCHUP_WINDOW_S = 86_400.0
+CATCHUP_MAX = 10
 GRACE_S = 10.0
 
 
@@ -88,6 +89,7 @@ class JobSpec(msgspec.Struct, frozen=True, kw_only=True):
     overlap: Overlap = Overlap.SKIP
     catchup: Catchup = Catchup.LATEST
     catchup_window_s: float = CATCHUP_WINDOW_S  # a missed fire older than this is not caught up
+    catchup_max: int = CATCHUP_MAX  # so many missed fires are run at most with catchup "all": the newest
     jitter_s: float = 0.0  # a fire starts up to this late, by the same amount every time
     overdue_after_s: float | None = None
     priority: int = 1  # 0 first, 2 last

@@ -7,7 +7,7 @@ costs. Errors of the server come out as :class:`backends.errors.UnreachableError
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
@@ -129,12 +129,28 @@ class Taken:
 
 
 @dataclass(frozen=True, slots=True)
-class Fired:
-    """The answer to `fire`."""
+class NewFire:
+    """One planned instant to be decided: `run` is enqueued if nothing forbids it.
 
-    result: FireResult | None  # None: another scheduler was first
+    ``expected_ms`` is the mark that the scheduler knows. ``field`` names the mark ('': the job's own).
+    """
+
+    planned_ms: int
+    expected_ms: int | None
+    run: NewRun
+    overlap: Overlap
+    scheduler: str
+    field: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Fired:
+    """The answer to a fire."""
+
+    result: FireResult | None  # None: another scheduler was first, or it is too early
     last_ms: int | None  # the mark that now stands
     reason: str = ""
+    early: bool = False  # by the server's clock the instant lies ahead
 
 
 class Queue(Protocol):
@@ -174,15 +190,23 @@ class Queue(Protocol):
         """Move runs that are due from later to ready; returns how many (at most BATCH)."""
         ...
 
-    async def fire(self, record: FireRecord, expected_ms: int | None, run: NewRun, overlap: Overlap) -> Fired:
-        """Set the job's mark from `expected_ms` to the planned instant and enqueue its run, or skip it, in one step.
+    async def fire(self, fires: Sequence[NewFire]) -> list[Fired]:
+        """For each, in order: set the mark from `expected_ms` to the planned instant and enqueue its run, or skip it.
 
-        Whatever happens is put into the outbox as a FireRecord. If the mark is not `expected_ms`, nothing changes.
+        Whatever happens is put into the outbox as a FireRecord, in the same step. If the mark is not `expected_ms`, or
+        the instant is more than a second ahead of the server's clock, nothing changes.
         """
         ...
 
     async def account(self, records: Sequence[FireRecord], expected_ms: int | None) -> Fired:
         """Set the mark to the last record's instant and record fires that will not run (missed, paused)."""
+        ...
+
+    async def adopt(self, rules: Mapping[str, str], known: Mapping[str, int], at_ms: int) -> dict[str, int]:
+        """The marks of schedules, by job, in milliseconds; `rules` is each one's expression and zone as text.
+
+        One without a mark begins at the `known` one, else at `at_ms`; one whose rule was changed begins at `at_ms`.
+        """
         ...
 
     async def mark(self, job: str) -> int | None:

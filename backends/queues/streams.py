@@ -7,7 +7,7 @@ The invariants each script keeps are told in ``lua/``; ``docs/reference/queue.md
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -19,6 +19,7 @@ from backends.queues.base import (
     Delivery,
     Entered,
     Fired,
+    NewFire,
     NewRun,
     OnFull,
     Settle,
@@ -38,6 +39,9 @@ T = TypeVar("T")
 
 PLACES = ("solo", "0", "1", "2")
 """The ready streams in the order they are served: runs that crashed an engine (one at a time), then by priority."""
+
+FIRES = 100
+"""Fires a script call at most: each costs the server about as much as an enqueue and a mark."""
 
 _ON_FULL = {
     Overlap.SKIP: OnFull.SKIP,
@@ -122,23 +126,21 @@ class StreamQueue(DeadLetters):
         """Move due runs to ready; at most BATCH."""
         return int((await self._call("promote", BATCH))[0])
 
-    async def fire(self, record: FireRecord, expected_ms: int | None, run: NewRun, overlap: Overlap) -> Fired:
-        """Decide one planned instant, once among all schedulers."""
+    async def fire(self, fires: Sequence[NewFire]) -> list[Fired]:
+        """Decide planned instants, each once among all schedulers."""
         await self.announce()
-        slot, on_full = overlap_slot(run.job, overlap)
-        word, mark = await self._call(
-            "fire", run.job, _mark(expected_ms), record.planned_ms, record.scheduler, run.run_id, run.priority,
-            run.envelope, run.due_ms, slot, 1, on_full.value,
-        )  # fmt: skip
-        last = int(mark) if mark else None
-        match word:
-            case b"conflict":
-                return Fired(None, last)
-            case b"skipped":
-                return Fired(FireResult.SKIPPED, last, "overlap")
-            case b"paused":
-                return Fired(FireResult.SKIPPED, last, "paused")
-        return Fired(FireResult.FIRED, last)
+        answers: list[Fired] = []
+        for part in chunks(fires, FIRES):
+            args: list[Arg] = []
+            for f in part:
+                slot, on_full = overlap_slot(f.run.job, f.overlap)
+                args += (
+                    f.field or f.run.job, f.run.job, _mark(f.expected_ms), f.planned_ms, f.scheduler, f.run.run_id,
+                    f.run.priority, f.run.envelope, f.run.due_ms, slot, 1, on_full.value,
+                )  # fmt: skip
+            found = await self._call("fire", *args)
+            answers += map(_fired, found[::3], found[1::3], found[2::3])
+        return answers
 
     async def account(self, records: Sequence[FireRecord], expected_ms: int | None) -> Fired:
         """Record fires of one job that will not run."""
@@ -148,10 +150,20 @@ class StreamQueue(DeadLetters):
             encoded = [msgspec.json.encode(r) for r in part]
             word, mark = await self._call("account", part[0].job, _mark(expected), part[-1].planned_ms, *encoded)
             last = int(mark) if mark else None
-            if word == b"conflict":
-                return Fired(None, last)
+            if word != b"ok":
+                return Fired(None, last, early=word == b"early")
             expected, answer = last, Fired(part[-1].result, last)
         return answer
+
+    async def adopt(self, rules: Mapping[str, str], known: Mapping[str, int], at_ms: int) -> dict[str, int]:
+        """Take over schedules: their marks, by job."""
+        marks: dict[str, int] = {}
+        for part in chunks(list(rules)):
+            args: list[Arg] = [at_ms]
+            for job in part:
+                args += (job, rules[job], known.get(job, ""))
+            marks |= zip(part, map(int, await self._call("adopt", *args)), strict=True)
+        return marks
 
     async def mark(self, job: str) -> int | None:
         """The job's last decided instant."""
@@ -159,12 +171,13 @@ class StreamQueue(DeadLetters):
         return int(value) if value else None
 
     async def set_mark(self, job: str, at_ms: int) -> None:
-        """Set the mark where there is none (first sight of a schedule, or after Redis lost it)."""
+        """Set the mark where there is none."""
         await self._redis.hsetnx(f"{self.prefix}marks", job, at_ms)
 
     async def drop_mark(self, job: str) -> None:
         """Forget the mark: the schedule is as if never seen."""
         await self._redis.hdel(f"{self.prefix}marks", job)
+        await self._redis.hdel(f"{self.prefix}rules", job)
 
     # --- out ------------------------------------------------------------------------------------------------
 
@@ -324,6 +337,15 @@ class StreamQueue(DeadLetters):
 
 def _mark(value: int | None) -> Arg:
     return "" if value is None else value
+
+
+def _fired(word: bytes, mark: bytes, reason: bytes) -> Fired:
+    last = int(mark) if mark else None
+    if word in (b"conflict", b"early"):
+        return Fired(None, last, early=word == b"early")
+    if word in (b"skipped", b"paused"):
+        return Fired(FireResult.SKIPPED, last, reason.decode("utf-8", "replace"))
+    return Fired(FireResult.FIRED, last)
 
 
 def _pause_field(job: str) -> str:

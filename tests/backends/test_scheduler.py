@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import os
 import random
-from collections.abc import Mapping
+import socket
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 import pytest
 
 from backends.connect import Servers
+from backends.engine import catchup
+from backends.engine.clock import ServerClock
+from backends.engine.reboot import fire_reboots
 from backends.engine.scheduler import Scheduler, stable_jitter_ms
 from backends.history import History, Recorder
 from backends.jobs.spec import JobSpec
-from backends.model import Catchup, Overlap, to_ms
+from backends.model import Catchup, EngineStatus, Overlap, now_ms, to_ms
+from backends.queues.base import Fired, NewFire
 from backends.queues.keys import queue_prefix
 from backends.queues.streams import StreamQueue
 
-NOON = to_ms(datetime(2026, 11, 23, 12, 0, tzinfo=UTC))
+NOON = to_ms(datetime(2026, 6, 1, 12, 0, tzinfo=UTC))
+"""In the past: the server refuses to fire what lies ahead of its clock."""
 MINUTE = 60_000
 
 
@@ -54,6 +62,10 @@ class World:
         s.set_jobs({spec.name: spec for spec in specs})
         return s
 
+    async def server_ms(self) -> int:
+        seconds, micros = await self.servers.redis.time()
+        return int(seconds) * 1000 + micros // 1000
+
     async def fires(self, name: str = "tick") -> list[tuple[int, str, str | None]]:
         """(minutes from noon, result, reason) of what went through the outbox."""
 
@@ -72,7 +84,6 @@ def world(connected: Servers) -> World:
 
 
 async def tick(s: Scheduler) -> float:
-    await s._load_marks()
     return await s.tick()
 
 
@@ -161,15 +172,150 @@ async def test_five_schedulers_with_skewed_clocks_fire_each_instant_once(world: 
     assert (await world.queue.status()).ready == 30 * len(specs)
 
 
-async def test_jitter_delays_the_run_not_the_fire(world: World) -> None:
-    spec = job(jitter_s=50.0)
-    s = world.scheduler(spec)
+async def test_catch_up_of_all_has_a_cap(world: World) -> None:
+    spec = job(catchup=Catchup.ALL, catchup_max=3)
+    await tick(world.scheduler(spec))
+    world.clock.at = NOON + 10 * MINUTE
+    await tick(world.scheduler(spec, name="s2"))
+    found = await world.fires()
+    assert [f[:2] for f in found] == [(n, "missed" if n < 8 else "fired") for n in range(1, 11)]
+    assert {f[2] for f in found if f[1] == "missed"} == {"no scheduler ran; more than catchup_max = 3"}
+
+
+async def test_more_missed_fires_than_are_listed_are_told_in_one(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(catchup, "LISTED_MOST", 5)
+    await tick(world.scheduler(job()))
+    world.clock.at = NOON + 30 * 24 * 60 * MINUTE
+    await tick(world.scheduler(job(), name="s2"))
+    found = await world.fires()
+    end = 30 * 24 * 60
+    assert [f[:2] for f in found] == [(1, "missed"), *[(end - n, "missed") for n in (4, 3, 2, 1)], (end, "fired")]
+    assert (found[0][2] or "").endswith("stands for every fire before 2026-07-01T11:56:00+00:00")
+
+
+async def test_a_schedule_that_was_changed_while_nothing_ran_begins_now(world: World) -> None:
+    await tick(world.scheduler(job(schedule="0 0 1 1 *")))
+    world.clock.at = NOON + 300 * MINUTE + 30_000
+    s = world.scheduler(job(schedule="* * * * *", catchup=Catchup.ALL), name="s2")
     await tick(s)
-    world.clock.at = to_ms(datetime.now(UTC)) // MINUTE * MINUTE
-    jitter = stable_jitter_ms(world.namespace, "tick", 50.0)
-    assert 0 <= jitter < 50_000
-    assert jitter == stable_jitter_ms(world.namespace, "tick", 50.0)
+    assert await world.fires() == []
+    world.clock.at += MINUTE
+    await tick(s)
+    assert await world.fires() == [(301, "fired", None)]
+
+
+async def test_a_schedule_goes_on_when_redis_loses_its_data(world: World) -> None:
+    s = world.scheduler(job())
+    await tick(s)
+    world.clock.at = NOON + MINUTE
+    await tick(s)
+    await world.fires()
+    await world.servers.redis.flushdb()
+    for minute in (2, 3, 4):
+        world.clock.at = NOON + minute * MINUTE
+        await tick(s)
+    assert [f[0] for f in await world.fires()] == [1, 3, 4], (
+        "the mark was lost with the fire of 2, and no history known"
+    )
+
+
+class Broken(StreamQueue):
+    """A queue whose server is away now and then."""
+
+    away = False
+
+    async def fire(self, fires: Sequence[NewFire]) -> list[Fired]:
+        if self.away:
+            raise ConnectionError("gone")
+        return await super().fire(fires)
+
+
+async def test_fires_that_redis_did_not_take_come_again(world: World) -> None:
+    queue = Broken(world.servers.redis, world.namespace, "default")
+    s = Scheduler("s1", world.namespace, lambda _: queue, no_marks, world.clock)
+    s.set_jobs({f"j{n}": job(f"j{n}") for n in range(3)})
+    await tick(s)
+    world.clock.at = NOON + MINUTE
+    queue.away = True
+    for _ in range(3):
+        with pytest.raises(ConnectionError):
+            await tick(s)
+    queue.away = False
+    await tick(s)
+    for n in range(3):
+        assert await world.fires(f"j{n}") == [(1, "fired", None)]
+
+
+async def test_a_scheduler_whose_clock_is_ahead_fires_nothing_early(world: World) -> None:
+    """Its clock is put right by the server's; nothing is taken for missed either."""
+    real = Clock(now_ms())
+    clock = ServerClock(world.server_ms, real)
+    s = Scheduler("s1", world.namespace, lambda _: world.queue, no_marks, clock, clock.probe)
+    s.set_jobs({"tick": job()})
+    await tick(s)
+    for wrong in (10 * MINUTE, 26 * 60 * MINUTE, 400 * 24 * 60 * MINUTE):
+        real.at = now_ms() + wrong
+        assert await tick(s) <= 5.0
+        assert abs(clock() - now_ms()) < 2_000
+    assert all(minute * MINUTE + NOON <= now_ms() for minute, _, _ in await world.fires())
+    assert (await world.queue.mark("tick") or 0) <= now_ms()
+
+
+async def test_small_differences_of_clocks_are_left_alone(world: World) -> None:
+    clock = ServerClock(world.server_ms, lambda: now_ms() + 700)
+    await clock.probe()
+    assert clock.offset_ms == 0
+
+
+async def test_a_mark_in_the_future_is_told(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    await world.queue.set_mark("tick", NOON + 48 * 60 * MINUTE)
+    with caplog.at_level(logging.WARNING):
+        assert await tick(world.scheduler(job())) == 5.0
+    assert "tick fired last at 2026-06-03T12:00:00+00:00, which is still to come" in caplog.text
+    assert await world.fires() == []
+
+
+def engine(name: str, started_ms: int, *, host: str = "", pid: int = 0) -> EngineStatus:
+    host = host or socket.gethostname()
+    return EngineStatus(name, host, pid or os.getpid(), "1", started_ms, started_ms, 1, 0)
+
+
+async def reboot(world: World, name: str, at: int, *others: EngineStatus) -> list[str]:
+    specs = {"warm": job("warm", schedule="@reboot"), "tick": job()}
+    return await fire_reboots(specs, others, name, world.namespace, lambda _: world.queue, at)
+
+
+async def test_reboot_fires_once_for_each_start_on_a_host(world: World) -> None:
+    assert await reboot(world, "e1", NOON) == ["warm"]
+    first = engine("e1", NOON)
+    assert await reboot(world, "e2", NOON + 5, first) == [], "the host's engine already runs"
+    assert await reboot(world, "e3", NOON + 9_000, engine("e9", NOON, host="elsewhere")) == ["warm"]
+    gone = engine("e3", NOON + 9_000, pid=2**22 - 1)
+    assert await reboot(world, "e4", NOON + 12_000, gone) == ["warm"], "a heartbeat of a dead process"
+    assert [r for _, r, _ in await world.fires("warm")] == ["fired"] * 3
+    assert await world.fires("tick") == []
+
+
+async def test_engines_that_start_together_reboot_once(world: World) -> None:
+    everybody = [engine(f"e{n}", NOON + n) for n in range(6)]
+    fired = await asyncio.gather(*(reboot(world, e.id, e.started_ms, *everybody) for e in everybody))
+    assert sorted(map(len, fired)) == [0, 0, 0, 0, 0, 1]
+
+
+async def test_jitter_delays_the_run_not_the_fire(world: World) -> None:
+    jitter = stable_jitter_ms(world.namespace, "tick", 3600.0)
+    assert 0 <= jitter < 3_600_000
+    assert jitter == stable_jitter_ms(world.namespace, "tick", 3600.0) != stable_jitter_ms("other", "tick", 3600.0)
     assert stable_jitter_ms(world.namespace, "tick", 0) == 0
+    world.clock.at = (now_ms() // MINUTE - 1) * MINUTE
+    s = world.scheduler(job(jitter_s=3600.0, catchup=Catchup.ALL))
+    await tick(s)
+    world.clock.at += MINUTE
+    await tick(s)
+    ((minute, result, _),) = await world.fires()
+    assert (NOON + minute * MINUTE, result) == (world.clock.at, "fired")
+    ((_, due),) = await world.servers.redis.zrange(f"{world.queue.prefix}later", 0, -1, withscores=True)
+    assert due == world.clock.at + jitter
 
 
 async def test_a_changed_schedule_counts_from_the_mark(world: World) -> None:

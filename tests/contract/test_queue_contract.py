@@ -8,7 +8,7 @@ import time
 import pytest
 
 from backends.model import FireRecord, FireResult, Overlap, Pause, new_run_id, now_ms
-from backends.queues.base import Entered, NewRun, OnFull, Queue, Settle, Settled, Settlement
+from backends.queues.base import Entered, NewFire, NewRun, OnFull, Queue, Settle, Settled, Settlement
 from tests.contract.helpers import WORKER, counts, dead, done, retry, run, take_one
 
 
@@ -287,23 +287,44 @@ async def test_a_paused_job_is_parked_and_others_go_on(queue: Queue) -> None:
     assert [d.job for d in (await queue.take(WORKER, 10)).deliveries] == ["a", "a"]
 
 
-def planned(job: str, at: int, scheduler: str = "s1") -> FireRecord:
-    return FireRecord(job=job, planned_ms=at, result=FireResult.FIRED, decided_ms=now_ms(), scheduler=scheduler)
+def planned(
+    at: int, expected: int | None = None, overlap: Overlap = Overlap.ALLOW, new: NewRun | None = None, by: str = "s1"
+) -> NewFire:
+    return NewFire(at, expected, new or run("tick"), overlap, by)
+
+
+async def fire(queue: Queue, *fires: NewFire) -> list[str]:
+    return [str(f.result) for f in await queue.fire(fires)]
 
 
 async def test_each_instant_fires_once_among_many_schedulers(queue: Queue) -> None:
-    at = now_ms() // 60_000 * 60_000
-    new = run("tick")
-
-    async def fire(scheduler: str) -> FireResult | None:
-        return (await queue.fire(planned("tick", at, scheduler), None, new, Overlap.ALLOW)).result
-
-    results = await asyncio.gather(*(fire(f"s{n}") for n in range(10)))
-    assert sorted(map(str, results)) == ["None"] * 9 + ["fired"]
+    at, new = now_ms() // 60_000 * 60_000, run("tick")
+    results = await asyncio.gather(*(fire(queue, planned(at, new=new, by=f"s{n}")) for n in range(10)))
+    assert sorted(results) == [["None"]] * 9 + [["fired"]]
     assert await queue.mark("tick") == at
-    conflict = await queue.fire(planned("tick", at), None, new, Overlap.ALLOW)
-    assert (conflict.result, conflict.last_ms) == (None, at)
+    (conflict,) = await queue.fire([planned(at, new=new)])
+    assert (conflict.result, conflict.last_ms, conflict.early) == (None, at, False)
     assert await counts(queue) == {"ready": 1}
+
+
+async def test_many_fires_are_decided_in_one_call_each_for_itself(queue: Queue) -> None:
+    jobs = [run(f"j{n % 50}") for n in range(450)]
+    fires = [planned(1 + n // 50, n // 50 or None, new=new) for n, new in enumerate(jobs)]
+    fires.insert(60, planned(9, 77, new=run("j1")))
+    answers = await queue.fire(fires)
+    assert [a.result for a in answers] == [FireResult.FIRED] * 60 + [None] + [FireResult.FIRED] * 390
+    assert answers[60].last_ms == 2
+    assert await counts(queue) == {"ready": 450}
+
+
+async def test_nothing_fires_before_its_time_by_the_servers_clock(queue: Queue) -> None:
+    (early,) = await queue.fire([planned(now_ms() + 60_000)])
+    assert (early.result, early.early, early.last_ms) == (None, True, None)
+    missed = FireRecord(job="tick", planned_ms=now_ms() + 60_000, result=FireResult.MISSED, decided_ms=1, scheduler="s")
+    assert (await queue.account([missed], None)).early
+    assert await queue.mark("tick") is None
+    assert await counts(queue) == {}
+    assert await fire(queue, planned(now_ms())) == ["fired"]
 
 
 @pytest.mark.parametrize(
@@ -316,31 +337,55 @@ async def test_each_instant_fires_once_among_many_schedulers(queue: Queue) -> No
     ],
 )
 async def test_overlap(queue: Queue, overlap: Overlap, expected: list[str]) -> None:
-    mark, results = None, []
-    for n in range(3):
-        at = 1_700_000_000_000 + n * 60_000
-        fired = await queue.fire(planned("slow", at), mark, run("slow"), overlap)
-        results.append(str(fired.result))
-        mark = fired.last_ms
-    assert results == expected
+    runs = [run("slow") for _ in range(3)]
+    answers = await queue.fire([planned(n + 1, n or None, overlap, new) for n, new in enumerate(runs)])
+    assert [str(a.result) for a in answers] == expected
+    for answer in answers:
+        if answer.result is FireResult.SKIPPED:
+            assert answer.reason == f"overlap: run {runs[0].run_id} is not finished"
 
 
 async def test_overlap_replace_ends_the_earlier_run(queue: Queue) -> None:
     first, second, third = run("slow"), run("slow"), run("slow")
-    await queue.fire(planned("slow", 1), None, first, Overlap.REPLACE)
+    await fire(queue, planned(1, None, Overlap.REPLACE, first))
     d = await take_one(queue)
-    await queue.fire(planned("slow", 2), 1, second, Overlap.REPLACE)
+    await fire(queue, planned(2, 1, Overlap.REPLACE, second))
     assert await queue.cancels() == {first.run_id}
-    await queue.fire(planned("slow", 3), 2, third, Overlap.REPLACE)
+    await fire(queue, planned(3, 2, Overlap.REPLACE, third))
     assert await queue.find(second.run_id) is None
     await queue.settle(WORKER, [done(d)])
     assert (await take_one(queue)).run_id == third.run_id
 
 
 async def test_a_paused_job_skips_its_fires(queue: Queue) -> None:
-    await queue.pause(Pause(by="me"), job="tick")
-    fired = await queue.fire(planned("tick", 5), None, run("tick"), Overlap.ALLOW)
-    assert (fired.result, fired.reason, fired.last_ms) == (FireResult.SKIPPED, "paused", 5)
+    await queue.pause(Pause(by="me", note='the "mail" server\n'), job="tick")
+    (fired,) = await queue.fire([planned(5)])
+    assert (fired.result, fired.last_ms) == (FireResult.SKIPPED, 5)
+    assert fired.reason == 'paused by me: the "mail" server\n'
+
+
+async def test_a_pause_that_runs_out_gives_back_what_it_held(queue: Queue) -> None:
+    await queue.enqueue([run("a"), run("b"), run("a")])
+    await queue.pause(Pause(by="me", until_ms=now_ms() + 300), job="a")
+    await queue.pause(Pause(by="me", until_ms=now_ms() + 1), job="other")
+    assert [d.job for d in (await queue.take(WORKER, 10)).deliveries] == ["b"]
+    assert await queue.promote() == 0
+    assert (await queue.status()).waiting == 2
+    await asyncio.sleep(0.35)
+    assert await fire(queue, planned(5, new=run("a"))) == ["fired"], "no fire is skipped once the pause is over"
+    assert await queue.promote() == 2
+    assert [d.job for d in (await queue.take(WORKER, 10)).deliveries] == ["a", "a", "a"]
+    assert await queue.pauses() == {}
+
+
+async def test_schedules_are_adopted_with_their_marks(queue: Queue) -> None:
+    rules = {f"j{n}": "* * * * * UTC" for n in range(450)}
+    marks = await queue.adopt(rules, {"j3": 77}, 1000)
+    assert marks == {job: 77 if job == "j3" else 1000 for job in rules}
+    assert await queue.adopt(rules, {"j4": 5}, 2000) == marks, "a mark that is there stays"
+    changed = await queue.adopt({"j1": "0 3 * * * UTC", "j2": rules["j2"]}, {"j1": 7}, 3000)
+    assert changed == {"j1": 3000, "j2": 1000}, "what the new rule would have fired earlier was never planned"
+    assert await queue.adopt({"j1": "0 4 * * * UTC"}, {}, 2000) == {"j1": 3000}, "a mark never goes back"
 
 
 async def test_missed_fires_are_accounted_once(queue: Queue) -> None:

@@ -178,14 +178,20 @@ local function enter(run, a, prio, job, env, due_ms, key, limit, on_full, record
   return 'ready'
 end
 
--- A pause is '<until ms, 0 for ever> <json>'; one that has run out is removed on sight.
+-- A pause is '<until ms, 0 for ever> <json>'. One that has run out counts no more; promote removes it.
 local function paused(field)
   local value = redis.call('HGET', P .. 'ctl', field)
   if not value then return false end
   local till = tonumber(string.match(value, '^%d+'))
-  if till > 0 and till * 1000 <= now_us() then
-    redis.call('HDEL', P .. 'ctl', field)
-    return false
+  return till == 0 or till * 1000 > now_us()
+end
+
+-- Runs of a paused job that a worker met wait in wait:pause/<job>; this puts them back, in order. Returns how many.
+local function unpark(job, limit)
+  local moved = 0
+  local popped = redis.call('ZPOPMIN', P .. 'wait:pause/' .. job, limit)
+  for n = 1, #popped, 2 do
+    if push_held(popped[n]) then moved = moved + 1 end
   end
-  return true
+  return moved
 end
