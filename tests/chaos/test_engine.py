@@ -108,7 +108,9 @@ async def test_sighup_reads_the_job_file_again_and_refuses_a_bad_one(
 
 
 async def test_two_engines_fire_each_instant_once(connected: Servers, queue: StreamQueue, jobs: Jobs) -> None:
-    file = jobs('[jobs.tick]\nschedule = "* * * * *"\ncommand = "true"\ncatchup = "all"\noverlap = "allow"\n')
+    file = jobs(
+        '[jobs.tick]\nschedule = "* * * * *"\ncommand = "true"\ncatchup = "all"\ncatchup_max = 200\noverlap = "allow"\n'
+    )
     now = datetime.now(UTC).replace(second=0, microsecond=0)
     await queue.set_mark("tick", to_ms(now - timedelta(minutes=90)))
     engines = [EngineProcess(connected.settings, file) for _ in range(2)]
