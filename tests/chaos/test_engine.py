@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -105,6 +105,39 @@ async def test_sighup_reads_the_job_file_again_and_refuses_a_bad_one(
         await until(done, "the new job runs")
     finally:
         assert await engine.stop() == 0
+
+
+async def test_reboot_runs_once_however_many_engines_the_host_has(
+    connected: Servers, queue: StreamQueue, jobs: Jobs
+) -> None:
+    file = jobs('[jobs.warm]\nschedule = "@reboot"\ncommand = "true"\noverlap = "allow"\n')
+    h = await history(connected)
+    day = timedelta(days=1)
+
+    async def starts(count: int) -> bool:
+        return len(await h.fires("warm", datetime.now(UTC) - day, datetime.now(UTC) + day)) == count
+
+    def up(engine: EngineProcess) -> Callable[[], Awaitable[bool]]:
+        async def said() -> bool:
+            return "engine_up" in engine.said()
+
+        return said
+
+    first, second = EngineProcess(connected.settings, file), EngineProcess(connected.settings, file)
+    try:
+        await until(up(first), "it is up")
+        await until(up(second), "it is up")
+        await until(lambda: starts(1), "the job was fired")
+        third = EngineProcess(connected.settings, file)
+        await until(up(third), "it is up")
+        assert await third.stop() == 0
+        assert await starts(1), "the host did not start anew"
+    finally:
+        for engine in (first, second):
+            assert await engine.stop() == 0
+    again = EngineProcess(connected.settings, file)
+    await until(lambda: starts(2), "the host's engine started again")
+    assert await again.stop() == 0
 
 
 async def test_two_engines_fire_each_instant_once(connected: Servers, queue: StreamQueue, jobs: Jobs) -> None:
