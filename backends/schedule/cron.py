@@ -2,8 +2,9 @@
 
 The rules, which are Debian's: a job whose minute or hour field starts with ``*`` follows elapsed time: nothing is made
 up for after a gap, and a repeated hour counts twice. Any other job is tied to the time on the wall: a time that a gap
-swallowed fires once at the first instant after it (not after a jump of more than three hours), and a time that comes
-twice fires the first time only. Several fires at one instant are one.
+swallowed fires once at the first instant after it (not after a gap of three hours or more), and a time that comes
+twice fires the first time only (after a step back of more than three hours, again). Several fires at one instant are
+one.
 """
 
 from __future__ import annotations
@@ -19,13 +20,14 @@ from croniter import CroniterBadDateError, croniter
 
 from backends.model import PlannedFire, to_ms
 from backends.schedule.errors import ScheduleError
-from backends.schedule.fields import REBOOT, Fields, normal, read
+from backends.schedule.fields import DAYS_IN, REBOOT, Fields, normal, read
 from backends.schedule.words import describe
-from backends.schedule.zones import Segment, backward, forward, zone
+from backends.schedule.zones import MAX_JUMP, Segment, backward, forward, zone
 
 MINUTE = timedelta(minutes=1)
-MAX_JUMP = timedelta(hours=3)
 _DAY = timedelta(days=1)
+_NEAR = timedelta(days=2)
+"""Farther than any offset or clock change reaches."""
 
 
 class _Walls:
@@ -37,11 +39,13 @@ class _Walls:
         self._days, self._months = frozenset(fields.days), frozenset(fields.months)
         self._weekdays = frozenset(fields.weekdays)
         # croniter takes a full list for `*` and then forgets "either": say what is meant
-        days = "*" if fields.any_day else ",".join(map(str, fields.days))
+        numberless = fields.days[0] > max(DAYS_IN[month] for month in fields.months)  # it would look for one for years
+        days = "*" if fields.any_day or numberless else ",".join(map(str, fields.days))
         weekdays = "*" if fields.any_day else ",".join(map(str, fields.weekdays))
         lists = (",".join(map(str, values)) for values in (fields.minutes, fields.hours))
         canonical = " ".join([*lists, days, ",".join(map(str, fields.months)), weekdays])
-        self._iterator = croniter(canonical, datetime(2000, 1, 1), ret_type=datetime, day_or=not fields.day_and)
+        either = not (fields.day_and or numberless)
+        self._iterator = croniter(canonical, datetime(2000, 1, 1), ret_type=datetime, day_or=either)
         self._lock = Lock()
 
     def next(self, wall: datetime) -> datetime | None:
@@ -135,6 +139,9 @@ class Schedule:
                     return None
             if found < _wall(segment.end, segment.offset):
                 return _instant(found, segment.offset)
+            leap = _instant(found, _NEAR)
+            if at + _NEAR < segment.end < leap:  # nothing on any wall until then, and no repeated hour in the way
+                return self.after(leap)
         return None
 
     def before(self, at: datetime) -> datetime | None:
@@ -150,6 +157,9 @@ class Schedule:
                 return _instant(found, segment.offset)
             if self._caught_up(segment, walls):
                 return segment.begin
+            leap = _instant(found, -_NEAR)
+            if leap < segment.begin < at - _NEAR:
+                return self.before(leap)
         return None
 
     def between(self, start: datetime, end: datetime, limit: int = 100_000) -> list[datetime]:
@@ -187,7 +197,7 @@ class Schedule:
         A fire that is due at the begin anyway does not count: that one is found on the wall.
         """
         jump = segment.offset - segment.before
-        if walls.fields.wildcard or not timedelta(0) < jump <= MAX_JUMP:
+        if walls.fields.wildcard or not timedelta(0) < jump < MAX_JUMP:
             return False
         gap, end = _wall(segment.begin, segment.before), _wall(segment.begin, segment.offset)
         if any(wall == end for wall in walls.within(end, end + MINUTE)):

@@ -14,7 +14,11 @@ from backends.schedule.errors import ScheduleError
 FIRST_YEAR, LAST_YEAR = 1900, 2199
 """The years in which fires are looked for."""
 
-_PROBE = timedelta(hours=6)
+MAX_JUMP = timedelta(hours=3)
+"""A gap that is shorter is made up for; after a step back no longer than this nothing is done twice. Beyond that the
+clock was corrected, and the new time counts as it is: cron(8), and to the minute Debian's daemon."""
+
+_PROBE = timedelta(days=2)  # no zone changes its clock twice within (4 days in Freetown in 1939, 7 in Gaza)
 _LOOK_BACK = timedelta(hours=26)
 
 
@@ -23,7 +27,7 @@ class Segment:
     """A stretch ``[begin, end)`` of UTC in which local time is UTC + offset.
 
     `before` is the offset just before `begin`. `seen` is the latest wall time that had passed before `begin`:
-    walls below it are met a second time in this segment.
+    walls below it are met a second time in this segment. A clock set back by more than MAX_JUMP has seen nothing.
     """
 
     begin: datetime
@@ -99,8 +103,11 @@ def segments(tz: ZoneInfo, year: int) -> tuple[Segment, ...]:
     ends = [cut[0] for cut in cuts[1:]] + [stop]
     result = []
     for (begin, before, offset), end in zip(cuts, ends, strict=True):
-        walls = [_wall(c[0], c[1]) for c in changes if begin - _LOOK_BACK <= c[0] <= begin]
-        result.append(Segment(begin, end, offset, before, max([_wall(begin, before), *walls])))
+        seen = _wall(begin, before)
+        for at, old, new in changes:
+            if begin - _LOOK_BACK <= at <= begin:
+                seen = _wall(at, new) if old - new > MAX_JUMP else max(seen, _wall(at, old))
+        result.append(Segment(begin, end, offset, before, seen))
     return tuple(result)
 
 
