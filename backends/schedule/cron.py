@@ -19,8 +19,9 @@ from zoneinfo import ZoneInfo
 from croniter import CroniterBadDateError, croniter
 
 from backends.model import PlannedFire, to_ms
+from backends.schedule.dialect import DAYS_IN, REBOOT
 from backends.schedule.errors import ScheduleError
-from backends.schedule.fields import DAYS_IN, REBOOT, Fields, normal, read
+from backends.schedule.fields import Fields, normal, read
 from backends.schedule.words import describe
 from backends.schedule.zones import MAX_JUMP, Segment, backward, forward, zone
 
@@ -231,7 +232,11 @@ def parse(expression: str, timezone: str = "UTC") -> Schedule:
         raise ScheduleError(
             f"a time zone must be text, not {type(timezone).__name__}", "write an IANA name such as Europe/Berlin"
         )
-    return _parse(normal(expression), timezone)
+    text = normal(expression)
+    try:
+        return _parse(text, timezone)
+    except ScheduleError as error:
+        raise error.placed(expression) from None
 
 
 def fires_between(schedules: Mapping[str, Schedule], start: datetime, end: datetime) -> list[PlannedFire]:
