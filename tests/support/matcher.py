@@ -116,28 +116,22 @@ def watch(zone: str, begin: datetime, minutes: int) -> Watch:
     )
 
 
-def walk(zone: str, first: int, end: int) -> Iterator[tuple[int, int]]:
+@lru_cache(maxsize=256)
+def clock_changes(zone: str, first_year: int, last_year: int) -> tuple[datetime, ...]:
+    """Every instant of those years (UTC) from which on the zone's offset is another one; no zone has two in a day."""
+    first, end = ((datetime(year, 1, 1, tzinfo=UTC) - EPOCH) // MINUTE for year in (first_year, last_year + 1))
+    found: list[datetime] = []
+    for begin, later in pairwise(walk(zone, first, end + 1440, 1440)):
+        if later[1] - begin[1] != 1440:
+            minutes = pairwise(walk(zone, begin[0], later[0] + 1))
+            found += [EPOCH + MINUTE * now for (_, wall), (now, next_wall) in minutes if next_wall != wall + 1]
+    return tuple(found)
+
+
+def walk(zone: str, first: int, end: int, step: int = 1) -> Iterator[tuple[int, int]]:
     """Every minute of UTC and the minute the wall shows then."""
     tz = ZoneInfo(zone)
-    for minute in range(first, end):
+    for minute in range(first, end, step):
         offset = datetime.fromtimestamp(minute * 60, tz).utcoffset()
         assert offset is not None
         yield minute, (minute * 60 + offset // timedelta(seconds=1)) // 60
-
-
-@lru_cache(maxsize=256)
-def clock_changes(zone: str, first_year: int, last_year: int) -> tuple[datetime, ...]:
-    """Every instant of those years (UTC) from which on the zone's offset is another one."""
-    tz = ZoneInfo(zone)
-
-    def offset(hour: int) -> timedelta | None:
-        return datetime.fromtimestamp(hour * 3600, tz).utcoffset()
-
-    found = []
-    begin, end = ((datetime(year, 1, 1, tzinfo=UTC) - EPOCH) // (60 * MINUTE) for year in (first_year, last_year + 1))
-    for hour in range(begin, end, 4):
-        if offset(hour) == offset(hour + 4):
-            continue
-        walls = list(walk(zone, hour * 60, (hour + 4) * 60 + 1))
-        found += [EPOCH + MINUTE * now for (_, wall), (now, later) in pairwise(walls) if later != wall + 1]
-    return tuple(found)
