@@ -27,9 +27,9 @@ class ScheduleError(BadInputError):
         """The same error of the expression `typed`, where the words of `text` may stand further apart."""
         if self.span is None:
             return self
-        columns = _columns(typed)
+        at = columns(typed)
         start, end = self.span
-        return ScheduleError(self.problem, self.remedy, (columns[start], columns[end - 1] + 1), self.text)
+        return ScheduleError(self.problem, self.remedy, (at[start], at[end - 1] + 1), self.text)
 
 
 def short(text: str) -> str:
@@ -38,14 +38,14 @@ def short(text: str) -> str:
     return text if len(text) <= 60 else f"{text[:57]}…"
 
 
-def _columns(typed: str) -> list[int]:
+def columns(typed: str) -> list[int]:
     """For each column of the text with single blanks, and for the one after it, the column in the text as typed."""
-    columns: list[int] = []
+    result: list[int] = []
     at = 0
     for word in typed.split():
         start = typed.index(word, at)
-        if columns:
-            columns.append(at)
+        if result:
+            result.append(at)
         at = start + len(word)
-        columns += range(start, at)
-    return [*columns, at]
+        result += range(start, at)
+    return [*result, at]

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import date
 
 from backends.schedule.fields import Fields
 
-_MONTHS = (
+MONTH_NAMES = (
     "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
     "December",
 )  # fmt: skip
-_DAYS = ("Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday")
-_WEEK = (1, 2, 3, 4, 5, 6, 0)
+DAY_NAMES = ("Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday")
+WEEK = (1, 2, 3, 4, 5, 6, 0)
 _MANY = 6
 
 
@@ -31,7 +32,7 @@ def describe(fields: Fields | None) -> str:
 def _time(fields: Fields) -> tuple[str, bool]:
     """The time of day, and whether it names clock times (and so wants to hear of days)."""
     minutes, hours = fields.minutes, fields.hours
-    every = _even(minutes, 60)
+    every = even(minutes, 60)
     run = _run(hours)
     if every:
         often = "Every minute" if every == 1 else f"Every {every} minutes"
@@ -39,34 +40,34 @@ def _time(fields: Fields) -> tuple[str, bool]:
             return often, False
         if run:
             return f"{often} from {hours[0]:02d}:00 to {hours[-1]:02d}:{minutes[-1]:02d}", False
-        return f"{often} of the hours {_list(hours, _two)}", False
+        return f"{often} of the hours {listed(hours, _two)}", False
     if len(minutes) == 1:
         minute = minutes[0]
         if len(hours) == 24:
             return ("Every hour" if minute == 0 else f"Every hour at :{minute:02d}"), False
-        step = _even(hours, 24)
+        step = even(hours, 24)
         if step:
             return f"Every {step} hours at :{minute:02d}", False
         if run and len(hours) > _MANY // 2:
             return f"Every hour from {hours[0]:02d}:{minute:02d} to {hours[-1]:02d}:{minute:02d}", False
     if len(minutes) * len(hours) <= _MANY or len(minutes) == 1:
         times = [f"{hour:02d}:{minute:02d}" for hour in hours for minute in minutes]
-        return f"At {_and(times)}", True
-    at = f"At {_list(minutes, _colon)}"
+        return f"At {and_list(times)}", True
+    at = f"At {listed(minutes, _colon)}"
     if len(hours) == 24:
         return f"{at} of every hour", False
-    return f"{at} of the hours {_list(hours, _two)}", False
+    return f"{at} of the hours {listed(hours, _two)}", False
 
 
 def _day(fields: Fields) -> str:
     """The days; '' for every day of the year."""
-    months = "" if len(fields.months) == 12 else _list(fields.months, lambda m: _MONTHS[m - 1])
+    months = "" if len(fields.months) == 12 else listed(fields.months, lambda m: MONTH_NAMES[m - 1])
     within = f" in {months}" if months else ""
     if fields.any_day:
         return f"every day{within}" if months else ""
     if not fields.every_day_number and fields.every_weekday:
         return _numbers(fields, months)
-    weekdays = _list(fields.weekdays, lambda d: _DAYS[d], _WEEK)
+    weekdays = listed(fields.weekdays, lambda d: DAY_NAMES[d], WEEK)
     if fields.every_day_number:
         return (weekdays if " to " in weekdays else f"on {weekdays}") + within
     numbers = _number_words(fields.days)
@@ -77,7 +78,7 @@ def _day(fields: Fields) -> str:
 
 def _numbers(fields: Fields, months: str) -> str:
     if months and len(fields.days) == 1 and len(fields.months) <= _MANY:
-        return f"on {_and([f'{fields.days[0]} {_MONTHS[m - 1]}' for m in fields.months])}"
+        return f"on {and_list([f'{fields.days[0]} {MONTH_NAMES[m - 1]}' for m in fields.months])}"
     return f"on {_number_words(fields.days)}" + (f" in {months}" if months else "")
 
 
@@ -86,10 +87,15 @@ def _number_words(days: Sequence[int]) -> str:
         return "odd days of the month"
     if tuple(days) == tuple(range(2, 32, 2)):
         return "even days of the month"
-    return f"day{'s' if len(days) > 1 else ''} {_list(days, str)} of the month"
+    return f"day{'s' if len(days) > 1 else ''} {listed(days, str)} of the month"
 
 
-def _even(values: Sequence[int], cycle: int) -> int:
+def date_words(day: date) -> str:
+    """A day as sentences name it: "Sunday 28 March 2027"."""
+    return f"{DAY_NAMES[day.isoweekday() % 7]} {day.day} {MONTH_NAMES[day.month - 1]} {day.year}"
+
+
+def even(values: Sequence[int], cycle: int) -> int:
     """The step of values that go evenly round the whole cycle from 0, else 0."""
     if len(values) < 2 or cycle % len(values):
         return 0
@@ -109,7 +115,7 @@ def _colon(value: int) -> str:
     return f":{value:02d}"
 
 
-def _list(values: Sequence[int], word: Callable[[int], str], order: Sequence[int] | None = None) -> str:
+def listed(values: Sequence[int], word: Callable[[int], str], order: Sequence[int] | None = None) -> str:
     """Values in words; three or more that follow each other become "a to b"."""
     places = sorted(order.index(v) for v in values) if order else list(values)
     runs: list[list[int]] = []
@@ -122,8 +128,9 @@ def _list(values: Sequence[int], word: Callable[[int], str], order: Sequence[int
     for run in runs:
         names = [word(order[place] if order else place) for place in run]
         parts += [f"{names[0]} to {names[-1]}"] if len(names) > 2 else names
-    return _and(parts)
+    return and_list(parts)
 
 
-def _and(parts: Sequence[str]) -> str:
+def and_list(parts: Sequence[str]) -> str:
+    """ "a", "a and b", "a, b and c"."""
     return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
