@@ -8,19 +8,41 @@ from collections.abc import Callable
 from typing import ClassVar
 
 from textual.binding import Binding, BindingType
-from textual.screen import Screen
+from textual.message import Message
+from textual.screen import ModalScreen, Screen
 
 from backends.errors import CronsoleError
 from backends.model import now_ms
 from console.feed import Feed, OpenOps, Pace
+from console.screens.base import ConsoleScreen
 from console.screens.overview import OverviewScreen
+from console.screens.registry import NUMBERED, OVERVIEW, SCREENS
 from console.settings import Preferences, has_terminal, load_preferences, log_to_file, speaks_utf8
+from console.state import ConsoleState
 from console.terminal_guard import guard
 from console.theme import CALM, VARIABLES
+from console.trail import Trail
 from widgets.celldiff import CellDiff
 from widgets.safe import AsciiFilter, safe_line
 
 NO_TERMINAL = "the console needs a terminal; `cronsole status` prints the same without one"
+
+
+class Router:
+    """Hands what the feed says to the state, to the overview, and to the screen that is in front."""
+
+    def __init__(self, app: ConsoleApp) -> None:
+        self._app = app
+
+    def post_message(self, message: Message) -> None:
+        """Take a message; returns at once."""
+        app = self._app
+        app.state.take(message)
+        app.overview.post_message(message)
+        for screen in reversed(app.screen_stack):
+            if isinstance(screen, ConsoleScreen):
+                screen.call_later(screen.truth_changed)
+                return
 
 
 class ConsoleApp(CellDiff):
@@ -32,6 +54,9 @@ class ConsoleApp(CellDiff):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+c", "quit", "quit", show=False, priority=True),
         Binding("ctrl+l", "redraw", "draw anew", show=False),
+        *(Binding(key, f"go('{name}')", words, show=False) for key, name, words in NUMBERED),
+        Binding("escape", "retreat", "back to the screen before", show=False),
+        Binding("right_square_bracket", "forward", "forward to the screen that Esc left", show=False),
     ]
 
     def __init__(
@@ -53,8 +78,11 @@ class ConsoleApp(CellDiff):
         self.register_theme(CALM)
         self.theme = CALM.name
         self.overview = OverviewScreen(safe_line(context_name, 40), self.preferences, clock, ascii_only=self.ascii_only)
+        self.clock = clock
+        self.state = ConsoleState(safe_line(context_name, 40))
         pace = pace or Pace(busy_s=self.preferences.tick_s)
-        self.feed = Feed(open_ops, self.overview, clock=clock, pace=pace)
+        self.feed = Feed(open_ops, Router(self), clock=clock, pace=pace)
+        self.trail = Trail()
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         """Our own names, for any theme that lacks them."""
@@ -73,6 +101,34 @@ class ConsoleApp(CellDiff):
     def on_unmount(self) -> None:
         """Let go of the servers."""
         self.feed.stop()
+
+    def action_go(self, name: str) -> None:
+        """Show the screen of that name."""
+        if not isinstance(self.screen, ModalScreen):
+            self._show(self.trail.go(name))
+
+    def action_retreat(self) -> None:
+        """The screen before this one; from the first one, nowhere."""
+        if not isinstance(self.screen, ModalScreen):
+            self._show(self.trail.back())
+
+    def action_forward(self) -> None:
+        """The screen that Esc left."""
+        if not isinstance(self.screen, ModalScreen):
+            self._show(self.trail.forward())
+
+    def _show(self, name: str) -> None:
+        front = self.screen if self.screen is self.overview else self.screen_stack[-1]
+        if name == OVERVIEW:
+            if front is not self.overview:
+                self.pop_screen()
+            return
+        if not self.is_screen_installed(name):
+            self.install_screen(SCREENS[name](), name)
+        if front is self.overview:
+            self.push_screen(name)
+        elif front is not self.get_screen(name):
+            self.switch_screen(name)
 
     def action_redraw(self) -> None:
         """Something else wrote to the terminal: send every cell again."""

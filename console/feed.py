@@ -16,7 +16,6 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol, TypeAlias, TypeVar
 
 from textual.message import Message
-from textual.message_pump import MessagePump
 
 from backends.errors import CronsoleError
 from backends.model import ActionResult, DeadLetter, ServerHealth, now_ms
@@ -55,11 +54,21 @@ class ConsoleOps(Protocol):
     async def resume(self, target: str) -> Any:
         """Resume ``job:NAME`` or ``queue:NAME``."""
 
+    async def cancel(self, run_id: str) -> str:
+        """End a run: 'cancelled', 'asked' (its engine will end it) or 'unknown'."""
+
     async def dead_show(self, letter_id: str, /) -> DeadLetter:
         """One dead letter with its envelope."""
 
     async def run_show(self, run_id: str) -> list[dict[str, Any]]:
         """Every attempt of a run, all columns."""
+
+
+class Sink(Protocol):
+    """Who is told."""
+
+    def post_message(self, message: Message, /) -> Any:
+        """Take a message; returns at once."""
 
 
 OpenOps: TypeAlias = Callable[[], AbstractAsyncContextManager[ConsoleOps]]
@@ -138,7 +147,7 @@ class Feed:
     """Opens the context, reads it for ever, and tells `sink` (a screen) what it sees."""
 
     def __init__(
-        self, open_ops: OpenOps, sink: MessagePump, *, clock: Callable[[], int] = now_ms, pace: Pace | None = None
+        self, open_ops: OpenOps, sink: Sink, *, clock: Callable[[], int] = now_ms, pace: Pace | None = None
     ) -> None:
         self._open = open_ops
         self._post = sink.post_message
@@ -282,6 +291,16 @@ class Feed:
         self._post(LinkChanged(link))
 
     # --- acting ---
+
+    async def read(self, ask: Callable[[ConsoleOps], Awaitable[T]]) -> T:
+        """Read something that the loops don't; raises CronsoleError, also when there is no connection."""
+        if self.ops is None:
+            raise CronsoleError("not connected", "wait until the header shows both servers")
+        try:
+            async with asyncio.timeout(self.pace.give_up_s):
+                return await ask(self.ops)
+        except TimeoutError as error:
+            raise CronsoleError(f"no answer within {self.pace.give_up_s:g} s", "it is asked again") from error
 
     async def act(self, action: Callable[[ConsoleOps], Awaitable[T]]) -> T:
         """Run an operator's action; raises CronsoleError, also when there is no connection."""

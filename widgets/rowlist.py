@@ -46,6 +46,23 @@ class RowList(LineWidget, can_focus=True):
             """The list it came from."""
             return self.rows
 
+    class Moved(Message):
+        """The cursor is on another row."""
+
+        def __init__(self, rows: RowList, key: str) -> None:
+            super().__init__()
+            self.rows = rows
+            self.key = key
+
+        @property
+        def control(self) -> RowList:
+            """The list it came from."""
+            return self.rows
+
+        def can_replace(self, message: Message) -> bool:
+            """Only where it is now matters."""
+            return isinstance(message, RowList.Moved) and message.rows is self.rows
+
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002
         super().__init__(id=id, classes=classes)
         self.keys: Sequence[str] = ()
@@ -131,6 +148,8 @@ class RowList(LineWidget, can_focus=True):
         self._pinned = True
         old, old_top = self.cursor_index, self.top
         self._cursor = self.keys[index]
+        if index != old:
+            self.post_message(self.Moved(self, self._cursor))
         if index < self.top:
             self.top = index
         elif index >= self.top + self.page_rows:

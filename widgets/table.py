@@ -55,8 +55,8 @@ def column_widths(columns: Sequence[Column], width: int) -> list[int]:
 class Table(RowList):
     """Line-API table with a pinned heading."""
 
-    def __init__(self, *columns: Column, empty: str = "", id: str | None = None) -> None:  # noqa: A002
-        super().__init__(id=id)
+    def __init__(self, *columns: Column, empty: str = "", id: str | None = None, classes: str | None = None) -> None:  # noqa: A002
+        super().__init__(id=id, classes=classes)
         self.columns = columns
         self.EMPTY = empty or self.EMPTY
         self.rows: tuple[Row, ...] = ()

@@ -14,6 +14,7 @@ from widgets.timeline_geometry import ENDS, PLANNED, PLANNED_MANY
 _NAMES = {
     "question_mark": "?", "plus": "+", "equals_sign": "=", "minus": "-", "enter": "Enter", "tab": "Tab",
     "shift+tab": "Shift+Tab",
+    "right_square_bracket": "]",
     "pagedown": "PgDn", "pageup": "PgUp", "escape": "Esc", "down": "↓", "up": "↑", "home": "Home", "end": "End",
     "ctrl+c": "Ctrl+C", "ctrl+d": "Ctrl+D", "ctrl+u": "Ctrl+U", "ctrl+l": "Ctrl+L",
 }  # fmt: skip

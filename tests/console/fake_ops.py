@@ -221,6 +221,12 @@ class FakeOps:
         self.calls.append(("pause", target))
         self.paused[target] = Pause("ana", note, self.clock())
 
+    async def cancel(self, run_id: str) -> str:
+        """Notes the call."""
+        self._may()
+        self.calls.append(("cancel", run_id))
+        return "asked"
+
     async def resume(self, target: str) -> None:
         """Resumes."""
         self._may()

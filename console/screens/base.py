@@ -1,0 +1,239 @@
+"""What every screen of the console shares: header, banner, foot, notices, actions in the background."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import tzinfo
+from typing import TYPE_CHECKING, ClassVar, TypeVar
+
+from textual import work
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.screen import Screen
+from textual.worker import get_current_worker
+
+from backends.errors import CronsoleError
+from console.feed import ConsoleOps, Feed, one_line
+from console.screens.header import banner, header
+from console.screens.help import HelpDialog, key_names
+from console.state import ConsoleState
+from widgets.rowlist import RowList
+from widgets.safe import Cell, cell, cells
+from widgets.statusline import StatusLine
+
+if TYPE_CHECKING:
+    from console.app import ConsoleApp
+
+T = TypeVar("T")
+NOTICE_S = 6.0
+FRAME = """
+ConsoleScreen {
+    background: $background;
+    & #banner { display: none; background: $panel; }
+    & #banner.-on { display: block; }
+    & .panel {
+        border: round $line; border-title-color: $text-dim; border-subtitle-color: $text-dim; padding: 0;
+        &:focus { border: round $line-focus; border-title-color: $text-strong; border-title-style: bold; }
+    }
+    &.-ascii .panel { border: ascii $line; &:focus { border: ascii $line-focus; } }
+    &.-short .panel { border: none; border-top: solid $line; &:focus { border-top: solid $line-focus; } }
+    &.-short.-ascii .panel { border: none; border-top: ascii $line; &:focus { border-top: ascii $line-focus; } }
+}
+"""
+
+
+class ConsoleScreen(Screen[None]):
+    """A screen between the header and the line of keys. Subclasses say what the body is and show `state` in it.
+
+    `NAME` is how the operator calls it (``:runs``); `TITLE` what stands above it.
+    """
+
+    NAME: ClassVar[str] = ""
+    DEFAULT_CSS = FRAME
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("tab", "app.focus_next", "next panel", show=False),
+        Binding("shift+tab", "app.focus_previous", "previous panel", show=False),
+        Binding("question_mark", "help", "help"),
+        Binding("q", "app.quit", "quit"),
+    ]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._notice: Cell = ()
+        self._notices = 0
+
+    # --- what a subclass provides ---
+
+    def body(self) -> ComposeResult:
+        """The widgets between header and foot."""
+        yield from ()
+
+    def show_live(self) -> None:
+        """`state.live` is new, or the screen has come to the front."""
+
+    def show_history(self) -> None:
+        """`state.history` is new, or the screen has come to the front."""
+
+    def show_time(self) -> None:
+        """A second has passed."""
+
+    # --- the frame ---
+
+    def compose(self) -> ComposeResult:
+        """Top to bottom."""
+        yield StatusLine(id="header")
+        yield StatusLine(id="banner")
+        yield from self.body()
+        yield StatusLine(id="keys")
+
+    def on_mount(self) -> None:
+        """The clock."""
+        self.set_class(self.shell.ascii_only, "-ascii")
+        self.set_interval(1.0, self._second)
+        self.show_keys()
+        self.show_header()
+
+    def on_screen_resume(self) -> None:
+        """What is known may have changed while another screen was shown."""
+        self.truth_changed()
+
+    def truth_changed(self) -> None:
+        """Show everything that is known."""
+        self.show_header()
+        if self.state.live is not None:
+            self.show_live()
+        if self.state.history is not None:
+            self.show_history()
+
+    def on_resize(self) -> None:
+        """Borders only where there is room for them."""
+        self.set_class(self.size.height < 34 or self.size.width < 90, "-short")
+        self.show_keys()
+        self.show_header()
+
+    def _second(self) -> None:
+        if self.is_current:
+            self.show_header()
+            self.show_time()
+
+    @property
+    def shell(self) -> ConsoleApp:
+        """The app."""
+        app: ConsoleApp = self.app  # type: ignore[assignment]
+        return app
+
+    @property
+    def state(self) -> ConsoleState:
+        """What is known."""
+        return self.shell.state
+
+    @property
+    def feed(self) -> Feed:
+        """Where reads and actions go."""
+        return self.shell.feed
+
+    @property
+    def zone(self) -> tzinfo | None:
+        """The zone times are shown in."""
+        return self.shell.preferences.zone
+
+    def now(self) -> int:
+        """Milliseconds since the epoch."""
+        return self.shell.clock()
+
+    def show_header(self) -> None:
+        """Header and banner."""
+        state, now = self.state, self.now()
+        live = state.live
+        self.query_one("#header", StatusLine).show(
+            *header(
+                state.context, state.read_only, state.links, live.engines if live else None,
+                live.at_ms if live else now, live.dead_total if live else 0, now, self.zone, self.size.width,
+            )
+        )  # fmt: skip
+        trouble = banner(state.links, now, self.zone)
+        line = self.query_one("#banner", StatusLine)
+        line.set_class(bool(trouble), "-on")
+        line.show(trouble)
+
+    def show_keys(self) -> None:
+        """The foot: keys from the bindings on the left, the newest notice on the right."""
+        shown = [b for b in self.all_bindings() if b.show]
+        parts = [cells(cell(" " + key_names(b.key), "key"), cell(f" {b.description} ", "dim")) for b in shown]
+        self.query_one("#keys", StatusLine).show(cells(*parts), self._notice)
+
+    def all_bindings(self) -> list[Binding]:
+        """Those of the screen itself, then those of every screen."""
+        own = [b for b in type(self).BINDINGS if isinstance(b, Binding)]
+        common = [b for b in ConsoleScreen.BINDINGS if isinstance(b, Binding) and b not in own]
+        return own + common
+
+    def tell(self, text: str, tone: str = "ok") -> None:
+        """A notice at the foot, for a few seconds."""
+        self._notice = cells(cell(text[: max(20, self.size.width - 12)], tone), " ")
+        self._notices += 1
+        self.set_timer(NOTICE_S, lambda number=self._notices: self._forget_notice(number))
+        self.show_keys()
+
+    def _forget_notice(self, number: int) -> None:
+        if number == self._notices:
+            self._notice = ()
+            self.show_keys()
+
+    # --- keys ---
+
+    def action_help(self) -> None:
+        """All keys."""
+        self.app.push_screen(
+            HelpDialog((("Here", self.all_bindings()), ("In lists", RowList.BINDINGS), ("Screens", self.app.BINDINGS)))
+        )
+
+    # --- doing ---
+
+    @work(group="actions")
+    async def do(
+        self,
+        action: Callable[[ConsoleOps], Awaitable[T]],
+        told: Callable[[T], str],
+        failed: str,
+        undo: Callable[[], None] | None = None,
+    ) -> None:
+        """Run an action in the background and tell how it went."""
+        try:
+            result = await self.feed.act(action)
+        except Exception as error:
+            if undo:
+                undo()
+            self.tell(f"✗ {failed}: {one_line(error)}", "bad")
+            if not isinstance(error, CronsoleError):
+                self.log.error(failed)
+            return
+        self.tell(told(result))
+
+    @work(group="reads")
+    async def read_once(self, ask: Callable[[ConsoleOps], Awaitable[T]], show: Callable[[T], None]) -> None:
+        """Read something once and show it; what goes wrong is told at the foot."""
+        try:
+            found = await self.feed.read(ask)
+        except Exception as error:
+            self.tell(f"✗ {one_line(error)}", "bad")
+            return
+        show(found)
+
+    @work(group="reading", exclusive=True)
+    async def keep_reading(
+        self, ask: Callable[[ConsoleOps], Awaitable[T]], show: Callable[[T], None], every_s: float
+    ) -> None:
+        """Read something again and again while this screen is in front. Failures wait; the last truth stays shown."""
+        worker, pause = get_current_worker(), every_s
+        while not worker.is_cancelled:
+            if self.is_current:
+                try:
+                    show(await self.feed.read(ask))
+                    pause = every_s
+                except Exception as error:
+                    if not isinstance(error, (CronsoleError, OSError)):
+                        self.log.error(one_line(error))
+                    pause = min(pause * 2, max(every_s, 10.0))
+            await asyncio.sleep(pause if self.is_current else 0.2)

@@ -1,0 +1,155 @@
+"""Engines: which hosts and versions, how full, how they feel, and what each of them runs now."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.content import Content
+
+from backends.model import EngineStatus, RunningRow
+from console.screens.base import ConsoleScreen
+from console.screens.details import run_lines
+from console.screens.dialog import AskDialog, TextDialog
+from console.screens.header import ENGINE_STALE_MS
+from console.screens.rows import age, so_far
+from widgets.rowlist import RowList
+from widgets.safe import Cell, cell, cells
+from widgets.table import Column, Row, Table
+
+COLUMNS = (
+    Column("engine", 14, flex=3), Column("slots", 12, flex=1), Column("busy", 7, align="right"),
+    Column("memory", 8, align="right"), Column("lag", 7, align="right"), Column("up", 5, align="right"),
+    Column("version", 8, drop=2), Column("queues", 12, flex=3, drop=1),
+)  # fmt: skip
+RUNNING = (
+    Column("runs for", 8, align="right"), Column("job", 14, flex=2), Column("queue", 10, flex=1, drop=2),
+    Column("try", 3, align="right"), Column("run", 12, flex=1, drop=1), Column("engine", 14, flex=1, drop=3),
+)  # fmt: skip
+LAGS_MS = 100.0
+"""An engine whose loop is later than this is told apart: something in it blocks."""
+BAR = 10
+CANCELLED = {
+    "cancelled": "✓ cancelled before it started", "asked": "✓ its engine will end it",
+    "unknown": "it has ended already",
+}  # fmt: skip
+
+
+def slots_bar(busy: int, slots: int) -> Cell:
+    """How full an engine is, as a bar of at most ten cells."""
+    size = min(BAR, max(slots, 1))
+    full = min(size, -(-busy * size // max(slots, 1)))
+    return cells(cell("█" * full, "warn" if busy >= slots else "accent"), cell("░" * (size - full), "faint"))
+
+
+def engine_row(engine: EngineStatus, at_ms: int) -> Row:
+    """An engine in one line; `at_ms`: when it was looked at."""
+    silent = at_ms - engine.beat_ms
+    name = cell(engine.id, "strong")
+    if silent >= ENGINE_STALE_MS:
+        name = cells(cell("✗ ", "bad"), cell(engine.id, "warn"), cell(f" silent {age(silent)}", "warn"))
+    elif engine.draining:
+        name = cells(cell("◌ ", "warn"), cell(engine.id, "warn"), cell(" draining", "warn"))
+    return Row(
+        engine.id,
+        (
+            name, slots_bar(engine.busy, engine.slots), cell(f"{engine.busy}/{engine.slots}"),
+            cell(f"{engine.rss_mb:.0f} MB", "dim"),
+            cell(f"{engine.loop_lag_ms:.0f} ms", "warn" if engine.loop_lag_ms > LAGS_MS else "dim"),
+            cell(age(at_ms - engine.started_ms), "dim"), cell(engine.version, "dim"),
+            cell(", ".join(engine.queues), "dim"),
+        ),
+    )  # fmt: skip
+
+
+def running_row(run: RunningRow, engine: str, now_ms: int) -> Row:
+    """What is in hand."""
+    return Row(
+        f"{run.run_id}/{run.attempt}",
+        (
+            cell(so_far(now_ms - run.started_ms), "accent"), cell(run.job, "strong"), cell(run.queue, "dim"),
+            cell(run.attempt, "warn" if run.attempt > 1 else "faint"), cell("…" + run.run_id[-12:], "dim"),
+            cell(engine, "dim"),
+        ),
+    )  # fmt: skip
+
+
+class EnginesScreen(ConsoleScreen):
+    """The fleet above, what the chosen engine runs below."""
+
+    NAME = "engines"
+    DEFAULT_CSS = """
+    EnginesScreen { & #engines { height: 45%; } & #running { height: 1fr; } }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "open_selected", "open"),
+        Binding("c", "cancel", "cancel run"),
+    ]
+
+    def body(self) -> ComposeResult:
+        """Both tables."""
+        yield Table(
+            *COLUMNS, empty="no engine is alive: start one with `cronsole engine`", id="engines", classes="panel"
+        )
+        yield Table(*RUNNING, empty="nothing runs", id="running", classes="panel")
+
+    def on_mount(self) -> None:
+        """Titles and focus."""
+        super().on_mount()
+        self._fleet, self._runs_of_it = self.query_one("#engines", Table), self.query_one("#running", Table)
+        self._fleet.border_title = Content("Engines")
+        self._fleet.focus()
+
+    def show_live(self) -> None:
+        """Both tables."""
+        live = self.state.live
+        if live is None:
+            return
+        self._fleet.set_rows(tuple(engine_row(e, live.at_ms) for e in live.engines))
+        self.show_time()
+
+    def show_time(self) -> None:
+        """What runs, and for how long."""
+        live, chosen = self.state.live, self._fleet.cursor_key
+        if live is None:
+            return
+        now = self.now()
+        held = [(r, e.id) for e in live.engines if e.id == chosen or chosen is None for r in e.running]
+        held.sort(key=lambda pair: pair[0].started_ms)
+        self._runs_of_it.set_rows(tuple(running_row(r, engine, now) for r, engine in held))
+        self._runs_of_it.border_title = Content(f"Running here · {len(held)}")
+
+    @on(RowList.Moved, "#engines")
+    def _chosen(self) -> None:
+        self.show_time()
+
+    def action_open_selected(self) -> None:
+        """Enter opens the run that is chosen; on an engine, it goes to its runs."""
+        if self.focused is self._runs_of_it:
+            self._runs_of_it.action_open()
+        else:
+            self._runs_of_it.focus()
+
+    @on(RowList.Opened, "#running")
+    def _opened(self, event: RowList.Opened) -> None:
+        run_id = event.key.rsplit("/", 1)[0]
+        dialog = TextDialog(f"Run …{run_id[-12:]}", [cell("reading …", "dim")])
+        self.app.push_screen(dialog)
+        self.read_once(lambda ops: ops.run_show(run_id), lambda found: dialog.show(run_lines(found, self.zone)))
+
+    def action_cancel(self) -> None:
+        """Ask, then cancel the chosen run."""
+        key = self._runs_of_it.cursor_key
+        if key is None:
+            self.tell("nothing runs here", "warn")
+            return
+        run_id = key.rsplit("/", 1)[0]
+        lines = [cells(cell("run    ", "dim"), cell(run_id)), cell("Its processes are ended; it is not tried again.")]
+
+        def cancel(yes: bool | None) -> None:
+            if yes:
+                self.do(lambda ops: ops.cancel(run_id), lambda word: CANCELLED.get(word, word), "not cancelled")
+
+        self.app.push_screen(AskDialog("Cancel this run?", lines, "cancel it"), cancel)

@@ -1,0 +1,19 @@
+"""Which screens there are. A screen is made when it is first shown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from console.screens.base import ConsoleScreen
+from console.screens.engines import EnginesScreen
+
+OVERVIEW = "overview"
+
+SCREENS: Mapping[str, Callable[[], ConsoleScreen]] = {EnginesScreen.NAME: EnginesScreen}
+"""By name, as an operator calls them after ``:``. The overview is not among them: it is always there."""
+
+NUMBERED: tuple[tuple[str, str, str], ...] = (
+    ("1", OVERVIEW, "overview"),
+    ("8", EnginesScreen.NAME, "engines"),
+)
+"""(key, name, words) of the screens that have a number."""

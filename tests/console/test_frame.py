@@ -1,0 +1,85 @@
+"""The frame of all screens: numbers, back and forward, the state that outlives a screen; the engines screen in it."""
+
+from __future__ import annotations
+
+import pytest
+
+from console.screens.registry import NUMBERED, SCREENS
+from console.trail import Trail
+from tests.console.app_helpers import SIZES, console
+from tests.console.fake_ops import HOSTILE, FakeOps
+from widgets.table import Table
+
+
+def test_the_trail_goes_back_and_forward() -> None:
+    trail = Trail()
+    assert trail.back() == "overview"
+    for name in ("runs", "runs", "jobs", "engines"):
+        trail.go(name)
+    assert [trail.back(), trail.back(), trail.back(), trail.back()] == ["jobs", "runs", "overview", "overview"]
+    assert [trail.forward(), trail.forward()] == ["runs", "jobs"]
+    assert trail.go("audit") == "audit"
+    assert trail.forward() == "audit"
+    assert trail.back() == "jobs"
+
+
+async def test_numbers_esc_and_forward() -> None:
+    async with console() as c:
+        for key, name, _ in NUMBERED[1:]:
+            await c.pilot.press(key)
+            assert c.app.screen is c.app.get_screen(name)
+        last = c.app.screen
+        await c.pilot.press("1")
+        assert c.app.screen is c.app.overview
+        await c.pilot.press("escape")
+        assert c.app.screen is last
+        await c.pilot.press("right_square_bracket")
+        assert c.app.screen is c.app.overview
+        assert len(c.app.screen_stack) <= 2
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_every_screen_shows_hostile_text_and_dead_servers(size: tuple[int, int]) -> None:
+    ops = FakeOps(hostile=True)
+    async with console(size, ops) as c:
+        for name in SCREENS:
+            c.app.action_go(name)
+            await c.pilot.pause()
+            text = c.screen()
+            assert not any(not ch.isprintable() for ch in text.replace("\n", ""))
+            assert text.count("\n") == size[1] - 1
+        ops.redis_error, ops.postgres_error = "redis is away", "postgres is away"
+        for name in SCREENS:
+            c.app.action_go(name)
+            await c.until(lambda: "is away" in c.screen())
+
+
+async def test_engines_show_what_they_run_and_cancel_it() -> None:
+    ops = FakeOps()
+    async with console(ops=ops) as c:
+        await c.pilot.press("8")
+        await c.until(lambda: "web-2:991" in c.screen())
+        text = c.screen()
+        for word in ("web-1:4711", "2/16", "slow_export", "sync_prices", "Running here · 2"):
+            assert word in text, word
+        await c.pilot.press("j")
+        await c.until(lambda: "Running here · 0" in c.screen())
+        await c.pilot.press("k", "enter", "c", "y")
+        await c.until(lambda: ops.calls)
+        ((verb, run_id),) = ops.calls
+        assert verb == "cancel"
+        assert run_id in {r.run_id for e in c.app.state.live.engines for r in e.running}  # type: ignore[union-attr]
+        await c.until(lambda: "its engine will end it" in c.screen())
+
+
+async def test_a_screen_in_the_back_is_true_when_it_comes_to_the_front() -> None:
+    ops = FakeOps()
+    async with console(ops=ops) as c:
+        await c.pilot.press("8")
+        await c.until(lambda: "web-2:991" in c.screen())
+        await c.pilot.press("1")
+        ops.read_only = True
+        assert HOSTILE not in c.screen()
+        await c.pilot.press("8")
+        table = c.app.screen.query_one("#engines", Table)
+        await c.until(lambda: table.rows and table.rows[0].key == "web-1:4711")
