@@ -88,7 +88,7 @@ def walls_within(fields: Fields, begin: datetime, end: datetime) -> list[datetim
 
 
 def mark(schedule: Schedule, at: datetime) -> Mark | None:
-    """What a clock change did to the fire at `at` (aware); None for nearly all of them. `at` must be one of its fires."""
+    """What a clock change did to the fire at `at` (aware), which must be one of the schedule's; mostly None."""
     fields = schedule.fields
     if fields is None:
         return None
