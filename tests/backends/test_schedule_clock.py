@@ -1,4 +1,4 @@
-"""Schedules at the ends of time, with rare days, with none; fires of many jobs. Clock changes: test_schedule_property."""
+"""Schedules at the ends of time, with rare days, with none; fires of many jobs."""
 
 from __future__ import annotations
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import example, given, settings
@@ -106,6 +107,12 @@ def test_every_clock_change(zone: str) -> None:
             assert schedule.between(seen.begin, seen.end) == expected, (schedule, change)
             if (number + place) % 4 == 0:
                 steps(schedule, expected, seen, change, 3)
+        # schedules of that one date: the next fire before and after that night is a year away
+        wall = (change - MINUTE).astimezone(ZoneInfo(zone))
+        for expression in (f"*/20 * {wall.day} {wall.month} *", f"10,30 0-23 {wall.day} {wall.month} *"):
+            schedule, expected = parse(expression, zone), Line(expression).fires(seen)
+            assert schedule.between(seen.begin, seen.end) == expected, (schedule, change)
+            steps(schedule, expected, seen, change, 4)
 
 
 def test_the_zones_hold_the_rare_changes() -> None:
