@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 import tomllib
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from unicodedata import category
@@ -40,7 +41,7 @@ from backends.jobs.spec import (
 )
 from backends.jobs.words import nearest, show, suggestion
 from backends.model import Catchup, Overlap
-from backends.schedule import parse
+from backends.schedule.hints import entered
 
 ACTIONS = ("command", "task", "http", "uses")
 READY_MADE: tuple[str, ...] = ()
@@ -162,7 +163,7 @@ class _Loader:
         timezone = _set(table.timezone, defaults.timezone, "UTC")
         if table.schedule is not UNSET:
             try:
-                parse(table.schedule, timezone)
+                entered(table.schedule, timezone, datetime.now(UTC))
             except CronsoleError as error:
                 self.report((*path, "schedule"), error.message, error.remedy)
         self.cap(path, table)

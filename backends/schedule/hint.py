@@ -54,7 +54,7 @@ class Facts:
     @cached_property
     def days_in_a_row(self) -> bool:
         """Whether two of the days follow each other."""
-        return any(b - a == DAY for a, b in pairwise(self.days))
+        return self.fields.any_day or any(b - a == DAY for a, b in pairwise(self.days))
 
     def instead(self, place: int, text: str) -> str:
         """The expression with another field at that place."""

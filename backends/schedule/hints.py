@@ -12,12 +12,13 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 
 from backends.schedule import hints_days, hints_dst, hints_steps
-from backends.schedule.cron import Schedule
+from backends.schedule.cron import Schedule, parse
+from backends.schedule.errors import ScheduleError
 from backends.schedule.hint import DAY, Facts, Hint
 from backends.schedule.words import and_list, date_words
 from backends.schedule.zones import zone
 
-__all__ = ["CODES", "Hint", "herd", "hints"]
+__all__ = ["CODES", "Hint", "entered", "herd", "hints"]
 
 MOST = 5
 """Hints of one schedule; the least important ones are left out beyond."""
@@ -62,8 +63,23 @@ def hints(schedule: Schedule, now: datetime, *, usual_ms: float | None = None) -
     return tuple(found[:MOST])
 
 
+def entered(expression: str, timezone: str, now: datetime) -> Schedule:
+    """The schedule of an expression that somebody enters: as `parse`, but one that never fires is an error too.
+
+    Raises ScheduleError.
+    """
+    schedule = parse(expression, timezone)
+    if schedule.fields is not None:
+        facts = Facts(schedule, schedule.fields, now)
+        for hint in hints_days.never(facts):
+            remedy = "write a day that these months have" if schedule.fields.never else "write another time"
+            span = facts.words[2 if schedule.fields.never else 0].span
+            raise ScheduleError(hint.message, remedy, span, schedule.expression).placed(expression)
+    return schedule
+
+
 def _too_often(facts: Facts, usual_ms: float | None) -> Iterator[Hint]:
-    shortest = _shortest(facts)
+    shortest = None if usual_ms is None else _shortest(facts)
     if usual_ms is not None and shortest is not None and usual_ms > shortest.total_seconds() * 1000:
         text = f"a run usually takes {_length(usual_ms / 1000)}, and the next fire may come after"
         yield Hint(

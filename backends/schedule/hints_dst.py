@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from itertools import pairwise
 
+from backends.schedule import abbreviations
 from backends.schedule.dst import ClockChange, clock_changes, swallowed, times, walls_within
 from backends.schedule.hint import DAY, Facts, Hint
 from backends.schedule.words import date_words, even
@@ -13,14 +14,6 @@ from backends.schedule.zones import MAX_JUMP, zone
 
 CHANGES = 12
 """So many clock changes ahead are looked at: six years in most zones. What first matters later is no news now."""
-_ABBREVIATIONS = {
-    "EST": "America/New_York",
-    "MST": "America/Denver",
-    "CET": "Europe/Berlin",
-    "MET": "Europe/Berlin",
-    "EET": "Europe/Athens",
-    "WET": "Europe/Lisbon",
-}
 _MINUTE, _ZERO = timedelta(minutes=1), timedelta(0)
 
 
@@ -107,8 +100,8 @@ def abbreviation(facts: Facts) -> Iterator[Hint]:
     assert offset is not None
     if name.startswith(("Etc/GMT+", "Etc/GMT-")) and offset:
         yield Hint("zone_name", f"{name} is UTC{_signed(offset)}: the sign is turned round in these names")
-    elif name in _ABBREVIATIONS:
-        city = _ABBREVIATIONS[name]
+    elif name in abbreviations.NAMES:
+        city = abbreviations.NAMES[name]
         changes = clock_changes(name, facts.now, 1)
         if changes:
             day = (changes[0].at + changes[0].before).date()

@@ -9,6 +9,7 @@ from difflib import get_close_matches
 from functools import lru_cache
 from zoneinfo import ZoneInfo, available_timezones
 
+from backends.schedule import abbreviations
 from backends.schedule.errors import ScheduleError
 
 FIRST_YEAR, LAST_YEAR = 1900, 2199
@@ -51,6 +52,9 @@ def zone(name: str) -> ZoneInfo:
     wanted = name.lower().strip().replace(" ", "_")
     if wanted in names:
         raise ScheduleError(f"no time zone '{_clean(name)}'", f"did you mean '{names[wanted]}'?")
+    short = abbreviations.remedy(name)
+    if short:
+        raise ScheduleError(f"no time zone '{_clean(name)}'", short)
     close = get_close_matches(wanted[:100], names, n=1, cutoff=0.7)
     if not close:
         cities = {key.rsplit("/", 1)[-1]: key for key in sorted(names)}

@@ -90,7 +90,7 @@ def test_a_good_file(cli: Cli) -> None:
     assert out == "good.toml: OK, 2 jobs (1 scheduled), 1 queue, 1 warning\n"
     assert "has no effect without a schedule" in err
     found = json.loads(cli("check", "good.toml", "--json")[1])
-    assert list(found) == ["ok", "jobs", "scheduled", "queues", "problems", "warnings"]
+    assert list(found) == ["ok", "jobs", "scheduled", "queues", "problems", "warnings", "hints"]
 
 
 def test_no_file(cli: Cli) -> None:
