@@ -23,7 +23,8 @@ __all__ = ["CODES", "Hint", "entered", "herd", "hints"]
 MOST = 5
 """Hints of one schedule; the least important ones are left out beyond."""
 HERD = 10
-"""So many jobs at one instant are worth a word."""
+"""So many jobs at one instant are worth a word, if it is also CROWD times what a minute of the week has on average."""
+CROWD = 5
 
 _KINDS = (
     hints_steps.every_minute,
@@ -128,7 +129,7 @@ def herd(schedules: Mapping[str, Schedule], now: datetime) -> Hint | None:
     if not count:
         return None
     at = min(count, key=lambda fire: (-count[fire], fire))
-    if count[at] < HERD:
+    if count[at] < max(HERD, CROWD * count.total() / (7 * 1440)):
         return None
     here = [names for names in groups.values() if schedules[names[0]].between(at, at + timedelta(minutes=1))]
     jobs = sorted(name for names in here for name in names)
