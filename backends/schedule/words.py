@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import date
 
+from backends.schedule.dialect import DAYS_IN
 from backends.schedule.fields import Fields
 
 MONTH_NAMES = (
@@ -13,7 +14,7 @@ MONTH_NAMES = (
 )  # fmt: skip
 DAY_NAMES = ("Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday")
 WEEK = (1, 2, 3, 4, 5, 6, 0)
-_MANY = 6
+_FEW, _MANY = 3, 6
 
 
 def describe(fields: Fields | None) -> str:
@@ -32,7 +33,7 @@ def describe(fields: Fields | None) -> str:
 def _time(fields: Fields) -> tuple[str, bool]:
     """The time of day, and whether it names clock times (and so wants to hear of days)."""
     minutes, hours = fields.minutes, fields.hours
-    every = even(minutes, 60)
+    every = 0 if len(minutes) * len(hours) <= _FEW else even(minutes, 60)
     run = _run(hours)
     if every:
         often = "Every minute" if every == 1 else f"Every {every} minutes"
@@ -46,9 +47,9 @@ def _time(fields: Fields) -> tuple[str, bool]:
         if len(hours) == 24:
             return ("Every hour" if minute == 0 else f"Every hour at :{minute:02d}"), False
         step = even(hours, 24)
-        if step:
+        if step and len(hours) > _FEW + 1:
             return f"Every {step} hours at :{minute:02d}", False
-        if run and len(hours) > _MANY // 2:
+        if run and len(hours) > _FEW:
             return f"Every hour from {hours[0]:02d}:{minute:02d} to {hours[-1]:02d}:{minute:02d}", False
     if len(minutes) * len(hours) <= _MANY or len(minutes) == 1:
         times = [f"{hour:02d}:{minute:02d}" for hour in hours for minute in minutes]
@@ -61,25 +62,33 @@ def _time(fields: Fields) -> tuple[str, bool]:
 
 def _day(fields: Fields) -> str:
     """The days; '' for every day of the year."""
-    months = "" if len(fields.months) == 12 else listed(fields.months, lambda m: MONTH_NAMES[m - 1])
-    within = f" in {months}" if months else ""
+    months = _months(fields.months)
     if fields.any_day:
-        return f"every day{within}" if months else ""
-    if not fields.every_day_number and fields.every_weekday:
-        return _numbers(fields, months)
+        return f"every day{months}" if months else ""
+    if fields.every_weekday and not fields.every_day_number:
+        return _numbers(fields)
     weekdays = listed(fields.weekdays, lambda d: DAY_NAMES[d], WEEK)
     if fields.every_day_number:
-        return (weekdays if " to " in weekdays else f"on {weekdays}") + within
-    numbers = _number_words(fields.days)
+        return (weekdays if " to " in weekdays else f"on {weekdays}") + months
+    numbers, comma = _number_words(fields.days), "," if months else ""
     if fields.day_and:
-        return f"on {numbers}, if it is {weekdays.replace(' and ', ' or ')}{',' if within else ''}{within}"
-    return f"on {numbers} or on {weekdays}{',' if within else ''}{within}"
+        return f"on {numbers}, if it is {weekdays.replace(' and ', ' or ')}{comma}{months}"
+    return f"on {numbers} or on {weekdays}{comma}{months}"
 
 
-def _numbers(fields: Fields, months: str) -> str:
-    if months and len(fields.days) == 1 and len(fields.months) <= _MANY:
-        return f"on {and_list([f'{fields.days[0]} {MONTH_NAMES[m - 1]}' for m in fields.months])}"
-    return f"on {_number_words(fields.days)}" + (f" in {months}" if months else "")
+def _months(months: Sequence[int]) -> str:
+    if len(months) == 12:
+        return ""
+    words = listed(months, lambda m: MONTH_NAMES[m - 1])
+    return f" from {words}" if _run(months) and len(months) > 2 else f" in {words}"
+
+
+def _numbers(fields: Fields) -> str:
+    """Days by their number alone, in the months that have one of them."""
+    months = [month for month in fields.months if fields.days[0] <= DAYS_IN[month]]
+    if len(fields.days) == 1 and len(fields.months) < 12 and len(months) <= _MANY:
+        return f"on {and_list([f'{fields.days[0]} {MONTH_NAMES[m - 1]}' for m in months])}"
+    return f"on {_number_words(fields.days)}" + _months(months if len(fields.months) < 12 else fields.months)
 
 
 def _number_words(days: Sequence[int]) -> str:

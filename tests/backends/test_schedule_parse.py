@@ -163,7 +163,7 @@ def test_spellings_of_the_same_thing(one: str, same: str) -> None:
         ("0 3 1,15 * *", "At 03:00, on days 1 and 15 of the month"),
         ("0 3 1-7 2 *", "At 03:00, on days 1 to 7 of the month in February"),
         ("0 0 29 2 *", "At 00:00, on 29 February"),
-        ("0 0 * jun-aug *", "At 00:00, every day in June to August"),
+        ("0 0 * jun-aug *", "At 00:00, every day from June to August"),
         ("0 0 13 * 5", "At 00:00, on day 13 of the month or on Friday"),
         ("0 0 */2 * 1", "At 00:00, on odd days of the month, if it is Monday"),
         ("0 0 1-31 * 1", "At 00:00, every day"),
