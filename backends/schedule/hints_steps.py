@@ -28,7 +28,7 @@ def every_minute(facts: Facts) -> Iterator[Hint]:
             text = f"runs 1440 times on each of its days, from 00:00 to 23:59; for once, write {once}"
             yield Hint("every_minute", text)
         return
-    if _neighbours(hours) or {0, 23} <= {*hours}:
+    if _neighbours(hours) or ({0, 23} <= {*hours} and facts.days_in_a_row):
         return
     once = facts.instead(_MINUTE, "0")
     if len(hours) == 1:
@@ -115,7 +115,7 @@ def name_range(facts: Facts) -> Iterator[Hint]:
     """``fri-sun``: reversed for a cron to which Sunday is 0 only."""
     for item in facts.words[_WEEKDAY].items:
         _, dash, last = item.text.partition("/")[0].partition("-")
-        if dash and last.lower() == "sun" and item.low > 0:
+        if dash and last.lower() == "sun" and item.low < item.high:
             days = [DAYS[value % 7] for value in item.values]
             names = listed(sorted({value % 7 for value in item.values}), lambda day: DAY_NAMES[day], WEEK)
             text = f"`{item.text}` is {names} here; Debian's cron finds no day in it, Kubernetes refuses it"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import calendar
 import re
 from collections.abc import Callable
 from datetime import date, timedelta
@@ -13,8 +14,7 @@ from hypothesis import strategies as st
 from backends.schedule import ScheduleError, parse
 from backends.schedule.explain import explain
 
-MONTHS = "January February March April May June July August September October November December".split()
-DAYS = "Monday Tuesday Wednesday Thursday Friday Saturday Sunday".split()
+MONTHS, DAYS = [*calendar.month_name][1:], [*calendar.day_name]
 YEARS = [date(2027, 1, 1) + timedelta(days=n) for n in range(365 * 2)]
 
 
