@@ -28,14 +28,14 @@ class GitHub(System):
 
     def written(self) -> tuple[str, ...]:
         text = self.with_weekdays() if self._sevens() else " ".join(word.text for word in self.words)
-        return (f'- cron: "{text}"', f'  timezone: "{self.timezone}"')
+        return (f'cron: "{text}"', f'timezone: "{self.timezone}"')
 
     def differences(self) -> Iterator[Difference]:
         if self.alias:
             yield Difference("alias", f"does not know {self.expression}", "documented")
         for text in self._sevens():
             if "7" in text:
-                yield Difference("weekday_7", f"has weekdays 0 to 6 only: not {text}", "documented")
+                yield Difference("dow7", f"has weekdays 0 to 6 only: not {text}", "documented")
             else:
                 yield Difference("name_range", f"does not say whether {text} is a range", "not_stated")
         if self._day_rule_unclear():

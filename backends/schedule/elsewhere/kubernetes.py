@@ -54,7 +54,7 @@ class Kubernetes(System):
 
     def differences(self) -> Iterator[Difference]:
         for text in self.refused:
-            code = "weekday_7" if "7" in text else "name_range"
+            code = "dow7" if "7" in text else "name_range"
             yield Difference(code, f"rejects the weekday {text}", "verified")
         if self.both_days and self._star != self.fields.day_and:
             yield Difference("day_rule", f"reads the two day fields otherwise: {DAY_RULES[self._star]}", "verified")
