@@ -32,10 +32,10 @@ class ScheduleError(BadInputError):
         return ScheduleError(self.problem, self.remedy, (at[start], at[end - 1] + 1), self.text)
 
 
-def short(text: str) -> str:
-    """The text as an error line can carry it: visible characters, at most 60."""
+def short(text: str, most: int = 60) -> str:
+    """The text as an error line can carry it: visible characters, at most so many."""
     text = "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in text)
-    return text if len(text) <= 60 else f"{text[:57]}…"
+    return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
 def columns(typed: str) -> list[int]:

@@ -72,11 +72,15 @@ def count(text: str, words: list[str]) -> ScheduleError:
         return ScheduleError(problem, ORDER, (len(text) - 1, len(text)), text)
     span = (len(" ".join(words[:5])) + 1, len(text))
     if len(words) == 6:
-        return ScheduleError(problem, f'if the first one is the seconds, write "{" ".join(words[1:])}"', span, text)
+        return ScheduleError(problem, f"if the first one is the seconds, {_written(words[1:])}", span, text)
     if len(words) == 7:
-        remedy = f'if it is seconds first and year last, write "{" ".join(words[1:6])}"'
-        return ScheduleError(problem, remedy, span, text)
+        return ScheduleError(problem, f"if it is seconds first and year last, {_written(words[1:6])}", span, text)
     return ScheduleError(problem, ORDER, span, text)
+
+
+def _written(words: list[str]) -> str:
+    text = " ".join(words)
+    return f'write "{text}"' if len(text) <= 60 else f"begin with {quoted(words[0])}, five fields in all"
 
 
 def character(text: str, at: int) -> ScheduleError | None:
@@ -93,7 +97,7 @@ def character(text: str, at: int) -> ScheduleError | None:
 
 def backwards(field: Field, first: str, last: str, low: int, high: int, step: str) -> str:
     """The remedy for a range that runs backwards: the two it was meant to be, or its list where it has steps."""
-    if step:
+    if step and int(step) > 1:
         cycle = field.top - field.low + 1
         values = {field.low + (v - field.low) % cycle for v in range(low, high + cycle + 1, int(step))}
         return "write " + ",".join(map(str, sorted(values)))
@@ -139,4 +143,4 @@ def value(field: Field, text: str, start: int) -> WrongError:
 
 
 def quoted(text: str) -> str:
-    return f"'{short(text)}'"
+    return f"'{short(text, 20)}'"
