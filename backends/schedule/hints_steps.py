@@ -65,7 +65,7 @@ def uneven_step(facts: Facts) -> Iterator[Hint]:
                 again = _again(names, gap, "day", item.step)
                 yield _about(item, f"{again}, where the month has 31 days")
         elif place == _MONTH:
-            if not (fields.day_and and days[0] > 28):
+            if not fields.day_and or fields.every_day_number or (fields.every_weekday and days[0] <= 28):
                 yield _about(item, _again(names, gap, "month", item.step))
         elif fields.every_day_number and not fields.any_day:
             yield _about(item, _again(names, gap, "day", item.step))

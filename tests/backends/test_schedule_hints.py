@@ -110,6 +110,37 @@ def test_uneven_days_months_and_weekdays(step: int, place: int) -> None:
         assert int(told[1]) in apart
 
 
+STEPPED = st.integers(2, 33).map("*/{}".format)
+
+
+@settings(max_examples=400, deadline=None)
+@given(
+    st.tuples(
+        st.one_of(st.sampled_from(["0", "0,30"]), STEPPED),
+        st.one_of(st.sampled_from(["0", "9", "*", "9-11"]), STEPPED),
+        st.one_of(st.sampled_from(["*", "1", "1,31", "1-31/9"]), STEPPED),
+        st.one_of(st.sampled_from(["*", "2", "1,7", "7-8"]), STEPPED),
+        st.one_of(st.sampled_from(["*", "1", "1-5", "1-7/2"]), STEPPED),
+    ).map(" ".join)
+)
+def test_an_uneven_step_is_seen_in_the_fires(expression: str) -> None:
+    """Whatever the other fields are: two fires that follow each other are as near as it says."""
+    uneven = [hint.message for hint in hints(parse(expression), NOW) if hint.code == "uneven_step"]
+    pairs = [*pairwise(fires(expression, TODAY, TODAY + 3 * 366 * DAY))] if uneven else []
+    apart = {
+        "minute": {(b - a) // MINUTE for a, b in pairs},
+        "hour": {(b.hour - a.hour) % 24 for a, b in pairs if b - a < DAY},
+        "day": {(b.date() - a.date()).days for a, b in pairs},
+        "month": {(b.year - a.year) * 12 + b.month - a.month for a, b in pairs},
+    }
+    for message in uneven if pairs else ():
+        told = re.search(r"every (\d+) (minute|hour)s, but only (\d+) between", message)
+        again = re.search(r"again after (\d+) (\w+?)s?, not (\d+)", message)
+        gap, unit, step = (told[3], told[2], told[1]) if told else again.groups() if again else ("", "", "")
+        assert int(gap) in apart[unit], message
+        assert int(gap) < int(step)
+
+
 @settings(max_examples=100, deadline=None)
 @given(st.integers(1, 120), st.integers(0, 4))
 def test_a_step_that_leaves_one_value(step: int, place: int) -> None:
