@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import signal
 import threading
 from collections.abc import Callable, Coroutine, Iterator
@@ -70,6 +69,8 @@ def strict_json(text: str | bytes) -> Any:
 
 def with_ops(action: Callable[[Ops], Coroutine[Any, Any, T]], *, need_postgres: bool = False) -> T:
     """Run `action` with an open Ops; its warnings go to stderr afterwards."""
+    import asyncio
+
     from backends.ops import Ops
 
     settings = current_settings()

@@ -2,81 +2,117 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from datetime import UTC, datetime, timedelta, tzinfo
+from typing import TYPE_CHECKING
 
 import click
 
 from console.cli.common import current_settings, json_option, with_ops
-from console.cli.output import print_json, visible, warn
 
 if TYPE_CHECKING:
     from backends.jobs import JobSpec
     from backends.ops import Ops
+    from backends.schedule import Schedule
 
 
 @click.command("next")
-@click.argument("expression", metavar="EXPR|JOB")
+@click.argument("words", metavar="EXPR|JOB", nargs=-1, required=True)
 @click.option("-n", "count", type=click.IntRange(1, 10_000), default=10, show_default=True, help="How many fires.")
 @click.option("--tz", metavar="ZONE", help="IANA time zone; default: UTC, or the job's own.")
-@click.option("--from", "start", metavar="ISO", help="Count from this time; default: now.")
+@click.option("--from", "start", metavar="ISO", help="Count from this time, inclusive; default: now.")
+@click.option("--prev", is_flag=True, help="The fires before that time instead, the newest first.")
+@click.option("--compare", is_flag=True, help="What other schedulers would do, also when the clock changes.")
 @json_option
-def next_command(expression: str, count: int, tz: str | None, start: str | None, as_json: bool) -> int:
+def next_command(
+    words: tuple[str, ...], count: int, tz: str | None, start: str | None, prev: bool, compare: bool, as_json: bool
+) -> int:
     """When does a cron expression ("0 3 * * *", @daily) or a job fire?
 
-    A job is looked up in the job file (CRONSOLE_JOBS, ./jobs.toml), then among the published jobs.
+    Put the expression in quotes. A job is looked up in the job file (CRONSOLE_JOBS, ./jobs.toml), then among the
+    published jobs. Times are in the schedule's zone and in UTC; fires that a change of the clock moved are marked.
     """
     from backends.schedule import parse, zone
+    from backends.schedule.hints import hints
+    from console.cli.preview import as_data, show
 
-    text = expression.strip()
-    warnings: list[dict[str, str]] = []
+    text = _one(words)
     zone_name = tz
-    if not (" " in text or text.startswith("@")):
+    if not _is_expression(text):
         text, own = _of_job(text)
         zone_name = tz or own
     schedule = parse(text, zone_name or "UTC")
-    local = zone(schedule.timezone)
-    at = _start(start, local)
-    fires: list[str] = []
-    while len(fires) < count:
-        found = schedule.after(at)
-        if found is None:
-            break
-        fires.append(found.astimezone(local).isoformat())
-        at = found
-    if schedule.reboot:
-        warnings.append({"code": "reboot", "message": "fires when an engine starts, at no time that is known before"})
-    elif not fires:
-        warnings.append({"code": "never", "message": "never fires"})
-    if as_json:
-        print_json(
-            {
-                "expression": schedule.expression,
-                "description": schedule.describe(),
-                "timezone": schedule.timezone,
-                "warnings": warnings,
-                "fires": fires,
-            }
-        )
-        return 0
-    click.echo(f"{visible(schedule.expression)}  {schedule.describe()}  ({schedule.timezone})")
-    for fire in fires:
-        when = datetime.fromisoformat(fire)
-        click.echo(f"{when:%a} {fire}")
-    warn(w["message"] for w in warnings)
+    at = _start(start, zone(schedule.timezone))
+    comparison = None
+    if compare:
+        from backends.schedule.compare import compare as elsewhere
+
+        comparison = elsewhere(schedule, at)
+    fires = _before(schedule, at, count) if prev else _from(schedule, at, count)
+    (as_data if as_json else show)(schedule, hints(schedule, at), fires, comparison)
     return 0
 
 
-def _start(text: str | None, local: Any) -> datetime:
+def _one(words: tuple[str, ...]) -> str:
+    """The one argument there may be. Raises BadInputError where the quotes were forgotten."""
     from backends.errors import BadInputError
+    from backends.schedule import ScheduleError, parse
+
+    if len(words) == 1:
+        return words[0].strip()
+    try:
+        meant = parse(" ".join(words)).expression
+    except ScheduleError:  # the shell has put the names of files in place of a *
+        meant = "0 3 * * *"
+    raise BadInputError("an expression is one argument", f'quote it: cronsole next "{meant}"')
+
+
+def _is_expression(text: str) -> bool:
+    """Whether it is no name of a job: it has several words or a *, or starts with @."""
+    return not text or text[0] in "@*" or any(c.isspace() for c in text)
+
+
+def _start(text: str | None, local: tzinfo) -> datetime:
+    from backends.errors import BadInputError
+    from backends.schedule.zones import FIRST_YEAR, LAST_YEAR
 
     if not text:
         return datetime.now(UTC)
     try:
         at = datetime.fromisoformat(text)
+        if not FIRST_YEAR <= at.year <= LAST_YEAR:
+            raise BadInputError(
+                f"{text[:60]!r} is beyond the calendar", f"it has the years {FIRST_YEAR} to {LAST_YEAR}"
+            )
         return (at if at.tzinfo else at.replace(tzinfo=local)).astimezone(UTC)
-    except (ValueError, OverflowError) as error:
+    except ValueError as error:
         raise BadInputError(f"{text[:60]!r} is no time", "write 2026-11-23T03:00 or 2026-11-23T03:00+01:00") from error
+
+
+def _from(schedule: Schedule, at: datetime, count: int) -> list[datetime]:
+    """The first fires from `at` on, looked for in stretches that grow, from one fire to the next where it has none."""
+    fires: list[datetime] = []
+    found = schedule.after(at - timedelta(microseconds=1))
+    length = timedelta(days=1)
+    while found is not None and len(fires) < count:
+        end = found + length
+        fires += schedule.between(found, end, count - len(fires))
+        found = schedule.after(end - timedelta(microseconds=1))
+        length = min(length * 2, timedelta(days=3650))
+    return fires
+
+
+def _before(schedule: Schedule, at: datetime, count: int) -> list[datetime]:
+    """The last fires before `at`, the newest first."""
+    fires: list[datetime] = []
+    found = schedule.before(at)
+    length = timedelta(days=1)
+    while found is not None and len(fires) < count:
+        start = found - length
+        stretch = schedule.between(start, found + timedelta(microseconds=1), limit=10**9)
+        fires += reversed(stretch)
+        found = schedule.before(start)
+        length = min(length * 2, timedelta(days=3650))
+    return fires[:count]
 
 
 def _of_job(name: str) -> tuple[str, str]:

@@ -17,6 +17,7 @@ COLOURS = {
     "succeeded": "green", "ok": "green",
     "failed": "red", "timed_out": "red", "lost": "red", "DOWN": "red",
     "cancelled": "yellow", "skipped": "yellow", "missed": "yellow", "draining": "yellow",
+    "differs": "yellow", "unclear": "yellow",
 }  # fmt: skip
 """Words that have a colour in a terminal; the words themselves tell as much."""
 

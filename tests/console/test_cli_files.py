@@ -1,4 +1,4 @@
-"""`check` and `next`: no server is asked."""
+"""`check`: no server is asked."""
 
 from __future__ import annotations
 
@@ -98,49 +98,3 @@ def test_no_file(cli: Cli) -> None:
     code, _, err = cli("check")
     assert code == 2
     assert err.count("\n") == 1
-
-
-def test_next_of_an_expression(cli: Cli) -> None:
-    """The contract of `next --json`, across a clock change."""
-    argv = ["next", "0 3 * * *", "-n", "3", "--tz", "Europe/Berlin", "--from", "2026-03-28T00:00"]
-    found = json.loads(cli(*argv, "--json")[1])
-    assert found == {
-        "expression": "0 3 * * *",
-        "description": "At 03:00, every day",
-        "timezone": "Europe/Berlin",
-        "warnings": [],
-        "fires": ["2026-03-28T03:00:00+01:00", "2026-03-29T03:00:00+02:00", "2026-03-30T03:00:00+02:00"],
-    }
-    code, out, _ = cli(*argv)
-    assert code == 0
-    assert "Sun 2026-03-29T03:00:00+02:00" in out
-
-
-def test_next_of_a_job(cli: Cli) -> None:
-    """From the job file of this directory, in the job's own zone."""
-    Path("jobs.toml").write_text(
-        '[jobs.a]\nschedule = "@daily"\ntimezone = "Asia/Tokyo"\ncommand = "true"\n[jobs.b]\ncommand="x"'
-    )
-    found = json.loads(cli("next", "a", "-n", "1", "--from", "2026-01-01T12:00", "--json")[1])
-    assert found["fires"] == ["2026-01-02T00:00:00+09:00"]
-    assert cli("next", "b")[0] == 2
-    assert "did you mean" in cli("next", "aa")[2]
-    assert not Path("data").exists(), "a slip of the fingers starts no servers"
-
-
-@pytest.mark.parametrize(
-    "argv", [["0 25 * * *"], ["* * * *"], ["@daily", "--tz", "Mars/Base"], ["@daily", "--from", "noon"], ["@often"]]
-)
-def test_next_bad_input(cli: Cli, argv: list[str]) -> None:
-    """Exit 2, one line."""
-    code, out, err = cli("next", *argv)
-    assert (code, out) == (2, "")
-    assert err.count("\n") == 1
-
-
-def test_next_that_never_comes(cli: Cli) -> None:
-    """A warning, not an endless search."""
-    for expression, code in (("0 0 30 2 *", "never"), ("@reboot", "reboot")):
-        found = json.loads(cli("next", expression, "--json")[1])
-        assert found["fires"] == []
-        assert found["warnings"][0]["code"] == code
