@@ -56,10 +56,13 @@ def _pairs(text: str) -> frozenset[str]:
 
 
 def _nearest(wanted: str, spellings: dict[str, str]) -> str | None:
-    """The name of the most similar spelling. Compares only those that share letters that follow each other: under 1 ms."""
+    """The name of the most similar spelling; compares only those of most common pairs of letters: under 1 ms."""
     pairs = frozenset(map("".join, pairwise(wanted)))
-    near = nlargest(20, spellings, key=lambda spelling: len(pairs & _pairs(spelling)))
-    close = get_close_matches(wanted, near, n=1, cutoff=0.7)
+
+    def common(spelling: str) -> int:
+        return 2 * len(pairs & _pairs(spelling)) - abs(len(spelling) - len(wanted))
+
+    close = get_close_matches(wanted, nlargest(20, spellings, key=common), n=1, cutoff=0.7)
     return spellings[close[0]] if close else None
 
 
