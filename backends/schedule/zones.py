@@ -56,7 +56,7 @@ def _pairs(text: str) -> frozenset[str]:
 
 
 def _nearest(wanted: str, spellings: dict[str, str]) -> str | None:
-    """The name of the most similar spelling; compares only those of most common pairs of letters: under 1 ms."""
+    """The name of the most similar spelling; compares only those of most common pairs of letters: about 1 ms."""
     pairs = frozenset(map("".join, pairwise(wanted)))
 
     def common(spelling: str) -> int:
