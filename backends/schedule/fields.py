@@ -7,6 +7,7 @@ differently or silently misread (``22-2``, ``5/15``, ``5,``, a sixth field, ``L 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
@@ -16,7 +17,8 @@ from backends.schedule.dialect import ALIASES, DAYS, DAYS_IN, FIELDS, MAX_LENGTH
 from backends.schedule.errors import ScheduleError, Span
 from backends.schedule.refusals import WrongError, quoted
 
-_BLANKS = " \t\r\n\v\f"
+_ODD = re.compile(r"[^ \t\r\n\v\f!-~]|[?#~%=]")
+"""What no expression has: what is not plain ASCII, and characters that mean something to other programs only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,10 +105,9 @@ def normal(expression: object) -> str:
     if len(expression) > MAX_LENGTH:
         problem = f"a schedule has at most {MAX_LENGTH} characters"
         raise ScheduleError(problem, "use ranges and steps", (MAX_LENGTH, len(expression)))
-    for at, character in enumerate(expression):
-        wrong = None if character in _BLANKS else refusals.character(expression, at)
-        if wrong is not None:
-            raise wrong
+    odd = _ODD.search(expression)
+    if odd is not None:
+        raise refusals.character(expression, odd.start())
     text = " ".join(expression.split())
     if not text:
         raise ScheduleError("the schedule is empty", refusals.ORDER, (0, len(expression)))

@@ -68,6 +68,8 @@ def _every(text: str) -> str:
 def count(text: str, words: list[str]) -> ScheduleError:
     """What is wrong with a number of fields that is not five."""
     problem = f"has {len(words)} field{'' if len(words) == 1 else 's'}, cron has 5"
+    if f"@{text.lower()}" in (*ALIASES, REBOOT):
+        return ScheduleError("lacks its @", f"write @{text.lower()}", (0, len(text)), text)
     if len(words) < 5:
         return ScheduleError(problem, ORDER, (len(text) - 1, len(text)), text)
     span = (len(" ".join(words[:5])) + 1, len(text))
@@ -83,16 +85,13 @@ def _written(words: list[str]) -> str:
     return f'write "{text}"' if len(text) <= 60 else f"begin with {quoted(words[0])}, five fields in all"
 
 
-def character(text: str, at: int) -> ScheduleError | None:
-    """What is wrong with the character at that column; None where it is a plain one."""
-    found = text[at]
+def character(text: str, at: int) -> ScheduleError:
+    """What is wrong with the character at that column of the text as typed."""
+    found, span, whole = text[at], (at, at + 1), " ".join(text.split())
     if found in FOREIGN:
-        return ScheduleError(f"cron has no '{found}'", FOREIGN[found], (at, at + 1), " ".join(text.split()))
-    if found.isascii() and found.isprintable():
-        return None
+        return ScheduleError(f"'{found}' is not cron", FOREIGN[found], span, whole)
     name = f"'{found}'" if found.isprintable() else f"the character U+{ord(found):04X}"
-    problem = f"{name} does not belong here"
-    return ScheduleError(problem, "use plain ASCII characters", (at, at + 1), " ".join(text.split()))
+    return ScheduleError(f"{name} does not belong here", "use plain ASCII characters", span, whole)
 
 
 def backwards(field: Field, first: str, last: str, low: int, high: int, step: str) -> str:
