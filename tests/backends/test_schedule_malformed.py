@@ -149,7 +149,7 @@ def test_malformed_expressions(family: str) -> None:
         check(refused(text), text)
 
 
-@pytest.mark.parametrize("value", NO_TEXT, ids=repr)
+@pytest.mark.parametrize("value", NO_TEXT, ids=lambda value: type(value).__name__)
 def test_what_is_no_text(value: object) -> None:
     for error in (refused(value), refused("0 3 * * *", value), refused(value, value)):
         check(error, value)
