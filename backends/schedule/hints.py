@@ -55,7 +55,7 @@ def hints(schedule: Schedule, now: datetime, *, usual_ms: float | None = None) -
     """
     fields = schedule.fields
     if fields is None:
-        return (Hint("reboot", "fires when an engine starts on a host, at no time that is known before"),)
+        return (Hint("reboot", "fires once when the first engine of a host starts, at no time that is known before"),)
     facts = Facts(schedule, fields, now)
     never = [*hints_days.never(facts)]
     if never:
