@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 @click.command("next")
 @click.argument("words", metavar="EXPR|JOB", nargs=-1, required=True)
+@click.option("-j", "--jobs", metavar="FILE", help="The job file; default: CRONSOLE_JOBS, else ./jobs.toml.")
 @click.option("-n", "count", type=click.IntRange(1, 10_000), default=10, show_default=True, help="How many fires.")
 @click.option("--tz", metavar="ZONE", help="IANA time zone; default: UTC, or the job's own.")
 @click.option("--from", "start", metavar="ISO", help="Count from this time, inclusive; default: now.")
@@ -24,12 +25,19 @@ if TYPE_CHECKING:
 @click.option("--compare", is_flag=True, help="What other schedulers would do, also when the clock changes.")
 @json_option
 def next_command(
-    words: tuple[str, ...], count: int, tz: str | None, start: str | None, prev: bool, compare: bool, as_json: bool
+    words: tuple[str, ...],
+    jobs: str | None,
+    count: int,
+    tz: str | None,
+    start: str | None,
+    prev: bool,
+    compare: bool,
+    as_json: bool,
 ) -> int:
     """When does a cron expression ("0 3 * * *", @daily) or a job fire?
 
-    Put the expression in quotes. A job is looked up in the job file (CRONSOLE_JOBS, ./jobs.toml), then among the
-    published jobs. Times are in the schedule's zone and in UTC; fires that a change of the clock moved are marked.
+    Put the expression in quotes. A job is looked up in the job file, then among the published jobs. Times are in the
+    schedule's zone and in UTC; fires that a change of the clock moved are marked.
     """
     from backends.schedule import parse, zone
     from backends.schedule.hints import hints
@@ -38,7 +46,7 @@ def next_command(
     text = _one(words)
     zone_name = tz
     if not _is_expression(text):
-        text, own = _of_job(text)
+        text, own = _of_job(text, jobs)
         zone_name = tz or own
     schedule = parse(text, zone_name or "UTC")
     at = _start(start, zone(schedule.timezone))
@@ -115,7 +123,7 @@ def _before(schedule: Schedule, at: datetime, count: int) -> list[datetime]:
     return fires[:count]
 
 
-def _of_job(name: str) -> tuple[str, str]:
+def _of_job(name: str, jobs: str | None) -> tuple[str, str]:
     """The expression and time zone of a job."""
     from pathlib import Path
 
@@ -125,7 +133,7 @@ def _of_job(name: str) -> tuple[str, str]:
     async def ask(ops: Ops) -> JobSpec:
         return await ops.spec(name)
 
-    settings = current_settings()
+    settings = current_settings(jobs)
     path = settings.jobs_file or Path("jobs.toml")
     file = load(path) if settings.jobs_file or path.exists() else None
     spec = file.jobs.get(name) if file else None

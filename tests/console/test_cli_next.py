@@ -120,6 +120,10 @@ def test_a_job_of_the_job_file(cli: Cli) -> None:
     found = json.loads(cli(*argv)[1])
     assert (found["expression"], found["fires"]) == ("@daily", ["2026-01-02T00:00:00+09:00"])
     assert json.loads(cli(*argv, "--tz", "UTC")[1])["fires"] == ["2026-01-02T00:00:00+00:00"]
+    Path("jobs.toml").rename("other.toml")
+    assert json.loads(cli(*argv, "-j", "other.toml")[1]) == found
+    assert "no job file at missing.toml" in cli("a", "-j", "missing.toml")[2]
+    Path("other.toml").rename("jobs.toml")
     assert cli("b")[0] == 2
     assert "did you mean" in cli("aa")[2]
     assert not Path("data").exists()

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import ClassVar, Literal
 from zoneinfo import ZoneInfo
 
@@ -46,17 +47,32 @@ class Fires:
     stuck: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class _Span:
+    """A stretch of constant offset; `before` is the offset of the one before it."""
+
+    begin: int
+    end: int
+    offset: int
+    before: int
+
+
 class Clock:
     """The clock of a zone in POSIX seconds. A wall time is the number of seconds that UTC would have there."""
 
     def __init__(self, tz: ZoneInfo) -> None:
         self._tz = tz
-        self._begin, self._end, self._offset, self._before = 0, 0, 0, 0
+        self._years = range(0)
+        self._begins: list[int] = []
+        self._spans: list[_Span] = []
+        self._last = _Span(0, 0, 0, 0)
 
     def offset(self, at: int) -> int:
         """Local time minus UTC at an instant."""
-        self._turn(at)
-        return self._offset
+        if not self._last.begin <= at < self._last.end:
+            place = self._place(at)
+            self._last = self._spans[place]
+        return self._last.offset
 
     def wall(self, at: int) -> int:
         """What the wall shows at an instant."""
@@ -68,37 +84,43 @@ class Clock:
 
     def instants(self, wall: int) -> list[int]:
         """The instants at which the wall shows this, in order: none in a gap, two in a repeated hour."""
-        offsets = {self.offset(wall + shift) for shift in (-DAY, -DAY // 2, 0, DAY // 2, DAY)}
-        return sorted(wall - offset for offset in offsets if self.offset(wall - offset) == offset)
+        return [wall - span.offset for span in self._near(wall) if span.begin <= wall - span.offset < span.end]
 
     def gap(self, wall: int) -> int:
         """The length of the gap that swallowed a wall time; 0 where none did."""
-        return self._swallowed(wall)[1]
+        return next((span.offset - span.before for span in self._near(wall) if _swallows(span, wall)), 0)
 
     def after_gap(self, wall: int) -> int | None:
         """The first instant after the gap that swallowed a wall time; None where none did."""
-        return self._swallowed(wall)[0]
+        return next((span.begin for span in self._near(wall) if _swallows(span, wall)), None)
 
-    def _swallowed(self, wall: int) -> tuple[int | None, int]:
-        low, high = wall - DAY, wall + DAY
-        if self.offset(low) != self.offset(high):
-            while low <= high:
-                self._turn(low)
-                if self._begin + self._before <= wall < self._begin + self._offset:
-                    return self._begin, self._offset - self._before
-                low = self._end
-        return None, 0
+    def _near(self, wall: int) -> list[_Span]:
+        """The stretches that a wall time may belong to; no offset is a day long."""
+        self._place(wall - DAY)  # may load an earlier year, which moves the places
+        high = self._place(wall + DAY)
+        return self._spans[self._place(wall - DAY) : high + 1]
 
-    def _turn(self, at: int) -> None:
-        """Make the stretch of constant offset that holds an instant the current one."""
-        if self._begin <= at < self._end:
-            return
-        moment = datetime.fromtimestamp(at, UTC)
-        for segment in segments(self._tz, moment.year):
-            if moment < segment.end:
-                self._begin, self._end = int(segment.begin.timestamp()), int(segment.end.timestamp())
-                self._offset, self._before = int(segment.offset.total_seconds()), int(segment.before.total_seconds())
-                return
+    def _place(self, at: int) -> int:
+        """The place of the stretch that holds an instant; years are looked up as they are needed."""
+        if not self._begins or not self._begins[0] <= at < self._spans[-1].end:
+            year = datetime.fromtimestamp(at, UTC).year
+            first, last = (self._years[0], self._years[-1]) if self._years else (year, year)
+            self._years = range(min(first, year), max(last, year) + 1)
+            found = [segment for year in self._years for segment in segments(self._tz, year)]
+            self._spans = [
+                _Span(int(s.begin.timestamp()), int(s.end.timestamp()), _whole(s.offset), _whole(s.before))
+                for s in found
+            ]
+            self._begins = [span.begin for span in self._spans]
+        return bisect_right(self._begins, at) - 1
+
+
+def _swallows(span: _Span, wall: int) -> bool:
+    return span.begin + span.before <= wall < span.begin + span.offset
+
+
+def _whole(offset: timedelta) -> int:
+    return int(offset.total_seconds())
 
 
 class System(ABC):

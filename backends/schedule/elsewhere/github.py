@@ -53,9 +53,10 @@ class GitHub(System):
 
     def fires(self, start: int, end: int) -> Fires:
         sure, unclear = set[int](), set[int]()
+        too_often = self._too_often()
         for wall in self.walls(start, end, self.days(either) if self._day_rule_unclear() else self.on):
             instants = self.clock.instants(wall) or [at for at in (self.clock.after_gap(wall),) if at is not None]
-            doubtful = len(instants) > 1 or self._too_often() or not self.on(wall)
+            doubtful = len(instants) > 1 or too_often or not self.on(wall)
             (unclear if doubtful else sure).update(at for at in instants if start <= at < end)
         return Fires(sorted(sure), sorted(unclear - sure))
 

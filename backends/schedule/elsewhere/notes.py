@@ -33,8 +33,8 @@ class Facts:
 
     def repeated(self, at: int) -> bool:
         """Whether its time on the wall comes twice because of this change."""
-        later, earlier = self.change.walls
-        return earlier <= self.wall(at) < later
+        later, earlier = (self.at + int(offset.total_seconds()) for offset in (self.change.before, self.change.after))
+        return earlier <= self.clock.wall(at) < later
 
 
 def note(facts: Facts) -> str:
@@ -70,7 +70,7 @@ def _day_rule(facts: Facts, missing: list[int], extra: list[int]) -> Iterator[st
         return any(facts.system.on(wall) for wall in walls)
 
     def ours(at: int) -> bool:
-        return facts.fields.on(facts.wall(at).date()) or (at == facts.at and bool(gone))
+        return (at == facts.at and bool(gone)) or facts.fields.on(facts.wall(at).date())
 
     if _take(extra, lambda at: not ours(at)):
         yield "fires on this day by its own day rule"
@@ -121,8 +121,11 @@ def _hole(facts: Facts, missing: Sequence[int]) -> str:
 
 def _take(fires: list[int], wanted: Callable[[int], bool]) -> list[int]:
     """Takes what is wanted out of the list, and returns it."""
-    taken = [at for at in fires if wanted(at)]
-    fires[:] = [at for at in fires if not wanted(at)]
+    taken: list[int] = []
+    rest: list[int] = []
+    for at in fires:
+        (taken if wanted(at) else rest).append(at)
+    fires[:] = rest
     return taken
 
 
