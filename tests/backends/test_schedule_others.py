@@ -72,7 +72,7 @@ def inside(fires: Iterable[datetime], begin: datetime, end: datetime) -> list[da
 # isn't there, and fires too much or too little); `6-6/2`; dates that never come, which it refuses.
 
 
-@settings(max_examples=400, deadline=None, derandomize=True)
+@settings(max_examples=250, deadline=None, derandomize=True)
 @given(LINES, PLACES, st.integers(-1500, 60))
 def test_cronsim_at_clock_changes(expression: str, place: tuple[str, datetime, bool, bool], shift: int) -> None:
     zone, change, forward, midnight = place
@@ -87,7 +87,7 @@ def test_cronsim_at_clock_changes(expression: str, place: tuple[str, datetime, b
     assert schedule.between(begin, begin + 2 * DAY) == inside(others, begin, begin + 2 * DAY)
 
 
-@settings(max_examples=300, deadline=None, derandomize=True)
+@settings(max_examples=200, deadline=None, derandomize=True)
 @given(LINES, st.sampled_from(ZONES), INSTANTS)
 def test_cronsim_far_from_clock_changes(expression: str, zone: str, at: datetime) -> None:
     schedule = parse(expression, zone)
@@ -122,7 +122,7 @@ def as_croniter(expression: str, zone: str, at: datetime) -> croniter:
     return croniter(expression, at.astimezone(ZoneInfo(zone)), ret_type=datetime, day_or=either)
 
 
-@settings(max_examples=400, deadline=None, derandomize=True)
+@settings(max_examples=250, deadline=None, derandomize=True)
 @given(LINES, st.sampled_from(ZONES), INSTANTS)
 def test_croniter_far_from_clock_changes(expression: str, zone: str, at: datetime) -> None:
     schedule = parse(expression, zone)
@@ -142,7 +142,7 @@ def test_croniter_far_from_clock_changes(expression: str, zone: str, at: datetim
             fire = other.astimezone(UTC)
 
 
-@settings(max_examples=300, deadline=None, derandomize=True)
+@settings(max_examples=200, deadline=None, derandomize=True)
 @given(LINES, PLACES, st.integers(-600, -61), st.integers(0, 59), st.integers(0, 23))
 def test_croniter_at_clock_changes(
     expression: str, place: tuple[str, datetime, bool, bool], shift: int, minute: int, hour: int
