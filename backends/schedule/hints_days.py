@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from calendar import isleap
 from collections.abc import Iterator
-from datetime import date
+from datetime import date, datetime, time, timedelta
 from functools import lru_cache
 
 from backends.schedule.dialect import DAYS_IN
 from backends.schedule.fields import Fields
-from backends.schedule.hint import Facts, Hint
+from backends.schedule.hint import DAY, Facts, Hint
 from backends.schedule.words import MONTH_NAMES, and_list, date_words
 from backends.schedule.zones import zone
 
@@ -38,9 +38,8 @@ def rare(facts: Facts) -> Iterator[Hint]:
         found = facts.schedule.after(at)
         if found is None:
             break
-        day, at = found.astimezone(tz).date(), found
-        if day not in dates:
-            dates.append(day)
+        dates.append(found.astimezone(tz).date())
+        at = datetime.combine(dates[-1] + DAY, time.min, tz) - timedelta(microseconds=1)
     if dates:
         then = f", then on {date_words(dates[1])}" if len(dates) > 1 else ""
         yield Hint("rare", f"not in every year: next on {date_words(dates[0])}{then}")
