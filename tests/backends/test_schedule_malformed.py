@@ -149,6 +149,19 @@ def test_malformed_expressions(family: str) -> None:
         check(refused(text), text)
 
 
+@pytest.mark.parametrize("family", FIELDS)
+def test_the_place_is_that_of_the_text_as_typed(family: str) -> None:
+    for text in FIELDS[family]:
+        wide = "  " + text.replace(" ", " \t ")
+        if len(wide) > 256:
+            continue
+        error, narrow = refused(wide), refused(text)
+        check(error, wide)
+        assert error.span
+        assert narrow.span
+        assert wide[slice(*error.span)].split() == text[slice(*narrow.span)].split(), text
+
+
 @pytest.mark.parametrize("value", NO_TEXT, ids=lambda value: type(value).__name__)
 def test_what_is_no_text(value: object) -> None:
     for error in (refused(value), refused("0 3 * * *", value), refused(value, value)):
