@@ -152,7 +152,7 @@ def test_a_step_that_leaves_one_value(step: int, place: int) -> None:
     assert ("step_too_big" in given_codes(" ".join(words))) == (len(values) == 1)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(
     st.sampled_from(["*", "*/1", "0-59", "0", "*/2"]), HOURS, field(1, 31), st.sampled_from(["*", "1", "1-5", "1,4"])
 )
