@@ -13,12 +13,13 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any, Protocol, TypeAlias, TypeVar
 
 from textual.message import Message
 
 from backends.errors import CronsoleError
-from backends.model import ActionResult, DeadLetter, ServerHealth, now_ms
+from backends.model import ActionResult, DeadLetter, Page, RunRow, ServerHealth, now_ms
 from backends.overview import HistoryOverview, Overview
 
 log = logging.getLogger("cronsole.console")
@@ -59,6 +60,12 @@ class ConsoleOps(Protocol):
 
     async def dead_show(self, letter_id: str, /) -> DeadLetter:
         """One dead letter with its envelope."""
+
+    async def runs(
+        self, limit: int = 50, cursor: str | None = None, *, job: str | None = None, queue: str | None = None,
+        outcome: str | None = None, since: datetime | None = None,
+    ) -> Page[RunRow]:  # fmt: skip
+        """Finished attempts, newest first."""
 
     async def run_show(self, run_id: str) -> list[dict[str, Any]]:
         """Every attempt of a run, all columns."""

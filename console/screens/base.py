@@ -165,9 +165,10 @@ class ConsoleScreen(Screen[None]):
 
     def all_bindings(self) -> list[Binding]:
         """Those of the screen itself, then those of every screen."""
-        own = [b for b in type(self).BINDINGS if isinstance(b, Binding)]
-        common = [b for b in ConsoleScreen.BINDINGS if isinstance(b, Binding) and b not in own]
-        return own + common
+        classes = [c for c in type(self).__mro__ if issubclass(c, ConsoleScreen)]
+        found = {b.key: b for c in reversed(classes) for b in c.__dict__.get("BINDINGS", ()) if isinstance(b, Binding)}
+        order = [b.key for c in classes for b in c.__dict__.get("BINDINGS", ()) if isinstance(b, Binding)]
+        return [found[key] for key in dict.fromkeys(order)]
 
     def tell(self, text: str, tone: str = "ok") -> None:
         """A notice at the foot, for a few seconds."""
@@ -212,14 +213,25 @@ class ConsoleScreen(Screen[None]):
         self.tell(told(result))
 
     @work(group="reads")
-    async def read_once(self, ask: Callable[[ConsoleOps], Awaitable[T]], show: Callable[[T], None]) -> None:
-        """Read something once and show it; what goes wrong is told at the foot."""
+    async def read_once(
+        self,
+        ask: Callable[[ConsoleOps], Awaitable[T]],
+        show: Callable[[T], None],
+        ended: Callable[[], None] | None = None,
+    ) -> None:
+        """Read something once and show it; what goes wrong is told at the foot. `ended` comes first, either way."""
+        found: T | None = None
+        wrong = ""
         try:
             found = await self.feed.read(ask)
         except Exception as error:
-            self.tell(f"✗ {one_line(error)}", "bad")
-            return
-        show(found)
+            wrong = one_line(error)
+        if ended:
+            ended()
+        if wrong or found is None:
+            self.tell(f"✗ {wrong}", "bad")
+        else:
+            show(found)
 
     @work(group="reading", exclusive=True)
     async def keep_reading(

@@ -12,7 +12,7 @@ from widgets.safe import Cell, cell, cells, fit
 from widgets.timeline_geometry import ENDS, PLANNED, PLANNED_MANY
 
 _NAMES = {
-    "question_mark": "?", "plus": "+", "equals_sign": "=", "minus": "-", "enter": "Enter", "tab": "Tab",
+    "question_mark": "?", "slash": "/", "plus": "+", "equals_sign": "=", "minus": "-", "enter": "Enter", "tab": "Tab",
     "shift+tab": "Shift+Tab",
     "right_square_bracket": "]",
     "pagedown": "PgDn", "pageup": "PgUp", "escape": "Esc", "down": "↓", "up": "↑", "home": "Home", "end": "End",

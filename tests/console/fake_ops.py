@@ -7,6 +7,7 @@ import random
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 from backends.errors import CronsoleError, RefusedError, UnreachableError
@@ -17,6 +18,7 @@ from backends.model import (
     JobStatus,
     LastRun,
     LiveEvent,
+    Page,
     Pause,
     PlannedFire,
     QueueStatus,
@@ -105,9 +107,10 @@ class FakeOps:
         self.redis_error = self.postgres_error = ""
         self.calls: list[tuple[str, Any]] = []
         self.paused: dict[str, Pause] = {}
+        self.pages_read = 0
         self._rng = random.Random(seed)
         self._born = clock()
-        self.runs, self.fires = _page(seed, self._born)
+        self.ended, self.fires = _page(seed, self._born)
         self.dead = [self._dead(i) for i in range(37)]
         self.depth = 0
         self._hostile = hostile
@@ -116,7 +119,7 @@ class FakeOps:
             self.dead.insert(0, replace(self.dead[0], id=new_run_id(self._born), job=HOSTILE, queue=HOSTILE,
                                         error=HOSTILE,
                                         envelope=HOSTILE.encode() + b"\xff\xfe", sequence=1000))  # fmt: skip
-            self.runs.insert(0, replace(self.runs[0], job=HOSTILE, error=HOSTILE, worker=HOSTILE, queue=HOSTILE,
+            self.ended.insert(0, replace(self.ended[0], job=HOSTILE, error=HOSTILE, worker=HOSTILE, queue=HOSTILE,
                                         run_id=new_run_id(self._born), outcome=HOSTILE, trigger=HOSTILE))  # fmt: skip
 
     def _dead(self, i: int) -> DeadLetter:
@@ -183,7 +186,7 @@ class FakeOps:
 
     async def _last(self) -> dict[str, LastRun]:
         last: dict[str, LastRun] = {}
-        for r in self.runs:
+        for r in self.ended:
             last.setdefault(r.job, LastRun(r.run_id, r.outcome, r.started_at, r.duration_ms))
         return last
 
@@ -192,8 +195,8 @@ class FakeOps:
         if self.postgres_error:
             raise UnreachableError(self.postgres_error)
         now = self.clock()
-        return HistoryOverview(now, ServerHealth(True, POSTGRES, 1.2, now), tuple(self.runs[:100]),
-                               tuple(self.runs), await self._last())  # fmt: skip
+        return HistoryOverview(now, ServerHealth(True, POSTGRES, 1.2, now), tuple(self.ended[:100]),
+                               tuple(self.ended), await self._last())  # fmt: skip
 
     def _may(self) -> None:
         if self.read_only:
@@ -204,7 +207,7 @@ class FakeOps:
         self._may()
         self.calls.append(("trigger", job))
         run_id, now = new_run_id(self.clock()), from_ms(self.clock())
-        self.runs.insert(0, RunRow(run_id, 1, job, "default", "succeeded", "manual", None, now, now, 12.0))
+        self.ended.insert(0, RunRow(run_id, 1, job, "default", "succeeded", "manual", None, now, now, 12.0))
         return run_id
 
     async def dead_retry(self, ids: list[str]) -> ActionResult:
@@ -240,11 +243,29 @@ class FakeOps:
                 return letter
         raise CronsoleError("no such dead letter", "it may have been retried")
 
+    async def runs(
+        self, limit: int = 50, cursor: str | None = None, *, job: str | None = None, queue: str | None = None,
+        outcome: str | None = None, since: datetime | None = None,
+    ) -> Page[RunRow]:  # fmt: skip
+        """A page of the history; the cursor is a position in it, from the oldest, so that new runs change none."""
+        if self.postgres_error:
+            raise UnreachableError(self.postgres_error)
+        self.pages_read += 1
+        found = [
+            r for r in self.ended
+            if (job in (None, r.job)) and (queue in (None, r.queue)) and (outcome in (None, r.outcome))
+            and (since is None or (r.finished_at or since) >= since)
+        ]  # fmt: skip
+        start = len(found) - int(cursor) if cursor else 0
+        items = tuple(found[start : start + limit])
+        left = len(found) - start - len(items)
+        return Page(items, str(left) if left else None)
+
     async def run_show(self, run_id: str) -> list[dict[str, Any]]:
         """The attempts of a run as dictionaries."""
         return [
             {name: getattr(r, name) for name in RunRow.__slots__} | {"output": "line one\n" + HOSTILE}
-            for r in self.runs if r.run_id == run_id
+            for r in self.ended if r.run_id == run_id
         ]  # fmt: skip
 
 

@@ -1,0 +1,117 @@
+"""``/`` on a screen: a line to type a filter into, that counts at every key."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal
+from textual.widgets import Input
+
+from backends.errors import BadInputError
+from console.screens.base import ConsoleScreen
+from console.screens.filters import Filter, parse_filter
+from widgets.entry import Entry
+from widgets.safe import cell
+from widgets.statusline import StatusLine
+
+PAUSE_S = 0.15
+"""After the last key, before the list is asked for again."""
+
+
+class FilterableScreen(ConsoleScreen):
+    """A screen with a list that can be narrowed. `FIELDS`: what may be asked for by name."""
+
+    FIELDS: ClassVar[tuple[str, ...]] = ()
+    DEFAULT_CSS = """
+    FilterableScreen {
+        & #filter { height: 1; display: none; background: $panel; }
+        & #filter.-on { display: block; }
+        & #slash { width: 2; background: $panel; }
+        & #wrong { width: 0; background: $panel; }
+        & #wrong.-on { width: 2fr; }
+        & Entry { width: 1fr; }
+    }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("slash", "filter", "filter"),
+        Binding("escape", "clear_filter", "drop the filter, or back", show=False),
+    ]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.filter = Filter()
+        self._waiting = 0
+
+    def filter_line(self) -> ComposeResult:
+        """The line; a subclass puts it where it wants it."""
+        with Horizontal(id="filter"):
+            yield StatusLine(id="slash")
+            yield Entry(placeholder="words, !words  " + "  ".join(f"{name}:" for name in self.FIELDS), id="entry")
+            yield StatusLine(id="wrong")
+
+    def filter_changed(self) -> None:
+        """`filter` is another one."""
+
+    def on_mount(self) -> None:
+        """The sign before the line."""
+        super().on_mount()
+        self.query_one("#slash", StatusLine).show(cell("/ ", "key"))
+
+    @property
+    def entry(self) -> Entry:
+        """The line."""
+        return self.query_one(Entry)
+
+    def action_filter(self) -> None:
+        """Type a filter."""
+        self.query_one("#filter").add_class("-on")
+        self.entry.focus()
+
+    def action_clear_filter(self) -> None:
+        """From the line: close it. With a filter: drop it. Else: back."""
+        entry = self.entry
+        if entry.value:
+            entry.value = ""
+            self.apply_filter()
+        elif not entry.has_focus:
+            self.shell.action_retreat()
+        self._close(entry)
+
+    def _close(self, entry: Entry) -> None:
+        if entry.has_focus:
+            self.focus_list()
+        self.query_one("#filter").set_class(bool(entry.value), "-on")
+
+    def focus_list(self) -> None:
+        """Where the keys go when the line is left."""
+        self.focus_next(".panel")
+
+    @on(Input.Submitted)
+    def _entered(self, event: Input.Submitted) -> None:
+        event.stop()
+        self.apply_filter()
+        self._close(self.entry)
+
+    @on(Input.Changed)
+    def _typed(self, event: Input.Changed) -> None:
+        event.stop()
+        self._waiting += 1
+        self.set_timer(PAUSE_S, lambda number=self._waiting: self.apply_filter() if number == self._waiting else None)
+
+    def apply_filter(self) -> None:
+        """Take what stands in the line."""
+        wrong = self.query_one("#wrong", StatusLine)
+        try:
+            found = parse_filter(self.entry.value, self.FIELDS)
+        except BadInputError as error:
+            wrong.show(cell(f" {error}", "warn"))
+            wrong.add_class("-on")
+            return
+        wrong.remove_class("-on")
+        self.query_one("#filter").set_class(bool(found) or self.entry.has_focus, "-on")
+        if found != self.filter:
+            self.filter = found
+            self.filter_changed()

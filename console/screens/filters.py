@@ -1,0 +1,67 @@
+"""What an operator types after ``/``: words, words that must not be there, fields such as ``job:backup since:2h``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from backends.errors import BadInputError
+from backends.jobs.words import duration, nearest
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """All conditions must hold. Texts are compared in any case."""
+
+    text: str = ""
+    words: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
+    fields: Mapping[str, str] = field(default_factory=dict)
+
+    def __bool__(self) -> bool:
+        return bool(self.words or self.without or self.fields)
+
+    def get(self, name: str) -> str | None:
+        """The value of a field; None where it is not asked for."""
+        return self.fields.get(name)
+
+    def matches(self, *texts: str) -> bool:
+        """Whether the words, and none of those that must not be there, are in one of the texts."""
+        hay = "\n".join(texts).casefold()
+        return all(word in hay for word in self.words) and not any(word in hay for word in self.without)
+
+    def since(self, now: datetime) -> datetime | None:
+        """What ``since:`` means: a length of time before `now`."""
+        value = self.fields.get("since")
+        return None if value is None else now - timedelta(seconds=duration(value))
+
+
+def parse_filter(text: str, fields: Iterable[str] = ()) -> Filter:
+    """Read a filter. Raises BadInputError for a field that is not one of `fields`, or a ``since`` that is no time."""
+    known = tuple(fields)
+    words: list[str] = []
+    without: list[str] = []
+    found: dict[str, str] = {}
+    for part in text.split():
+        name, colon, value = part.partition(":")
+        if colon and value and name.isalpha() and known:
+            if name not in known:
+                close = nearest(name, known)
+                raise BadInputError(
+                    f"nothing here has a {name[:30]}",
+                    f"did you mean {close[0]}:?" if close else "use " + ", ".join(known),
+                )
+            found[name] = value
+        elif part.startswith("!") and len(part) > 1:
+            without.append(part[1:].casefold())
+        else:
+            words.append(part.casefold())
+    if "since" in found:
+        try:
+            duration(found["since"])
+        except ValueError as error:
+            raise BadInputError(
+                f"since:{found['since'][:20]} is no length of time", "write since:30m or since:2d"
+            ) from error
+    return Filter(" ".join(text.split()), tuple(words), tuple(without), found)
