@@ -123,8 +123,9 @@ class Chores:
                 pass
 
     async def _drain_inboxes(self) -> None:
-        jobs = {name: spec.priority for name, spec in self._engine.file.jobs.items()}
-        for inbox in self._engine.inboxes():
+        inboxes = self._engine.inboxes()
+        jobs = {name: spec.priority for name, spec in self._engine.file.jobs.items()} if inboxes else {}
+        for inbox in inboxes:
             while await inbox.drain(jobs):
                 pass
 
