@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import ClassVar
 
@@ -10,7 +11,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.content import Content
 
-from backends.model import Page, RunRow
+from backends.model import Outcome, Page, RunRow
 from console.feed import ConsoleOps
 from console.screens.details import run_lines
 from console.screens.dialog import TextDialog
@@ -22,6 +23,14 @@ from widgets.safe import cell
 from widgets.table import Row, Table
 
 PAGE = 100
+
+
+def whole(part: str | None, names: Sequence[str]) -> str | None:
+    """The one name that is meant by a part of it, so that history can look it up; None where several may be."""
+    if part is None or part in names:
+        return part
+    found = [name for name in names if part.casefold() in name.casefold()]
+    return found[0] if len(found) == 1 else None
 
 
 class RunsScreen(FilterableScreen):
@@ -52,13 +61,23 @@ class RunsScreen(FilterableScreen):
         return run_rows([run], (), self.now(), self.zone)[0]
 
     async def _ask(self, ops: ConsoleOps, cursor: str | None) -> Page[RunRow]:
-        chosen = self.filter
-        page = await ops.runs(
-            PAGE, cursor, job=chosen.get("job"), queue=chosen.get("queue"), outcome=chosen.get("outcome"),
-            since=chosen.since(datetime.fromtimestamp(self.now() / 1000, UTC)),
-        )  # fmt: skip
-        kept = tuple([r for r in page.items if chosen.matches(r.job, r.error or "", r.worker or "", r.run_id)])
-        return Page(kept, page.next_cursor)
+        chosen, live = self.filter, self.state.live
+        job = whole(chosen.get("job"), [j.name for j in live.jobs] if live else [])
+        queue = whole(chosen.get("queue"), [q.name for q in live.queues] if live else [])
+        outcome = whole(chosen.get("outcome"), [o.value for o in Outcome])
+        since = chosen.since(datetime.fromtimestamp(self.now() / 1000, UTC))
+        page = await ops.runs(PAGE, cursor, job=job, queue=queue, outcome=outcome, since=since)
+
+        def fits(run: RunRow) -> bool:
+            asked = (
+                (chosen.get("job"), run.job),
+                (chosen.get("queue"), run.queue),
+                (chosen.get("outcome"), run.outcome),
+            )
+            fields = all(part.casefold() in name.casefold() for part, name in asked if part)
+            return fields and chosen.matches(run.job, run.error or "", run.worker or "", run.run_id)
+
+        return Page(tuple(filter(fits, page.items)), page.next_cursor)
 
     def _told(self) -> None:
         held = len(self._pager.items)

@@ -11,7 +11,7 @@ from backends.errors import BadInputError
 from backends.model import from_ms, new_run_id
 from console.screens.filters import parse_filter
 from console.screens.pager import PAGES_HELD
-from console.screens.runs import PAGE, RunsScreen
+from console.screens.runs import PAGE, RunsScreen, whole
 from tests.console.app_helpers import Console, console
 from tests.console.fake_ops import HOSTILE, T0, FakeOps
 from widgets.entry import Entry, printable
@@ -119,6 +119,17 @@ async def test_the_filter_counts_at_every_key_and_esc_drops_it() -> None:
         await c.until(lambda: [row.key for row in rows(c).rows] == [f"{ops.ended[333].run_id}/1"])
         await c.pilot.press("escape", "escape", "escape")
         assert c.app.screen is c.app.overview
+
+
+async def test_a_part_of_a_name_is_enough() -> None:
+    assert whole("bac", ["backup", "tick"]) == "backup"
+    assert whole("b", ["backup", "b", "b2"]) == "b"
+    assert whole("b", ["backup", "b2"]) is None
+    async with console() as c:
+        await c.pilot.press("5", "slash", *"job:FLAKY")
+        await c.until(lambda: rows(c).rows and all("flaky_import" in str(row.cells[2]) for row in rows(c).rows))
+        await c.pilot.press("escape", "slash", *"job:e queue:def")
+        await c.until(lambda: "/job:e queue:def" in c.screen() and len({str(r.cells[2]) for r in rows(c).rows}) > 2)
 
 
 async def test_a_paste_into_the_filter_is_harmless() -> None:
