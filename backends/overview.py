@@ -11,11 +11,11 @@ from backends.model import (
     JobStatus,
     LastRun,
     LiveEvent,
-    PlannedFire,
     QueueStatus,
     RunRow,
     ServerHealth,
 )
+from backends.schedule import Schedule
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class Overview:
     engines: tuple[EngineStatus, ...] = ()
     queues: tuple[QueueStatus, ...] = ()
     jobs: tuple[JobStatus, ...] = ()
-    fires: tuple[PlannedFire, ...] = ()  # the next hours, sorted by time
+    schedules: Mapping[str, Schedule] = field(default_factory=dict)  # by job; the same object until one changes
     dead: tuple[DeadLetter, ...] = ()  # the newest 50, newest first
     dead_total: int = 0
     events: tuple[LiveEvent, ...] = ()

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import tzinfo
+from typing import TypeAlias
 
 from textual.strip import Strip
 
 from widgets.rowlist import RowList
 from widgets.safe import Cell, SafeText, cell, cells, fit, width_of
-from widgets.timeline_geometry import Bar, Window, as_cell, axis, fitting_step, paint, window, zoomed
+from widgets.timeline_geometry import Bar, Window, as_cell, axis, edges, fitting_step, paint, plan, window, zoomed
 
 LEAST_SPAN_MS = 180_000
 """The past that is shown at least: with less, the next fires would not be in sight."""
+
+Count: TypeAlias = Callable[[Sequence[str], Sequence[int]], Mapping[str, Sequence[int]]]
+"""(jobs, edges in epoch ms) → by job, how many fires lie between neighbouring edges. Asked for jobs in sight only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +31,7 @@ class Lane:
 
 
 class Timeline(RowList):
-    """Give it lanes, bars and fires as they arrive and the time as it passes; it repaints the lines that change."""
+    """Give it lanes, bars and a plan as they arrive and the time as it passes; it repaints the lines that change."""
 
     EMPTY = "no jobs yet"
 
@@ -35,9 +39,13 @@ class Timeline(RowList):
         super().__init__(id=id)
         self.zone = zone
         self.lanes: tuple[Lane, ...] = ()
+        self._label_widths = self._label(())
         self._bars: Mapping[str, Sequence[Bar]] = {}
         self._in_hand: Mapping[str, Sequence[Bar]] = {}
-        self._fires: Mapping[str, Sequence[int]] = {}
+        self._count: Count | None = None
+        self._plan_of: object = None
+        self._planned: dict[str, tuple[str, ...]] = {}
+        self._planned_for: object = None
         self._now_ms = 0
         self._span_ms = 0.0
         self._zoom: int | None = None
@@ -49,16 +57,17 @@ class Timeline(RowList):
 
     def set_lanes(self, lanes: tuple[Lane, ...]) -> None:
         """The jobs, in their order."""
-        if lanes == self.lanes:
+        if lanes is self.lanes or lanes == self.lanes:
             return
         before = {lane.key: lane for lane in self.lanes}
         changed = {lane.key for lane in lanes if before.get(lane.key) != lane}
-        if self._label(lanes) != self._label(self.lanes):
+        label_widths = self._label(lanes)
+        if label_widths != self._label_widths:
             changed = {lane.key for lane in lanes}
             self._painted.clear()
             self._strips.clear()
             self.refresh_lines(0)
-        self.lanes = lanes
+        self.lanes, self._label_widths = lanes, label_widths
         self.set_keys([lane.key for lane in lanes], changed)
 
     def set_bars(self, bars: Mapping[str, Sequence[Bar]], span_ms: float) -> None:
@@ -67,18 +76,24 @@ class Timeline(RowList):
         self._span_ms = span_ms
         self._repaint()
 
-    def set_plan(self, fires: Mapping[str, Sequence[int]], running: Mapping[str, Sequence[Bar]]) -> None:
-        """Planned instants and attempts in hand, by job."""
-        if fires == self._fires and running == self._in_hand:
-            return
-        self._fires, self._in_hand = fires, running
-        self._repaint()
+    def set_plan(self, schedules: object, count: Count) -> None:
+        """How to count coming fires. Counts are asked again when `schedules` is another object."""
+        if schedules is not self._plan_of or self._count is None:
+            self._plan_of, self._count = schedules, count
+            self._planned.clear()
+            self._repaint()
+
+    def set_running(self, running: Mapping[str, Sequence[Bar]]) -> None:
+        """Attempts in hand, by job."""
+        if running != self._in_hand:
+            self._in_hand = running
+            self._repaint()
 
     def set_now(self, now_ms: int) -> None:
-        """The time. Costs nothing until the window moves by a column."""
-        before = self.view
+        """The time. Costs nothing until the window moves by a column, or the next minute's fires become the past."""
+        before = self.view, self._now_ms // 60_000
         self._now_ms = now_ms
-        if self.view != before:
+        if (self.view, now_ms // 60_000) != before:
             self._repaint()
 
     def zoom(self, by: int) -> None:
@@ -101,7 +116,7 @@ class Timeline(RowList):
 
     @property
     def _widths(self) -> tuple[int, int]:
-        name, note = self._label(self.lanes)
+        name, note = self._label_widths
         return min(name, max(8, self.size.width // 5)), min(max(note, 5), 9)
 
     @property
@@ -118,10 +133,23 @@ class Timeline(RowList):
         step = self._zoom or fitting_step(max(self._span_ms, LEAST_SPAN_MS), past)
         return window(self._now_ms, step, columns)
 
+    def _plan(self, key: str, view: Window) -> tuple[int, Sequence[str]]:
+        """The column where the future begins, and the glyphs from there on; counted for all lanes in sight at once."""
+        begin, cuts = edges(view, self._now_ms)
+        if (view, cuts) != self._planned_for:
+            self._planned_for = (view, cuts)
+            self._planned.clear()
+        if key not in self._planned:
+            sight = [key, *(k for k in self.keys[self.top : self.top + self.page_rows] if k not in self._planned)]
+            found = self._count(sight, cuts) if self._count is not None and len(cuts) > 1 else {}
+            self._planned |= {k: plan(found.get(k, ())) for k in sight}
+        return begin, self._planned[key]
+
     def _lane_cell(self, key: str) -> Cell:
         view = self.view
+        begin, planned = self._plan(key, view)
         running = [Bar(b.start_ms, max(self._now_ms, b.start_ms), "running") for b in self._in_hand.get(key, ())]
-        return as_cell(paint([*self._bars.get(key, ()), *running], self._fires.get(key, ()), view))
+        return as_cell(paint([*self._bars.get(key, ()), *running], begin, planned, view))
 
     def _repaint(self) -> None:
         """Draw the visible lanes anew and refresh the lines of those that look different."""

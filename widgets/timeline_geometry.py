@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
+from itertools import groupby
 
 from widgets.safe import Cell, SafeText
 
@@ -24,6 +25,8 @@ ENDS = {
 }
 """Outcome → (glyph, tone, rank). Where several share a column the highest rank shows: trouble is never painted over."""
 BODY, PLANNED, PLANNED_MANY, NOW = "━", "◦", "○", "│"
+BAND = ((16, "▓"), (4, "▒"), (0, "░"))
+"""(fires a column, on average, at least; glyph) where a job fires more often than there are columns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +79,44 @@ def zoomed(step_ms: int, by: int) -> int:
     return min((s for s in STEPS_S if s >= step_s * 1.5), default=STEPS_S[-1]) * 1000
 
 
-def paint(bars: Iterable[Bar], fires: Iterable[int], view: Window) -> tuple[tuple[str, str], ...]:
-    """A lane: (glyph, tone) for each column. Bars end in their outcome's glyph; fires are shown from "now" on."""
+def edges(view: Window, now_ms: int) -> tuple[int, tuple[int, ...]]:
+    """The column where the future begins, and the instants between which fires are counted, from it to the right.
+
+    Fires are on full minutes: the first count begins with the next one, so it stays true for a minute.
+    """
+    begin = (now_ms // 60_000 + 1) * 60_000
+    first = max(view.column(begin), 0)
+    if first >= view.columns:
+        return view.columns, (begin,)
+    rest = range(view.start_ms + (first + 1) * view.step_ms, view.end_ms + 1, view.step_ms)
+    return first, (max(begin, view.start_ms), *rest)
+
+
+def plan(counts: Sequence[int]) -> tuple[str, ...]:
+    """The glyphs of a job's coming fires, from their number in each column: marks, or a band where they are denser.
+
+    A run of filled columns with more fires than columns is a band. Numbers that differ by one are one level: that is
+    how a steady job falls into columns.
+    """
+    glyphs: list[str] = []
+    for filled, group in groupby(counts, bool):
+        run = list(group)
+        if not filled:
+            glyphs += " " * len(run)
+        elif len(run) == 1 or sum(run) == len(run):
+            glyphs += [PLANNED if n == 1 else PLANNED_MANY for n in run]
+        else:
+            inner = run[1:-1] or run  # the ends of a run are cut: they don't say how steady it is
+            steady = sum(inner) / len(inner) if max(inner) - min(inner) <= 1 else None
+            glyphs += [next(g for least, g in BAND if (n if steady is None else steady) >= least) for n in run]
+    return tuple(glyphs)
+
+
+def paint(bars: Iterable[Bar], begin: int, planned: Sequence[str], view: Window) -> tuple[tuple[str, str], ...]:
+    """A lane: (glyph, tone) for each column. Bars end in their outcome's glyph; a bar is never painted over.
+
+    `planned`: a glyph for each column from `begin` on.
+    """
     lane: list[tuple[str, str, int]] = [(" ", "", 0)] * view.columns
     for bar in bars:
         first, last = view.column(bar.start_ms), view.column(max(bar.end_ms, bar.start_ms))
@@ -89,14 +128,9 @@ def paint(bars: Iterable[Bar], fires: Iterable[int], view: Window) -> tuple[tupl
             mine = (glyph, tone, rank) if column == last else (BODY, tone, 1)
             if mine[2] >= lane[column][2]:
                 lane[column] = mine
-    counts: dict[int, int] = {}
-    for fire in fires:
-        column = view.column(fire)
-        if view.now_column <= column < view.columns:
-            counts[column] = counts.get(column, 0) + 1
-    for column, count in counts.items():
-        if lane[column][2] == 0:
-            lane[column] = (PLANNED if count == 1 else PLANNED_MANY, "plan", 1)
+    for column, glyph in enumerate(planned, begin):
+        if glyph != " " and lane[column][2] == 0:
+            lane[column] = (glyph, "plan", 1)
     if 0 <= view.now_column < view.columns and lane[view.now_column][2] == 0:
         lane[view.now_column] = (NOW, "accent", 0)
     return tuple((glyph, tone) for glyph, tone, _ in lane)

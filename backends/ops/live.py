@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from bisect import bisect_right
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -21,25 +19,22 @@ from backends.model import (
     JobStatus,
     LiveEvent,
     Pause,
-    PlannedFire,
     QueueStatus,
     ServerHealth,
     from_ms,
     now_ms,
-    to_ms,
 )
 from backends.overview import Overview
 from backends.queues.keys import events_key, jobs_key, queues_key, workers_key
 from backends.queues.live import read_engines
 from backends.queues.scripts import script
 from backends.queues.streams import StreamQueue
-from backends.schedule import Schedule, fires_between, parse
+from backends.schedule import Schedule, next_fires, parse
 
 DEAD_SHOWN = 50
 EVENTS_SHOWN = 500
-MINUTE_MS = 60_000
 MANY_SCHEDULES = 200
-"""From here on the coming fires are computed in a thread: the caller's loop may be drawing a screen."""
+"""From here on the next fires are looked for in a thread: the caller's loop may be drawing a screen."""
 
 _counts = msgspec.json.Decoder(dict[str, int])
 _FAR_MS = 1 << 62
@@ -59,8 +54,6 @@ class LiveView:
         self._inboxes: dict[str, str] = {}
         self._revision: bytes | None = None
         self._schedules: dict[str, Schedule] = {}
-        self._fires: list[PlannedFire] = []
-        self._fires_key: tuple[bytes | None, int, int] | None = None
         self._next: dict[str, int | None] = {}
         self._job_rows: tuple[JobStatus, ...] = ()
         self._jobs_key: tuple[bytes | None, Mapping[str, Mapping[str, Pause]]] | None = None
@@ -73,8 +66,8 @@ class LiveView:
         """The queue of that name; one object a name."""
         return self.queues.get(name) or StreamQueue(self._redis, self._namespace, name)
 
-    async def look(self, ahead_s: int = 3600) -> Overview:
-        """One look, with the fires of the next `ahead_s` seconds."""
+    async def look(self) -> Overview:
+        """One look."""
         started = time.perf_counter()
         head, queues, lengths = await self._read()
         latency = (time.perf_counter() - started) * 1000
@@ -89,15 +82,14 @@ class LiveView:
             pauses[name] = read_pauses(ctl, at)
             letters += await self._newest_dead(queue, newest)
         letters.sort(key=lambda letter: (-letter.sequence, letter.queue))
-        fires = await self._fires_from(at, ahead_s)
         engines, _ = read_engines(head[1])
         return Overview(
             at_ms=at,
             redis=ServerHealth(True, self._version, latency, at),
             engines=tuple(engines),
             queues=tuple(statuses),
-            jobs=self._jobs(at, fires, pauses),
-            fires=fires,
+            jobs=await self._jobs(at, pauses),
+            schedules=self._schedules,
             dead=tuple(letters[:DEAD_SHOWN]),
             dead_total=sum(status.dead for status in statuses),
             events=tuple(self._events),
@@ -186,58 +178,29 @@ class LiveView:
 
     # --- what follows from it -------------------------------------------------------------------------------
 
-    async def _fires_from(self, at: int, ahead_s: int) -> tuple[PlannedFire, ...]:
-        """Computed once a minute; a look takes a slice."""
-        minute = at // MINUTE_MS
-        key = (self._revision, minute, ahead_s)
-        if key != self._fires_key:
-            start = from_ms(minute * MINUTE_MS)
-            end = start + timedelta(seconds=ahead_s + 60)
-            if len(self._schedules) > MANY_SCHEDULES:
-                self._fires = await asyncio.to_thread(fires_between, self._schedules, start, end)
-            else:
-                self._fires = fires_between(self._schedules, start, end)
-            self._fires_key = key
-        low = bisect_right(self._fires, at, key=_instant)
-        return tuple(self._fires[low : bisect_right(self._fires, at + ahead_s * 1000, key=_instant)])
-
-    def _jobs(
-        self, at: int, fires: Sequence[PlannedFire], pauses: Mapping[str, Mapping[str, Pause]]
-    ) -> tuple[JobStatus, ...]:
+    async def _jobs(self, at: int, pauses: Mapping[str, Mapping[str, Pause]]) -> tuple[JobStatus, ...]:
+        """Made anew when a job fired, was paused or published; until then the same object."""
         key = (self._revision, pauses)
         if key == self._jobs_key and at < self._jobs_until:
             return self._job_rows
-        soon: dict[str, int] = {}
-        for fire in fires:
-            soon.setdefault(fire.job, fire.at_ms)
+        known = ((name, schedule, self._next.get(name, 0)) for name, schedule in self._schedules.items())
+        due = {name: schedule for name, schedule, fire in known if fire is not None and fire <= at}
+        if len(due) > MANY_SCHEDULES:
+            self._next |= await asyncio.to_thread(next_fires, due, at)
+        else:
+            self._next |= next_fires(due, at)
         self._job_rows = tuple(
             [
                 JobStatus(
                     name, spec.schedule, spec.timezone, spec.queue, spec.kind, spec.description,
-                    pauses.get(spec.queue, {}).get(name), self._next_fire(name, at, soon.get(name)),
+                    pauses.get(spec.queue, {}).get(name), from_ms(fire) if (fire := self._next.get(name)) else None,
                 )
                 for name, spec in self.specs.items()
             ]
         )  # fmt: skip
         self._jobs_key = key
-        self._jobs_until = min((to_ms(j.next_fire) for j in self._job_rows if j.next_fire), default=_FAR_MS)
+        self._jobs_until = min((fire for fire in self._next.values() if fire), default=_FAR_MS)
         return self._job_rows
-
-    def _next_fire(self, name: str, at: int, soon: int | None) -> datetime | None:
-        if soon is not None:
-            return from_ms(soon)
-        schedule = self._schedules.get(name)
-        if schedule is None:
-            return None
-        known = self._next.get(name, 0)
-        if known is not None and known <= at:
-            after = schedule.after(from_ms(at))
-            known = self._next[name] = to_ms(after) if after else None
-        return from_ms(known) if known is not None else None
-
-
-def _instant(fire: PlannedFire) -> int:
-    return fire.at_ms
 
 
 def read_pauses(ctl: Mapping[bytes, bytes], at_ms: int) -> dict[str, Pause]:

@@ -57,10 +57,10 @@ class Reads:
 
     # --- both at once ---------------------------------------------------------------------------------------
 
-    async def overview(self, ahead_s: int = 3600) -> Overview:
-        """The live state, in one round trip to Redis; with the fires of the next `ahead_s` seconds."""
+    async def overview(self) -> Overview:
+        """The live state, in one round trip to Redis."""
         with redis_talk(self.servers.redis_url):
-            return await self.live.look(ahead_s)
+            return await self.live.look()
 
     async def history_overview(self) -> HistoryOverview:
         """The recorded state: newest runs, the last hour, the last run of each job."""

@@ -10,7 +10,7 @@ one.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from threading import Lock
@@ -18,7 +18,6 @@ from zoneinfo import ZoneInfo
 
 from croniter import CroniterBadDateError, croniter
 
-from backends.model import PlannedFire, to_ms
 from backends.schedule.dialect import DAYS_IN, REBOOT
 from backends.schedule.errors import ScheduleError
 from backends.schedule.fields import Fields, normal, read
@@ -31,12 +30,12 @@ _NEAR = timedelta(days=2)
 """Farther than any offset or clock change reaches."""
 
 
-class _Walls:
+class Walls:
     """The wall times of the five fields, without any time zone: naive datetimes on full minutes."""
 
     def __init__(self, fields: Fields) -> None:
         self.fields = fields
-        self._times = tuple(hour * 60 + minute for hour in fields.hours for minute in fields.minutes)
+        self.times = tuple(hour * 60 + minute for hour in fields.hours for minute in fields.minutes)
         self._days, self._months = frozenset(fields.days), frozenset(fields.months)
         self._weekdays = frozenset(fields.weekdays)
         # croniter takes a full list for `*` and then forgets "either": say what is meant
@@ -73,9 +72,9 @@ class _Walls:
         day = begin.replace(hour=0, minute=0, second=0, microsecond=0)
         while day < end:
             if self._on(day):
-                low = bisect_left(self._times, -(-(begin - day) // MINUTE)) if day < begin else 0
-                high = bisect_left(self._times, -(-(end - day) // MINUTE)) if end - day < _DAY else len(self._times)
-                for minute in self._times[low:high]:
+                low = bisect_left(self.times, -(-(begin - day) // MINUTE)) if day < begin else 0
+                high = bisect_left(self.times, -(-(end - day) // MINUTE)) if end - day < _DAY else len(self.times)
+                for minute in self.times[low:high]:
                     yield day + timedelta(minutes=minute)
             day += _DAY
 
@@ -92,8 +91,8 @@ def _ceil(wall: datetime) -> datetime:
 
 
 @lru_cache(maxsize=4096)
-def _walls(fields: Fields) -> _Walls:
-    return _Walls(fields)
+def _walls(fields: Fields) -> Walls:
+    return Walls(fields)
 
 
 class Schedule:
@@ -118,6 +117,20 @@ class Schedule:
     def fields(self) -> Fields | None:
         """The parsed sets; None for ``@reboot``."""
         return None if self._walls is None else self._walls.fields
+
+    @property
+    def walls(self) -> Walls | None:
+        """The wall times, the same object for equal fields; None for ``@reboot`` and where no day ever comes."""
+        return None if self._walls is None or self._walls.fields.never else self._walls
+
+    @property
+    def tz(self) -> ZoneInfo:
+        """The time zone itself."""
+        return self._tz
+
+    def makes_up(self, segment: Segment) -> bool:
+        """Whether a fire that the gap before `segment` swallowed is made up for at its begin."""
+        return self._walls is not None and self._caught_up(segment, self._walls)
 
     def describe(self) -> str:
         """What it means, in plain words: "At 03:00, Monday to Friday"."""
@@ -186,13 +199,13 @@ class Schedule:
                 yield _instant(wall, segment.offset)
 
     @staticmethod
-    def _low(segment: Segment, walls: _Walls, at: datetime) -> datetime:
+    def _low(segment: Segment, walls: Walls, at: datetime) -> datetime:
         """The wall time at `at`, or the first one that is new where a repeated one counts once."""
         low = _wall(at, segment.offset)
         return low if walls.fields.wildcard else max(low, segment.seen)
 
     @staticmethod
-    def _caught_up(segment: Segment, walls: _Walls) -> bool:
+    def _caught_up(segment: Segment, walls: Walls) -> bool:
         """True where a fire that the gap before `segment` swallowed is made up for at its begin.
 
         A fire that is due at the begin anyway does not count: that one is found on the wall.
@@ -237,18 +250,3 @@ def parse(expression: str, timezone: str = "UTC") -> Schedule:
         return _parse(text, timezone)
     except ScheduleError as error:
         raise error.placed(expression) from None
-
-
-def fires_between(schedules: Mapping[str, Schedule], start: datetime, end: datetime) -> list[PlannedFire]:
-    """All fires of many jobs (by name) from `start`, inclusive, to `end`, exclusive, sorted by time and name."""
-    same: dict[tuple[str, str], list[str]] = {}
-    for job, schedule in schedules.items():
-        same.setdefault((schedule.expression, schedule.timezone), []).append(job)
-    fires = [
-        PlannedFire(job, at_ms)
-        for jobs in same.values()
-        for at_ms in [to_ms(at) for at in schedules[jobs[0]].between(start, end)]
-        for job in jobs
-    ]
-    fires.sort(key=lambda fire: (fire.at_ms, fire.job))
-    return fires

@@ -9,7 +9,7 @@ from textual.binding import Binding, BindingType
 from console.screens.dialog import TextDialog
 from console.screens.rows import outcome_cell
 from widgets.safe import Cell, cell, cells, fit
-from widgets.timeline_geometry import ENDS, PLANNED, PLANNED_MANY
+from widgets.timeline_geometry import BAND, ENDS, PLANNED, PLANNED_MANY
 
 _NAMES = {
     "question_mark": "?", "slash": "/", "plus": "+", "equals_sign": "=", "minus": "-", "enter": "Enter", "tab": "Tab",
@@ -42,4 +42,8 @@ class HelpDialog(TextDialog):
             lines.append(cells("  ", fit(cell(glyph, tone), 4), outcome_cell(outcome)))
         for glyph, meaning in ((PLANNED, "planned fire"), (PLANNED_MANY, "several planned fires")):
             lines.append(cells("  ", fit(cell(glyph, "plan"), 4), cell(meaning)))
+        band = "".join(glyph for _, glyph in reversed(BAND))
+        lines.append(
+            cells("  ", fit(cell(band, "plan"), 4), cell("frequent fires: fewer than 4, 4 to 15, 16 or more a column"))
+        )
         super().__init__("Help", lines)

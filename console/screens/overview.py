@@ -72,6 +72,7 @@ class OverviewScreen(Screen[None]):
         self._history: HistoryOverview | None = None
         self._depths: dict[str, tuple[int, ...]] = {}
         self._retrying: frozenset[str] = frozenset()
+        self._lanes_of: object = None
         self._notice: Cell = ()
         self._notices = 0
         self.set_class(ascii_only, "-ascii")
@@ -194,10 +195,8 @@ class OverviewScreen(Screen[None]):
         self._title(self._dead, "Dead letters" + more)
         jobs, in_sight = len(live.jobs), min(len(live.jobs), self._timeline.page_rows)
         self._title(self._timeline, "Time line" + (f" · {in_sight} of {jobs} jobs" if in_sight < jobs else ""))
-        fires: dict[str, list[int]] = {}
-        for fire in live.fires:
-            fires.setdefault(fire.job, []).append(fire.at_ms)
-        self._timeline.set_plan(fires, look.running_bars(live.engines))
+        self._timeline.set_plan(live.schedules, look.counter(live.schedules))
+        self._timeline.set_running(look.running_bars(live.engines))
         self._show_lanes()
         self._show_runs()
 
@@ -207,7 +206,11 @@ class OverviewScreen(Screen[None]):
             return
         running = frozenset(run.job for engine in live.engines for run in engine.running)
         last = self._history.last_runs if self._history else {}
-        self._timeline.set_lanes(look.lanes(live.jobs, last, running, self._clock(), self._zone))
+        # what is left of the lines changes with these, and with the minute: with many jobs, don't make it twice a second
+        seen = (live.jobs, last, running, self._clock() // 60_000)
+        if seen != self._lanes_of:
+            self._lanes_of = seen
+            self._timeline.set_lanes(look.lanes(live.jobs, last, running, self._clock(), self._zone))
         self._timeline.set_now(self._clock())
 
     def _show_runs(self) -> None:

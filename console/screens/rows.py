@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, tzinfo
 from itertools import groupby
 
 from backends.model import DeadLetter, EngineStatus, JobStatus, LastRun, QueueStatus, RunRow, to_ms
+from backends.schedule import Schedule, counts
 from widgets.safe import Cell, cell, cells
 from widgets.sparkline import LEVELS, sparkline
 from widgets.table import Column, Row
-from widgets.timeline import Lane
+from widgets.timeline import Count, Lane
 from widgets.timeline_geometry import ENDS, Bar
 
 QUEUE_COLUMNS = (
@@ -203,6 +204,15 @@ def bars(runs: Iterable[RunRow]) -> dict[str, tuple[Bar, ...]]:
             start = run.started_at or end
             found.setdefault(run.job, []).append(Bar(to_ms(start), to_ms(end), run.outcome))
     return {job: tuple(items) for job, items in found.items()}
+
+
+def counter(schedules: Mapping[str, Schedule]) -> Count:
+    """Counts the fires of some of the jobs."""
+
+    def count(jobs: Sequence[str], edges: Sequence[int]) -> Mapping[str, Sequence[int]]:
+        return counts({job: schedules[job] for job in jobs if job in schedules}, edges).jobs
+
+    return count
 
 
 def running_bars(engines: Iterable[EngineStatus]) -> dict[str, tuple[Bar, ...]]:

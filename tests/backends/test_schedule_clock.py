@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from backends.schedule import fires_between, parse
+from backends.schedule import fires_between, merged, parse
 
 
 def test_fires_of_many_jobs_come_merged_and_sorted() -> None:
@@ -17,7 +17,7 @@ def test_fires_of_many_jobs_come_merged_and_sorted() -> None:
         "night": parse("30 2 * * *", "Europe/Berlin"),
         "boot": parse("@reboot"),
     }
-    fires = fires_between(schedules, start, start + timedelta(hours=2))
+    fires = merged(fires_between(schedules, start, start + timedelta(hours=2)))
     assert [(f.job, (f.at_ms - int(start.timestamp() * 1000)) // 60_000) for f in fires] == [
         ("a", 0), ("b", 0), ("night", 30), ("a", 60), ("b", 60),
     ]  # fmt: skip

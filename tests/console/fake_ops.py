@@ -30,6 +30,7 @@ from backends.model import (
     new_run_id,
 )
 from backends.overview import HistoryOverview, Overview
+from backends.schedule import parse
 
 VALKEY, POSTGRES = "Valkey 9.1.0", "PostgreSQL 18.1"
 T0 = 1_795_473_790_000
@@ -111,11 +112,12 @@ class FakeOps:
         self._rng = random.Random(seed)
         self._born = clock()
         self.ended, self.fires = _page(seed, self._born)
+        self.schedules = {name: parse(schedule, "Europe/Berlin") for name, schedule, *_ in JOBS if schedule}
         self.dead = [self._dead(i) for i in range(37)]
         self.depth = 0
         self._hostile = hostile
         if hostile:
-            self.fires.insert(0, PlannedFire(HOSTILE, self._born + 60_000))
+            self.schedules[HOSTILE] = parse("*/7 * * * *")
             self.dead.insert(0, replace(self.dead[0], id=new_run_id(self._born), job=HOSTILE, queue=HOSTILE,
                                         error=HOSTILE,
                                         envelope=HOSTILE.encode() + b"\xff\xfe", sequence=1000))  # fmt: skip
@@ -181,7 +183,7 @@ class FakeOps:
             engines = (replace(engines[0], id=HOSTILE, host=HOSTILE, running=(row, *running)), *engines[1:])
         health = ServerHealth(True, HOSTILE if self._hostile else VALKEY, 0.3, now)
         return Overview(now, health, engines, queues, jobs,
-                        tuple(f for f in self.fires if f.at_ms > now), tuple(self.dead[:50]), len(self.dead),
+                        self.schedules, tuple(self.dead[:50]), len(self.dead),
                         (LiveEvent(now, "mail", {"succeeded": 3}),))  # fmt: skip
 
     async def _last(self) -> dict[str, LastRun]:

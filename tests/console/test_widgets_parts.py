@@ -10,14 +10,14 @@ from rich.cells import cell_len
 from widgets.safe import cell, cells, fit, fitting, safe_line, safe_lines, to_ascii, width_of
 from widgets.sparkline import sparkline
 from widgets.table import Column, column_widths
-from widgets.timeline_geometry import Bar, Window, axis, fitting_step, paint, window, zoomed
+from widgets.timeline_geometry import Bar, Window, axis, edges, fitting_step, paint, plan, window, zoomed
 
 MINUTE = 60_000
 VIEW = Window(0, MINUTE, 20, 10)
 
 
-def drawn(bars: list[Bar], fires: list[int] | None = None, view: Window = VIEW) -> str:
-    return "".join(glyph for glyph, _ in paint(bars, fires or [], view))
+def drawn(bars: list[Bar], planned: str = "", view: Window = VIEW) -> str:
+    return "".join(glyph for glyph, _ in paint(bars, view.now_column, planned, view))
 
 
 @pytest.mark.parametrize(
@@ -96,9 +96,47 @@ def test_trouble_is_never_painted_over() -> None:
     assert drawn(both) == drawn(both[::-1]) == "    ✗     │         "
 
 
-def test_fires_are_shown_from_now_on() -> None:
-    fires = [3 * MINUTE, 12 * MINUTE, 15 * MINUTE, 15 * MINUTE + 1, 99 * MINUTE]
-    assert drawn([], fires) == "          │ ◦  ○    "
+def test_a_plan_is_drawn_from_now_on_and_over_no_bar() -> None:
+    assert drawn([], "  ◦  ○") == "          │ ◦  ○    "
+    assert drawn([Bar(8 * MINUTE, 11 * MINUTE, "running")], "░░░░") == "        ━━━▶░░      "
+    assert drawn([Bar(10 * MINUTE, 10 * MINUTE, "failed")], "▓▓") == "          ✗▓        "
+
+
+@pytest.mark.parametrize(
+    ("counts", "glyphs"),
+    [
+        ([], ""),
+        ([0, 1, 0, 3, 0], " ◦ ○ "),
+        ([1, 1, 1, 1], "◦◦◦◦"),  # as many fires as columns: one mark each
+        ([1, 2, 1, 2, 1], "░░░░░"),  # a steady job, told once
+        ([3, 4, 3, 4, 4, 3], "░░░░░░"),
+        ([4, 5, 4, 5, 1], "▒▒▒▒▒"),  # the last column is cut off by the end of its hours
+        ([0, 0, 20, 20, 20, 0, 1], "  ▓▓▓ ◦"),
+        ([2, 6, 20, 6, 2], "░▒▓▒░"),
+        ([15, 15, 16, 15], "▒▒▒▒"),
+    ],
+)
+def test_fires_denser_than_columns_are_a_band_that_tells_how_dense(counts: list[int], glyphs: str) -> None:
+    assert "".join(plan(counts)) == glyphs
+    assert to_ascii(glyphs).isascii()
+    assert "?" not in to_ascii(glyphs)
+    assert len({to_ascii(glyph) for glyph in " ◦○░▒▓"}) == 6
+
+
+@pytest.mark.parametrize("step_ms", [1000, 40_000, MINUTE, 7 * MINUTE, 60 * MINUTE])
+@pytest.mark.parametrize("now_ms", [1_795_473_790_000, 1_795_473_780_000, 1_795_473_779_999])
+def test_fires_are_counted_from_the_next_minute_to_the_end_of_the_window(step_ms: int, now_ms: int) -> None:
+    view = window(now_ms, step_ms, 80)
+    first, cuts = edges(view, now_ms)
+    if first == view.columns:  # the window ends before the next minute
+        assert len(cuts) == 1
+        assert view.end_ms <= now_ms // MINUTE * MINUTE + MINUTE
+        return
+    assert len(cuts) == view.columns - first + 1
+    assert now_ms < cuts[0] <= now_ms + MINUTE
+    assert cuts[0] % MINUTE == 0
+    assert cuts[-1] == view.end_ms
+    assert [view.column(cut) for cut in cuts[:-1]] == [*range(first, view.columns)]
 
 
 def test_the_window_moves_one_column_at_a_time() -> None:
@@ -135,4 +173,4 @@ def test_the_axis_labels_round_times_at_their_column() -> None:
 def test_narrow_windows_still_work(columns: int) -> None:
     view = window(1_795_473_790_000, MINUTE, columns)
     assert len(axis(view, UTC)) == columns
-    assert len(paint([Bar(0, 2**43, "lost")], [view.end_ms - 1], view)) == columns
+    assert len(paint([Bar(0, 2**43, "lost")], columns - 1, "◦", view)) == columns
