@@ -105,6 +105,11 @@ def fire_run_id(namespace: str, job: str, planned_ms: int) -> str:
     return _uuid7(planned_ms, sha256(f"{namespace}\0{job}\0{planned_ms}".encode()).digest())
 
 
+def backfill_run_id(namespace: str, job: str, planned_ms: int) -> str:
+    """The run id of a backfill of a fire: not the fire's own, and the same whenever that fire is backfilled."""
+    return _uuid7(planned_ms, sha256(f"{namespace}\0{job}\0{planned_ms}\0backfill".encode()).digest())
+
+
 def run_id_ms(run_id: str) -> int:
     """The time part of a run id, in milliseconds since the epoch."""
     return UUID(run_id).int >> 80

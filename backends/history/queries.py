@@ -161,6 +161,25 @@ class History:
             (job, start, end),
         )
 
+    async def fire_runs(self, job: str, start: datetime, end: datetime) -> dict[datetime, tuple[str, str | None, str]]:
+        """Planned instant → (result, reason, run id or '') of a job's fires from `start` to `end`, both inclusive."""
+        rows = await self._all(
+            "select planned_at, result, reason, coalesce(run_id::text, '') from cronsole.schedule_fire"
+            " where job = %s and planned_at between %s and %s",
+            (job, start, end),
+        )
+        return {planned: (result, reason, run_id) for planned, result, reason, run_id in rows}
+
+    async def outcomes(self, run_ids: Sequence[str]) -> dict[str, str | None]:
+        """How each run ended, by its last attempt; None where that was not the final one. Unknown runs are left out."""
+        each = "select run_id, attempt, outcome, final from {} where run_id = any(%(ids)s::uuid[])"
+        both = " union all ".join(each.format(table) for table in _TABLES)
+        rows = await self._all(
+            f"select distinct on (run_id) run_id::text, outcome, final from ({both}) t order by run_id, attempt desc",
+            {"ids": list(run_ids)},
+        )
+        return {run_id: outcome if final else None for run_id, outcome, final in rows}
+
     async def counts_by_job(self, since: datetime) -> dict[str, dict[str, int]]:
         """Since then, by job: runs, retries, dead, each outcome, and fires by result (as `fires_fired` …)."""
         found: dict[str, dict[str, int]] = {}

@@ -8,6 +8,7 @@ import socket
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from datetime import datetime
 from typing import Any, Self
 
 import msgspec
@@ -23,10 +24,11 @@ from backends.model import (
     new_run_id,
     now_ms,
 )
+from backends.ops.backfill import MOST, Backfill, Only, plan_backfill, start_alone, window_slot
 from backends.ops.letters import Selection, freeze, walk
 from backends.ops.reads import Reads, unknown
 from backends.ops.talk import redis_talk, stop_if_cancelled
-from backends.queues.base import BATCH, NewRun, OnFull
+from backends.queues.base import BATCH, Entered, NewRun, OnFull
 from backends.queues.lists import Rejected, inspect
 from backends.queues.streams import StreamQueue, chunks, overlap_slot
 
@@ -123,28 +125,92 @@ class Ops(Reads):
                 await self._audit("enqueue", {"queue": queue, "job": job}, len(ids), len(ids))
         return ids
 
-    def _new_run(
-        self, job: str, payload: dict[str, Any], trigger: Trigger, by: str | None, priority: int, slot: str
-    ) -> NewRun:
-        run_id = new_run_id()
+    async def backfill_plan(
+        self, job: str, start: datetime, end: datetime, only: Only = "all", *, limit: int = MOST, dry_run: bool = False
+    ) -> Backfill:
+        """What a backfill of the job's fires from `start` to `end` (exclusive) would run, oldest first.
+
+        Naive times are in the job's zone. Without `dry_run` a read-only context refuses, as `backfill` itself would.
+        Raises BadInputError for a job without a schedule, a range that is empty or not past, more than `limit` fires.
+        """
+        if not dry_run:
+            self._may_write("backfill")
+        spec = await self.spec(job)
+        async with self.history() as history:
+            return await plan_backfill(self, history, spec, start, end, only, limit)
+
+    async def backfill(
+        self,
+        plan: Backfill,
+        payload: dict[str, Any] | None = None,
+        *,
+        concurrency: int = 1,
+        again: bool = False,
+        by: str | None = None,
+        progress: Progress | None = None,
+    ) -> ActionResult:
+        """Put the runs of a plan into the job's queue, oldest first, in steps of at most 200.
+
+        `concurrency` of them run at once. A fire that was backfilled before is passed over, unless `again`. If it stops
+        half-way, a warning says how many went in; the same plan, made anew, goes on there.
+        """
+        self._may_write("backfill")
+        spec = plan.spec
+        slot, slots = window_slot(spec, concurrency)
+        target, who = self.live.queue(spec.queue), by or whoami()
+        given = spec.payload if payload is None else payload
+        changed, done = 0, False
         try:
-            envelope = msgspec.json.encode(
-                {
-                    "id": run_id,
-                    "type": job,
-                    "payload": payload,
-                    "createdAt": from_ms(now_ms()).isoformat(timespec="milliseconds"),
-                    "attempts": 0,
-                    "trigger": trigger.value,
-                    "by": by or whoami(),
-                }
-            )
+            async with start_alone(self, plan, again=again) as wanted:
+                runs = [
+                    self._new_run(spec.name, given, Trigger.BACKFILL, who, spec.priority, slot, slots, run_id, planned)
+                    for run_id, planned in wanted
+                ]
+                for part in chunks(runs):
+                    stop_if_cancelled()
+                    with redis_talk(self.servers.redis_url):
+                        changed += sum(a is not Entered.DUPLICATE for a in await target.enqueue(part))
+                    if progress:
+                        progress(len(runs), changed)
+            done = True
+        finally:
+            if changed and not done:
+                self.warnings.append(f"stopped half-way: {changed} runs are in the queue")
+            if changed:
+                await self._audit("backfill", {**plan.row(), "again": again}, len(plan.fires), changed)
+        return ActionResult(len(plan.fires), changed)
+
+    def _new_run(
+        self,
+        job: str,
+        payload: dict[str, Any],
+        trigger: Trigger,
+        by: str | None,
+        priority: int,
+        slot: str,
+        slots: int = 1,
+        run_id: str = "",
+        planned: datetime | None = None,
+    ) -> NewRun:
+        run_id = run_id or new_run_id()
+        fields = {
+            "id": run_id,
+            "type": job,
+            "payload": payload,
+            "createdAt": from_ms(now_ms()).isoformat(timespec="milliseconds"),
+            "attempts": 0,
+            "trigger": trigger.value,
+            **({"scheduledFor": planned.isoformat()} if planned else {}),
+            "by": by or whoami(),
+        }
+        try:
+            envelope = msgspec.json.encode(fields)
         except (TypeError, ValueError, msgspec.MsgspecError) as error:
             raise BadInputError(f"the payload can't be written as JSON: {error}", "use plain JSON values") from error
         verdict = inspect(envelope, {job}, {})
         if isinstance(verdict, Rejected):
             raise BadInputError(f"the payload can't be used: {verdict.error}", "mend it, or send a reference to it")
-        return NewRun(run_id, job, envelope, priority, slot=slot, on_full=OnFull.WAIT)
+        return NewRun(run_id, job, envelope, priority, slot=slot, slots=slots, on_full=OnFull.WAIT)
 
     # --- steering -------------------------------------------------------------------------------------------
 

@@ -9,7 +9,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 import click
 
-from console.cli.common import json_option, seconds, strict_json, with_ops
+from console.cli.common import json_option, payload_object, seconds, with_ops
 from console.cli.output import coloured, print_json, visible, warn
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ POLL_S = 0.25
 @json_option
 def trigger_command(job: str, payload: str | None, wait: bool, as_json: bool) -> int:
     """Run a job now."""
-    given = None if payload is None else _object(payload, "--payload")
+    given = None if payload is None else payload_object(payload, "--payload")
 
     async def act(ops: Ops) -> tuple[str, str | None]:
         run_id = await ops.trigger(job, given)
@@ -77,7 +77,7 @@ def enqueue_command(queue: str, job: str, payload: str | None, file: IO[bytes] |
     """
     if payload is not None and file is not None:
         raise click.UsageError("--payload and --file exclude each other; give one of them")
-    payloads = _lines(file) if file is not None else [_object(payload or "{}", "--payload")]
+    payloads = _lines(file) if file is not None else [payload_object(payload or "{}", "--payload")]
 
     async def act(ops: Ops) -> list[str]:
         return await ops.enqueue(queue, job, payloads)
@@ -146,19 +146,6 @@ def cancel_command(run_id: str, as_json: bool) -> None:
         click.echo("cancelled" if answer == "cancelled" else "it is running; its engine has been asked to end it")
 
 
-def _object(text: str | bytes, where: str) -> dict[str, Any]:
-    from backends.errors import BadInputError
-
-    remedy = 'write a JSON object, as {"to": "ada@example.org"}'
-    try:
-        value = strict_json(text)
-    except ValueError as error:
-        raise BadInputError(f"{where} is not JSON: {error}", remedy) from None
-    if not isinstance(value, dict):
-        raise BadInputError(f"{where} is not a JSON object", remedy)
-    return value
-
-
 def _lines(file: IO[bytes]) -> Iterator[dict[str, Any]]:
     """The payloads of a JSONL file, one by one: it may be larger than memory, and so may a line of it."""
     from backends.errors import BadInputError
@@ -174,4 +161,4 @@ def _lines(file: IO[bytes]) -> Iterator[dict[str, Any]]:
                 "write one payload a line; send large data by reference",
             )
         if line.strip():
-            yield _object(line, f"line {number}")
+            yield payload_object(line, f"line {number}")

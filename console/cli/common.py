@@ -67,6 +67,20 @@ def strict_json(text: str | bytes) -> Any:
         raise ValueError("it is nested too deeply") from None
 
 
+def payload_object(text: str | bytes, where: str) -> dict[str, Any]:
+    """A payload: a JSON object. `where` names it in the BadInputError that anything else is."""
+    from backends.errors import BadInputError
+
+    remedy = 'write a JSON object, as {"to": "ada@example.org"}'
+    try:
+        value = strict_json(text)
+    except ValueError as error:
+        raise BadInputError(f"{where} is not JSON: {error}", remedy) from None
+    if not isinstance(value, dict):
+        raise BadInputError(f"{where} is not a JSON object", remedy)
+    return value
+
+
 def with_ops(action: Callable[[Ops], Coroutine[Any, Any, T]], *, need_postgres: bool = False) -> T:
     """Run `action` with an open Ops; its warnings go to stderr afterwards."""
     import asyncio

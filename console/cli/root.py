@@ -22,6 +22,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "runs": ("runs", "Finished runs: list, show."),
     "dead": ("dead", "Dead letters: list, show, groups, retry."),
     "trigger": ("acts", "Run a job now."),
+    "backfill": ("backfill", "Run a job for every fire of a past range."),
     "enqueue": ("acts", "Put runs of a job into a queue."),
     "pause": ("acts", "Hand out no more runs of a queue or a job."),
     "resume": ("acts", "End a pause."),
