@@ -44,6 +44,16 @@ class Preferences:
         return 1.0 if self.low_bandwidth else 0.5
 
 
+def local_zone_name(env: Mapping[str, str] = os.environ, link: Path = Path("/etc/localtime")) -> str:
+    """The IANA name of the machine's own zone; "UTC" where it does not say."""
+    given = env.get("TZ", "").removeprefix(":")
+    name = given or str(link.resolve()).rpartition("/zoneinfo/")[2]
+    try:
+        return ZoneInfo(name).key
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return "UTC"
+
+
 def config_file(env: Mapping[str, str] = os.environ) -> Path:
     """Where the configuration file is, or would be."""
     given = env.get("CRONSOLE_CONFIG")

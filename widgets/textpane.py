@@ -45,8 +45,12 @@ class TextPane(LineWidget, can_focus=True):
         key = (self.size.width, id(self._paragraphs))
         if key != self._wrapped_for:
             self._wrapped_for = key
-            self._lines = [line for paragraph in self._paragraphs for line in _wrapped(paragraph, self.size.width)]
+            self._lines = [line for text in self._paragraphs for line in self.wrapped(text, self.size.width)]
         return self._lines
+
+    def wrapped(self, paragraph: Cell, width: int) -> list[Cell]:
+        """`paragraph` in lines of at most `width` columns."""
+        return _wrapped(paragraph, width)
 
     def action_scroll_by(self, lines: int) -> None:
         """Up or down by lines."""

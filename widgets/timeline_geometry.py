@@ -96,7 +96,7 @@ def plan(counts: Sequence[int]) -> tuple[str, ...]:
     """The glyphs of a job's coming fires, from their number in each column: marks, or a band where they are denser.
 
     A run of filled columns with more fires than columns is a band. Numbers that differ by one are one level: that is
-    how a steady job falls into columns.
+    how a steady job falls into columns. A column that is cut, by now or by the end of its hours, has its own level.
     """
     glyphs: list[str] = []
     for filled, group in groupby(counts, bool):
@@ -106,9 +106,10 @@ def plan(counts: Sequence[int]) -> tuple[str, ...]:
         elif len(run) == 1 or sum(run) == len(run):
             glyphs += [PLANNED if n == 1 else PLANNED_MANY for n in run]
         else:
-            inner = run[1:-1] or run  # the ends of a run are cut: they don't say how steady it is
+            inner = run[1:-1] or run  # the ends of a run may be cut: they don't say how steady it is
             steady = sum(inner) / len(inner) if max(inner) - min(inner) <= 1 else None
-            glyphs += [next(g for least, g in BAND if (n if steady is None else steady) >= least) for n in run]
+            levels = [n if steady is None or abs(n - steady) > 1 else steady for n in run]
+            glyphs += [next(glyph for least, glyph in BAND if level >= least) for level in levels]
     return tuple(glyphs)
 
 

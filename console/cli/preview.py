@@ -13,14 +13,13 @@ from zoneinfo import ZoneInfo
 import click
 
 from console.cli.output import coloured, columns, print_json, visible, warn
+from console.times import ahead, offset, walls
 
 if TYPE_CHECKING:
     from backends.schedule import Schedule
     from backends.schedule.compare import Answer, Change, Comparison, Elsewhere
     from backends.schedule.hints import Hint
 
-MANY = 8
-"""So many fires of a system are named around a clock change; of more, their number."""
 _NAME = 27
 
 
@@ -105,7 +104,7 @@ def _table(schedule: Schedule, fires: Sequence[datetime]) -> Iterator[str]:
     for fire in fires:
         local = fire.astimezone(tz)
         name = local.tzname() or ""
-        when = f"{local:%a %Y-%m-%d %H:%M} {_offset(local)} {name if name.isalpha() else ''}".rstrip()
+        when = f"{local:%a %Y-%m-%d %H:%M} {offset(local)} {name if name.isalpha() else ''}".rstrip()
         rows.append((when, f"{fire:%Y-%m-%d %H:%M}", ahead(fire - now)) if apart else (when, ahead(fire - now)))
     widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
     room = _width() - sum(widths) - 2 * len(widths)
@@ -122,24 +121,6 @@ def _table(schedule: Schedule, fires: Sequence[datetime]) -> Iterator[str]:
                 yield f"    {coloured('differs', text)}"
 
 
-def _offset(local: datetime) -> str:
-    text = f"{local:%z}"
-    return f"{text[:3]}:{text[3:]}"
-
-
-def ahead(delta: timedelta) -> str:
-    """How far away an instant is, in at most two units: "in 3 h 20 min", "12 d ago"."""
-    seconds = round(abs(delta.total_seconds()))
-    text = f"{seconds} s"
-    units = ((365 * 86_400, "y", 86_400, "d"), (86_400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s"))
-    for size, unit, smaller, small in units:
-        if seconds >= size:
-            rest = seconds % size // smaller if seconds < 3 * size else 0
-            text = f"{seconds // size} {unit}" + (f" {rest} {small}" if rest else "")
-            break
-    return f"in {text}" if delta >= timedelta(0) else f"{text} ago"
-
-
 def _comparison(comparison: Comparison) -> Iterator[str]:
     tz = ZoneInfo(comparison.schedule.timezone)
     systems = {system.system: system for system in comparison.systems}
@@ -148,7 +129,7 @@ def _comparison(comparison: Comparison) -> Iterator[str]:
         verb = "goes forward" if change.clock.jump > timedelta(0) else "goes back"
         yield ""
         yield f"{before:%a %Y-%m-%d}, when the clock {verb} from {before:%H:%M} to {after:%H:%M}"
-        yield from _entry("cronsole", [_named(change.fires, change, tz)])
+        yield from _entry("cronsole", [walls(change.fires, change, tz)])
         for answer in change.answers:
             system = systems[answer.system]
             yield from _entry(system.title, [_said(answer, change, system, tz)], answer.verdict)
@@ -168,30 +149,8 @@ def _said(answer: Answer, change: Change, system: Elsewhere, tz: ZoneInfo) -> st
     if answer.note:
         text += f": {answer.note}"
     if answer.verdict == "differs" and answer.fires and answer.fires != change.fires:
-        text += f" ({_named(answer.fires, change, tz)})"
+        text += f" ({walls(answer.fires, change, tz)})"
     return text
-
-
-def _named(fires: Sequence[datetime], change: Change, tz: ZoneInfo) -> str:
-    """Fires by their wall times; in a repeated hour with the zone's name or offset, where they run more often "2x"."""
-    if not fires:
-        return "no fire"
-    if len(fires) > MANY:
-        return f"{len(fires)} fires from {change.start.astimezone(tz):%H:%M} to {change.end.astimezone(tz):%H:%M}"
-    shown = [fire.astimezone(tz) for fire in fires]
-    walls = [f"{fire:%H:%M}" for fire in shown]
-    if change.clock.jump < timedelta(0):
-        later, earlier = change.clock.walls
-        walls = [
-            f"{wall} {_zone_word(fire)}" if earlier <= fire.replace(tzinfo=None) < later else wall
-            for wall, fire in zip(walls, shown, strict=True)
-        ]
-    return ", ".join(f"{walls.count(w)}x {w}" if walls.count(w) > 1 else w for w in dict.fromkeys(walls))
-
-
-def _zone_word(local: datetime) -> str:
-    name = local.tzname() or ""
-    return name if name.isalpha() else _offset(local)
 
 
 def _facts(system: Elsewhere) -> Iterator[str]:

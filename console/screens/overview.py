@@ -206,7 +206,7 @@ class OverviewScreen(Screen[None]):
             return
         running = frozenset(run.job for engine in live.engines for run in engine.running)
         last = self._history.last_runs if self._history else {}
-        # what is left of the lines changes with these, and with the minute: with many jobs, don't make it twice a second
+        # what is left of the lines changes with these and with the minute; many jobs are not made twice a second
         seen = (live.jobs, last, running, self._clock() // 60_000)
         if seen != self._lanes_of:
             self._lanes_of = seen
@@ -239,7 +239,7 @@ class OverviewScreen(Screen[None]):
 
     # --- keys ---
 
-    def _job_in_hand(self) -> str | None:
+    def job_in_hand(self) -> str | None:
         """The job the operator is looking at."""
         focused = self.focused
         if focused is self._dead and (key := self._dead.cursor_key) and self._live:
@@ -258,7 +258,7 @@ class OverviewScreen(Screen[None]):
             Row(j.name, (cell(j.name, "strong"), cell(j.schedule or "on call", "dim"), cell(j.description, "dim")))
             for j in self._live.jobs
         ]
-        dialog = PickDialog("Run a job now", columns, jobs, self._job_in_hand(), "run it now")
+        dialog = PickDialog("Run a job now", columns, jobs, self.job_in_hand(), "run it now")
         self.app.push_screen(dialog, self._trigger)
 
     def _trigger(self, job: str | None) -> None:

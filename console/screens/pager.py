@@ -29,15 +29,19 @@ class Pager(Generic[T]):
         screen: ConsoleScreen,
         table: Table,
         ask: Callable[[ConsoleOps, str | None], Awaitable[Page[T]]],
+        key: Callable[[T], str],
         row: Callable[[T], Row],
         told: Callable[[], None],
     ) -> None:
-        """`told` is called after each change, for titles."""
-        self._screen, self._table, self._ask, self._row, self._told = screen, table, ask, row, told
+        """`key` is the key of an item's row. `told` is called after each change, for titles."""
+        self._screen, self._table, self._ask, self._told = screen, table, ask, told
+        self._key, self._row = key, row
+        self._rows: dict[str, tuple[T, Row]] = {}
         self._starts: list[str | None] = [None]  # the cursor each page begins at
         self._pages: dict[int, tuple[T, ...]] = {}  # those that are held; they follow each other
         self._end = False
         self._asking = False
+        self._wanted: int | None = None
         self._generation = 0
         self._searched = 0
         self.total: int | None = None
@@ -62,7 +66,8 @@ class Pager(Generic[T]):
 
     def item(self, key: str | None) -> T | None:
         """The item whose row has that key."""
-        return next((item for item in self.items if self._row(item).key == key), None)
+        found = self._rows.get(key or "")
+        return found[0] if found else None
 
     # --- asking ---
 
@@ -70,7 +75,7 @@ class Pager(Generic[T]):
         """From the beginning: the filter is another one."""
         self._generation += 1
         self._starts, self._pages, self._end, self._asking, self.total = [None], {}, False, False, None
-        self._searched = 0
+        self._searched, self._wanted = 0, None
         self._table.set_rows(())
         self._load(0)
 
@@ -92,10 +97,21 @@ class Pager(Generic[T]):
 
     def redraw(self) -> None:
         """Rows look different now: ages, marks."""
-        self._table.set_rows(tuple({row.key: row for row in map(self._row, self.items)}.values()))
+        self._rows.clear()
+        self._draw()
+
+    def _draw(self) -> None:
+        made: dict[str, tuple[T, Row]] = {}
+        for item in self.items:
+            key = self._key(item)
+            known = self._rows.get(key)
+            made[key] = known if known is not None and known[0] == item else (item, self._row(item))
+        self._rows = made
+        self._table.set_rows(tuple([row for _, row in made.values()]))
 
     def _load(self, number: int) -> None:
         if self._asking:
+            self._wanted = number or self._wanted  # looking for what is new can wait for its next time
             return
         self._asking = True
         generation, start = self._generation, self._starts[number]
@@ -103,6 +119,7 @@ class Pager(Generic[T]):
         def ended() -> None:
             if generation == self._generation:
                 self._asking = False
+                self._screen.call_later(self._go_on)
 
         def show(page: Page[T]) -> None:
             if generation == self._generation:
@@ -110,8 +127,15 @@ class Pager(Generic[T]):
 
         self._screen.read_once(lambda ops: self._ask(ops, start), show, ended)
 
+    def _go_on(self) -> None:
+        wanted, self._wanted = self._wanted, None
+        if wanted is not None and wanted not in self._pages and {wanted - 1, wanted + 1} & self._pages.keys():
+            self._load(wanted)
+
     def _take(self, number: int, page: Page[T]) -> None:
         if number == 0 and self._pages:
+            if page.items == self._pages.get(0, ())[: len(page.items)]:
+                return
             self._renew(page)
         else:
             self._pages[number] = page.items
@@ -121,7 +145,7 @@ class Pager(Generic[T]):
             del self._pages[far]
             self._end = self._end and far < number
         self.total = page.total if page.total is not None else self.total
-        self.redraw()
+        self._draw()
         self._told()
         self._searched += 1
         if sum(map(len, self._pages.values())) < NEAR and not self._end and self._searched < SEARCHED_MOST:
@@ -136,16 +160,16 @@ class Pager(Generic[T]):
 
     def _renew(self, page: Page[T]) -> None:
         """The newest page once more: what is new comes on top; where nothing is left in common, begin anew."""
-        old = {self._row(item).key for item in self._pages[0]}
-        fresh = [item for item in page.items if self._row(item).key not in old]
+        old = {self._key(item) for item in self._pages[0]}
+        fresh = [item for item in page.items if self._key(item) not in old]
         alone = page.next_cursor is None and 1 not in self._pages
         grown = len(fresh) + len(self._pages[0]) > 3 * max(1, len(page.items))
         if alone or grown or len(fresh) == len(page.items):
             self._pages, self._starts, self._end = {0: page.items}, [None], False
             self._after(0, page.next_cursor)
         else:
-            now = {self._row(item).key: item for item in page.items}
-            last = self._row(page.items[-1]).key
-            keys = [self._row(item).key for item in self._pages[0]]
+            now = {self._key(item): item for item in page.items}
+            last = self._key(page.items[-1])
+            keys = [self._key(item) for item in self._pages[0]]
             kept = self._pages[0][keys.index(last) + 1 :] if last in keys else ()
             self._pages[0] = (*now.values(), *kept)

@@ -5,17 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from console.screens.base import ConsoleScreen
+from console.screens.cronlab import CronLabScreen
 from console.screens.engines import EnginesScreen
 from console.screens.runs import RunsScreen
 
 OVERVIEW = "overview"
 
-SCREENS: Mapping[str, Callable[[], ConsoleScreen]] = {screen.NAME: screen for screen in (RunsScreen, EnginesScreen)}
+SCREENS: Mapping[str, Callable[[], ConsoleScreen]] = {
+    screen.NAME: screen for screen in (RunsScreen, CronLabScreen, EnginesScreen)
+}
 """By name, as an operator calls them after ``:``. The overview is not among them: it is always there."""
 
 NUMBERED: tuple[tuple[str, str, str], ...] = (
     ("1", OVERVIEW, "overview"),
     ("5", RunsScreen.NAME, "runs"),
+    ("7", CronLabScreen.NAME, "cron lab"),
     ("8", EnginesScreen.NAME, "engines"),
 )
 """(key, name, words) of the screens that have a number."""

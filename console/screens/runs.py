@@ -33,6 +33,11 @@ def whole(part: str | None, names: Sequence[str]) -> str | None:
     return found[0] if len(found) == 1 else None
 
 
+def run_key(run: RunRow) -> str:
+    """What identifies an attempt."""
+    return f"{run.run_id}/{run.attempt}"
+
+
 class RunsScreen(FilterableScreen):
     """Newest first. Words look at job, error and engine of the rows that are read."""
 
@@ -53,7 +58,7 @@ class RunsScreen(FilterableScreen):
         """Read the first page."""
         super().on_mount()
         self._list = self.query_one("#runs", Table)
-        self._pager: Pager[RunRow] = Pager(self, self._list, self._ask, self._row, self._told)
+        self._pager: Pager[RunRow] = Pager(self, self._list, self._ask, run_key, self._row, self._told)
         self._list.focus()
         self._told()
 

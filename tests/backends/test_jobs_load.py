@@ -165,7 +165,8 @@ def test_ten_mistakes_are_ten_messages() -> None:
     found = problems(TEN)
     assert found == [
         "jobs.toml:2: defaults.timezone: no time zone 'Europe/Berlni'; did you mean 'Europe/Berlin'?",
-        "jobs.toml:5: jobs.cleanup.schedule: '60 3 * * *', column 1: minute '60' is out of range; the full hour is minute 0",
+        "jobs.toml:5: jobs.cleanup.schedule: '60 3 * * *', column 1: minute '60' is out of range; "
+        "the full hour is minute 0",
         "jobs.toml:7: jobs.cleanup.overlap: 'skp' is not one of skip, queue_one, queue_all, allow, replace; "
         "did you mean 'skip'?",
         "jobs.toml:8: jobs.cleanup.attempts: expected a whole number from 1 to 100, got 101",

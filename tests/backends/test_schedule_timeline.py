@@ -13,6 +13,9 @@ from hypothesis import strategies as st
 
 from backends.model import to_ms
 from backends.schedule import Schedule, ScheduleError, counts, density, fires_between, merged, next_fires, parse
+from tests.support.expressions import EXPRESSIONS, FIRST, LAST
+from tests.support.expressions import ZONES as CHANGING
+from tests.support.matcher import clock_changes
 
 NIGHTS = (
     ("Europe/Berlin", datetime(2026, 3, 29, tzinfo=UTC)),
@@ -68,38 +71,29 @@ def to_us(at: datetime) -> int:
     return (at - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
 
 
-def _field(low: int, high: int) -> st.SearchStrategy[str]:
-    number = st.integers(low, high)
-    step = st.integers(1, high).map(lambda n: f"*/{n}")
-    span = st.tuples(number, number).map(lambda pair: f"{min(pair)}-{max(pair)}")
-    several = st.lists(st.one_of(number.map(str), span), min_size=1, max_size=3).map(",".join)
-    return st.one_of(st.just("*"), step, several)
+@st.composite
+def _case(draw: st.DrawFn) -> tuple[list[tuple[str, str]], datetime]:
+    """Jobs as (expression, zone), and where their window begins: mostly within a day before a clock change of one."""
+    zone = draw(st.sampled_from(CHANGING))
+    zones = st.one_of(st.just(zone), st.sampled_from(CHANGING), st.sampled_from(ZONES))
+    written = draw(st.lists(st.tuples(EXPRESSIONS, zones), min_size=1, max_size=8))
+    changes = list(clock_changes(zone, FIRST, LAST))
+    if not changes or draw(st.integers(0, 3)) == 0:
+        return written, draw(st.datetimes(datetime(1935, 1, 1), datetime(2037, 1, 1))).replace(tzinfo=UTC)
+    before = timedelta(seconds=draw(st.one_of(st.just(0), st.integers(-7_200, 86_400))))
+    return written, draw(st.sampled_from(changes)) - before + timedelta(microseconds=draw(st.sampled_from((0, 1))))
 
 
 @settings(max_examples=150, deadline=None)
-@given(
-    st.lists(
-        st.tuples(
-            st.tuples(_field(0, 59), _field(0, 23), _field(1, 31), _field(1, 12), _field(0, 7)).map(" ".join),
-            st.sampled_from(ZONES),
-        ),
-        min_size=1,
-        max_size=8,
-    ),
-    st.datetimes(datetime(1935, 1, 1), datetime(2037, 1, 1)),
-    st.integers(1, 200_000),
-    st.integers(1, 40),
-)
-def test_any_schedules_in_any_zones(
-    written: list[tuple[str, str]], start: datetime, seconds: int, buckets: int
-) -> None:
+@given(_case(), st.integers(1, 200_000), st.integers(1, 40))
+def test_any_schedules_in_any_zones(case: tuple[list[tuple[str, str]], datetime], seconds: int, buckets: int) -> None:
+    written, begin = case
     schedules = {}
     for number, (expression, zone) in enumerate(written):
         try:
             schedules[f"job{number}"] = parse(expression, zone)
         except ScheduleError:  # a zone of links that ZoneInfo has, but a schedule refuses
             continue
-    begin = start.replace(tzinfo=UTC)
     end = begin + timedelta(seconds=seconds)
     listed, counted = fires_between(schedules, begin, end), density(schedules, begin, end, buckets)
     expected = {name: _expected(schedule, begin, end) for name, schedule in schedules.items()}

@@ -28,6 +28,7 @@ from backends.model import (
     fire_run_id,
     from_ms,
     new_run_id,
+    to_ms,
 )
 from backends.overview import HistoryOverview, Overview
 from backends.schedule import parse
@@ -108,7 +109,6 @@ class FakeOps:
         self.redis_error = self.postgres_error = ""
         self.calls: list[tuple[str, Any]] = []
         self.paused: dict[str, Pause] = {}
-        self.pages_read = 0
         self._rng = random.Random(seed)
         self._born = clock()
         self.ended, self.fires = _page(seed, self._born)
@@ -198,7 +198,8 @@ class FakeOps:
             raise UnreachableError(self.postgres_error)
         now = self.clock()
         return HistoryOverview(now, ServerHealth(True, POSTGRES, 1.2, now), tuple(self.ended[:100]),
-                               tuple(self.ended), await self._last())  # fmt: skip
+                               tuple(r for r in self.ended if r.finished_at and now - to_ms(r.finished_at) < 3_600_000),
+                               await self._last())  # fmt: skip
 
     def _may(self) -> None:
         if self.read_only:
@@ -252,7 +253,6 @@ class FakeOps:
         """A page of the history; the cursor is a position in it, from the oldest, so that new runs change none."""
         if self.postgres_error:
             raise UnreachableError(self.postgres_error)
-        self.pages_read += 1
         found = [
             r for r in self.ended
             if (job in (None, r.job)) and (queue in (None, r.queue)) and (outcome in (None, r.outcome))

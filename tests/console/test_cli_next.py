@@ -19,8 +19,8 @@ from pathlib import Path
 import pytest
 
 from backends.schedule import parse
-from console.cli.preview import ahead
 from console.cli.root import run as run_cli
+from console.times import ahead
 from tests.console.cli_helpers import ROOT
 
 Cli = Callable[..., tuple[int, str, str]]

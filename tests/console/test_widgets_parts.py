@@ -110,7 +110,10 @@ def test_a_plan_is_drawn_from_now_on_and_over_no_bar() -> None:
         ([1, 1, 1, 1], "◦◦◦◦"),  # as many fires as columns: one mark each
         ([1, 2, 1, 2, 1], "░░░░░"),  # a steady job, told once
         ([3, 4, 3, 4, 4, 3], "░░░░░░"),
-        ([4, 5, 4, 5, 1], "▒▒▒▒▒"),  # the last column is cut off by the end of its hours
+        ([4, 5, 4, 5, 1], "▒▒▒▒░"),  # the last column is cut off by the end of its hours
+        ([3, 4, 4, 4, 3], "▒▒▒▒▒"),  # one less is how a steady job falls into columns
+        ([1, 16, 1], "░▓░"),
+        ([2, 60, 60, 60], "░▓▓▓"),  # the first one is nearly past
         ([0, 0, 20, 20, 20, 0, 1], "  ▓▓▓ ◦"),
         ([2, 6, 20, 6, 2], "░▒▓▒░"),
         ([15, 15, 16, 15], "▒▒▒▒"),
