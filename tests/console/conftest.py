@@ -19,6 +19,20 @@ from tests.console.cli_helpers import HOSTILE, JOBS, Answer, Cli
 from tests.contract.helpers import dead, run, take_one
 
 
+async def _a_moment(*_: float) -> None:
+    await asyncio.sleep(0.01)
+
+
+@pytest.fixture(autouse=True)
+def keys_without_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Textual's pilot waits twice at each key until the process is idle, at most a second.
+
+    A console that reads every 20 ms never is. That all messages are handled is waited for all the same.
+    """
+    monkeypatch.setattr("textual.app.wait_for_idle", _a_moment)
+    monkeypatch.setattr("textual.pilot.wait_for_idle", _a_moment)
+
+
 @pytest.fixture
 def cli(settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Cli:
     """Runs a command line in this process, on this test's servers."""
