@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -63,9 +63,9 @@ class ConsoleOps(Protocol):
 
     async def runs(
         self, limit: int = 50, cursor: str | None = None, *, job: str | None = None, queue: str | None = None,
-        outcome: str | None = None, since: datetime | None = None,
+        outcomes: Sequence[str] = (), since: datetime | None = None,
     ) -> Page[RunRow]:  # fmt: skip
-        """Finished attempts, newest first."""
+        """Finished attempts, newest run first."""
 
     async def run_show(self, run_id: str) -> list[dict[str, Any]]:
         """Every attempt of a run, all columns."""

@@ -11,7 +11,7 @@ from textual.message import Message
 from textual.strip import Strip
 
 from widgets.line import LineWidget
-from widgets.safe import Cell, cell
+from widgets.safe import Cell, cell, cells, fit, width_of
 
 
 class RowList(LineWidget, can_focus=True):
@@ -63,6 +63,19 @@ class RowList(LineWidget, can_focus=True):
             """Only where it is now matters."""
             return isinstance(message, RowList.Moved) and message.rows is self.rows
 
+    class Edge(Message):
+        """The first (-1) or the last (1) row was asked for."""
+
+        def __init__(self, rows: RowList, side: int) -> None:
+            super().__init__()
+            self.rows = rows
+            self.side = side
+
+        @property
+        def control(self) -> RowList:
+            """The list it came from."""
+            return self.rows
+
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002
         super().__init__(id=id, classes=classes)
         self.keys: Sequence[str] = ()
@@ -71,6 +84,7 @@ class RowList(LineWidget, can_focus=True):
         self._pinned = False
         self.top = 0
         """Index of the first visible row."""
+        self._told_top = 0
         self._strips: dict[tuple[str, bool], tuple[object, Strip]] = {}
 
     # --- what a subclass provides ---
@@ -137,6 +151,8 @@ class RowList(LineWidget, can_focus=True):
 
     def _clamp(self) -> None:
         self.top = max(0, min(self.top, len(self.keys) - self.page_rows))
+        if self.HEAD and self.top != self._told_top:
+            self.refresh_lines(self.HEAD - 1)
 
     # --- cursor ---
 
@@ -172,6 +188,7 @@ class RowList(LineWidget, can_focus=True):
     def action_edge(self, side: int) -> None:
         """First or last row."""
         self.choose(0 if side < 0 else len(self.keys) - 1)
+        self.post_message(self.Edge(self, side))
 
     def action_open(self) -> None:
         """Tell the screen that the chosen row is to be opened."""
@@ -226,10 +243,19 @@ class RowList(LineWidget, can_focus=True):
         super().forget_styles()
         self._strips.clear()
 
+    def _head(self, line: int) -> Strip:
+        """Pinned line `line`; the last one tells how many rows are above what is in sight."""
+        content = self.head_content(line)
+        self._told_top = self.top
+        if line == self.HEAD - 1 and self.top:
+            sign = cell(f" ↑ {self.top}", "accent")
+            content = cells(fit(content, self.size.width - width_of(sign)), sign)
+        return self.strip(content)
+
     def render_line(self, y: int) -> Strip:
         """One line of the content area."""
         if y < self.HEAD:
-            return self.strip(self.head_content(y))
+            return self._head(y)
         index = y - self.HEAD + self.top
         if index >= len(self.keys):
             empty = not self.keys and y == self.HEAD

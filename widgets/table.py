@@ -74,6 +74,13 @@ class Table(RowList):
         if was_empty:
             self.refresh_lines(self.HEAD)
 
+    def show_empty(self, text: str) -> None:
+        """What stands where no row is."""
+        if text != self.EMPTY:
+            self.EMPTY = text
+            if not self.rows:
+                self.refresh_lines(self.HEAD)
+
     def widths(self) -> list[int]:
         """Column widths at the present size."""
         width = self.size.width - 1

@@ -42,19 +42,22 @@ class History:
         *,
         job: str | None = None,
         queue: str | None = None,
-        outcome: str | None = None,
+        outcomes: Sequence[str] = (),
         run_id: str | None = None,
         since: datetime | None = None,
     ) -> Page[RunRow]:
         """Attempts, newest run first. `cursor`: `next_cursor` of the page before. `run_id`: one, or its beginning."""
         args: list[Any] = []
         where = ["true"]
-        for column, value in (("job", job), ("queue", queue), ("outcome", outcome)):
+        for column, value in (("job", job), ("queue", queue)):
             if value:
                 where.append(f"{column} = %s")
                 args.append(value)
-        if outcome and outcome != "succeeded":
-            where.append("outcome <> 'succeeded'")  # lets the planner use the partial index
+        if outcomes:
+            where.append("outcome = any(%s)")
+            args.append(list(outcomes))
+            if "succeeded" not in outcomes:
+                where.append("outcome <> 'succeeded'")  # lets the planner use the partial index
         if run_id:
             where.append("run_id between %s::uuid and %s::uuid")
             args += _range(run_id)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -195,12 +195,12 @@ class Reads:
         *,
         job: str | None = None,
         queue: str | None = None,
-        outcome: str | None = None,
+        outcomes: Sequence[str] = (),
         since: datetime | None = None,
     ) -> Page[RunRow]:
-        """Finished attempts, newest first."""
+        """Finished attempts, newest run first; `outcomes`: only those that ended in one of these ways."""
         async with self.history() as history:
-            return await history.runs(limit, cursor, job=job, queue=queue, outcome=outcome, since=since)
+            return await history.runs(limit, cursor, job=job, queue=queue, outcomes=outcomes, since=since)
 
     async def run_show(self, run_id: str) -> list[dict[str, Any]]:
         """All finished attempts of a run, every column. Raises BadInputError for an unknown run."""

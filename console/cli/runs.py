@@ -26,7 +26,7 @@ def runs_command() -> None:
 @paging
 @click.option("--job", metavar="JOB", help="Only of this job.")
 @click.option("--queue", metavar="QUEUE", help="Only of this queue.")
-@click.option("--outcome", type=click.Choice(OUTCOMES), help="Only those that ended so.")
+@click.option("--outcome", type=click.Choice(OUTCOMES), multiple=True, help="Only those that ended so; again for more.")
 @click.option("--since", type=when, metavar="TIME", help="Only since then: an ISO time, or 2h, 7d.")
 @json_option
 def list_command(
@@ -34,14 +34,14 @@ def list_command(
     cursor: str | None,
     job: str | None,
     queue: str | None,
-    outcome: str | None,
+    outcome: tuple[str, ...],
     since: datetime | None,
     as_json: bool,
 ) -> None:
     """Finished attempts, newest first."""
 
     async def ask(ops: Ops) -> Page[RunRow]:
-        return await ops.runs(limit, cursor, job=job, queue=queue, outcome=outcome, since=since)
+        return await ops.runs(limit, cursor, job=job, queue=queue, outcomes=outcome, since=since)
 
     page = with_ops(ask)
     if as_json:

@@ -52,6 +52,9 @@ class FilterableScreen(ConsoleScreen):
             yield Entry(placeholder="words, !words  " + "  ".join(f"{name}:" for name in self.FIELDS), id="entry")
             yield StatusLine(id="wrong")
 
+    def check_filter(self, found: Filter) -> None:
+        """Raises BadInputError for a filter that can't mean anything here."""
+
     def filter_changed(self) -> None:
         """`filter` is another one."""
 
@@ -106,6 +109,7 @@ class FilterableScreen(ConsoleScreen):
         wrong = self.query_one("#wrong", StatusLine)
         try:
             found = parse_filter(self.entry.value, self.FIELDS)
+            self.check_filter(found)
         except BadInputError as error:
             wrong.show(cell(f" {error}", "warn"))
             wrong.add_class("-on")

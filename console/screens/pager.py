@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from itertools import takewhile
 from typing import Generic, TypeVar
 
 from backends.model import Page
@@ -11,17 +13,32 @@ from console.screens.base import ConsoleScreen
 from widgets.table import Row, Table
 
 T = TypeVar("T")
-PAGES_HELD = 10
+U = TypeVar("U")
+ROWS_HELD = 1000
 NEAR = 40
 """So many rows before the end of what is held the next page is asked for."""
 SEARCHED_MOST = 50
 """Pages read in a row for a filter that finds little; after them the operator moves on or narrows it."""
+CLIMBED_MOST = 20
+"""Pages read on the way up to what is held; where more came since, the list begins anew."""
+FAR = "far"
+"""The end of a part that did not get where it should; no cursor is so short."""
+
+
+@dataclass
+class _Part(Generic[T]):
+    """What was read from the cursor `start` to the cursor `end` (None: the newest; nothing older), and fits."""
+
+    start: str | None
+    items: list[T]
+    end: str | None
 
 
 class Pager(Generic[T]):
-    """Fills `table` from `ask`, newest first. Give it `moved` whenever the table's cursor moves.
+    """Fills `table` from `ask`, newest first. Give it `moved` and `edge` when the table tells them.
 
-    Memory: ten pages of rows, and one cursor for each page that was ever seen.
+    Held are parts that follow each other, about `ROWS_HELD` rows; where a part above them was let go, its cursor is
+    kept. A cursor names a row, so rows that arrive later change no part but the newest.
     """
 
     def __init__(
@@ -29,40 +46,41 @@ class Pager(Generic[T]):
         screen: ConsoleScreen,
         table: Table,
         ask: Callable[[ConsoleOps, str | None], Awaitable[Page[T]]],
+        fits: Callable[[T], bool],
         key: Callable[[T], str],
         row: Callable[[T], Row],
         told: Callable[[], None],
     ) -> None:
-        """`key` is the key of an item's row. `told` is called after each change, for titles."""
-        self._screen, self._table, self._ask, self._told = screen, table, ask, told
-        self._key, self._row = key, row
+        """`fits`: whether an item is shown; `key`: of an item's row. `told` is called after each change, for titles."""
+        self._screen, self._table, self._ask, self._fits = screen, table, ask, fits
+        self._key, self._row, self._told = key, row, told
         self._rows: dict[str, tuple[T, Row]] = {}
-        self._starts: list[str | None] = [None]  # the cursor each page begins at
-        self._pages: dict[int, tuple[T, ...]] = {}  # those that are held; they follow each other
-        self._end = False
+        self._parts: list[_Part[T]] = []
+        self._above: list[tuple[str | None, int]] = []
+        self._newest: frozenset[str] = frozenset()
         self._asking = False
-        self._wanted: int | None = None
+        self._again: Callable[[], None] | None = None
         self._generation = 0
         self._searched = 0
-        self.total: int | None = None
+        self.looked_at = 0
+        """Items read since the list began, whether they fit or not."""
 
     # --- what is known ---
 
     @property
     def items(self) -> list[T]:
         """What is held, newest first."""
-        return [item for number in sorted(self._pages) for item in self._pages[number]]
+        return [item for part in self._parts for item in part.items]
 
     @property
-    def complete(self) -> bool:
-        """Whether all there is is held."""
-        return self._end and min(self._pages, default=0) == 0
+    def at_end(self) -> bool:
+        """Whether the oldest there is is held."""
+        return bool(self._parts) and self._parts[-1].end is None
 
     @property
     def first(self) -> int:
-        """How many rows lie before what is held, roughly."""
-        number = min(self._pages, default=0)
-        return number * max((len(page) for page in self._pages.values()), default=0)
+        """How many rows lie before what is held."""
+        return sum(count for _, count in self._above)
 
     def item(self, key: str | None) -> T | None:
         """The item whose row has that key."""
@@ -74,26 +92,37 @@ class Pager(Generic[T]):
     def restart(self) -> None:
         """From the beginning: the filter is another one."""
         self._generation += 1
-        self._starts, self._pages, self._end, self._asking, self.total = [None], {}, False, False, None
-        self._searched, self._wanted = 0, None
-        self._table.set_rows(())
-        self._load(0)
+        self._parts, self._above, self._newest, self._asking = [], [], frozenset(), False
+        self._searched, self.looked_at, self._again = 0, 0, None
+        self._draw()
+        self.refresh()
+
+    def begin_anew(self) -> None:
+        """The same list from the newest row; what is shown stays until that is there."""
+        self._generation += 1
+        self._searched, self.looked_at, self._again = 0, 0, None
+        self._read(lambda ops: self._ask(ops, None), self._take_first)
 
     def refresh(self) -> None:
-        """Look for what is new, where the newest page is held; what is shown further down stays."""
-        if 0 in self._pages or not self._pages:
-            self._load(0)
+        """Look for what is new, where the newest rows are held; what is shown further down stays."""
+        if not self._above and not self._asking:
+            self._read(lambda ops: self._ask(ops, None), self._take_newest)
 
     def moved(self, index: int) -> None:
         """The cursor is on that row of the table."""
-        if not self._pages:
-            return
-        rows = sum(map(len, self._pages.values()))
         self._searched = 0
-        if index >= rows - NEAR and not self._end:
-            self._load(max(self._pages) + 1)
-        elif index < NEAR and min(self._pages) > 0:
-            self._load(min(self._pages) - 1)
+        if index >= len(self._table.rows) - NEAR:
+            self._older()
+        elif index < NEAR:
+            self._newer()
+
+    def edge(self, side: int) -> None:
+        """To the newest (-1), with all that came since; or further to the oldest (1)."""
+        if side < 0:
+            self.begin_anew()
+        elif not self._asking:
+            self._searched = 0
+            self._older()
 
     def redraw(self) -> None:
         """Rows look different now: ages, marks."""
@@ -108,68 +137,119 @@ class Pager(Generic[T]):
             made[key] = known if known is not None and known[0] == item else (item, self._row(item))
         self._rows = made
         self._table.set_rows(tuple([row for _, row in made.values()]))
+        self._told()
 
-    def _load(self, number: int) -> None:
-        if self._asking:
-            self._wanted = number or self._wanted  # looking for what is new can wait for its next time
-            return
+    def _read(self, ask: Callable[[ConsoleOps], Awaitable[U]], take: Callable[[U], None]) -> None:
         self._asking = True
-        generation, start = self._generation, self._starts[number]
+        generation = self._generation
 
         def ended() -> None:
             if generation == self._generation:
                 self._asking = False
-                self._screen.call_later(self._go_on)
 
-        def show(page: Page[T]) -> None:
+        def show(found: U) -> None:
             if generation == self._generation:
-                self._take(number, page)
+                take(found)
+                again, self._again = self._again, None
+                if again is not None and not self._asking:
+                    again()
 
-        self._screen.read_once(lambda ops: self._ask(ops, start), show, ended)
+        self._screen.read_once(ask, show, ended)
 
-    def _go_on(self) -> None:
-        wanted, self._wanted = self._wanted, None
-        if wanted is not None and wanted not in self._pages and {wanted - 1, wanted + 1} & self._pages.keys():
-            self._load(wanted)
+    # --- older ---
 
-    def _take(self, number: int, page: Page[T]) -> None:
-        if number == 0 and self._pages:
-            if page.items == self._pages.get(0, ())[: len(page.items)]:
-                return
-            self._renew(page)
+    def _older(self) -> None:
+        if self._asking:
+            self._again = self._older
+        elif self._parts and self._parts[-1].end is not None:
+            start = self._parts[-1].end
+            self._read(lambda ops: self._ask(ops, start), lambda page: self._take_older(start, page))
+
+    def _take_older(self, start: str, page: Page[T]) -> None:
+        fitting = [item for item in page.items if self._fits(item)]
+        self.looked_at += len(page.items)
+        last = self._parts[-1]
+        if len(last.items) < NEAR:  # a filter finds little: its parts are joined
+            last.items += fitting
+            last.end = page.next_cursor
         else:
-            self._pages[number] = page.items
-            self._after(number, page.next_cursor)
-        while len(self._pages) > PAGES_HELD:
-            far = min(self._pages) if number > min(self._pages) else max(self._pages)
-            del self._pages[far]
-            self._end = self._end and far < number
-        self.total = page.total if page.total is not None else self.total
+            self._parts.append(_Part(start, fitting, page.next_cursor))
+        while len(self._parts) > 1 and self._held() > ROWS_HELD:
+            gone = self._parts.pop(0)
+            self._above.append((gone.start, len(gone.items)))
         self._draw()
-        self._told()
+        self._search_on()
+
+    def _search_on(self) -> None:
         self._searched += 1
-        if sum(map(len, self._pages.values())) < NEAR and not self._end and self._searched < SEARCHED_MOST:
-            self._load(max(self._pages) + 1)
+        if self._held() < NEAR and self._searched < SEARCHED_MOST and not self._asking:
+            self._older()
 
-    def _after(self, number: int, cursor: str | None) -> None:
-        """`cursor` is where the page after `number` begins."""
-        if cursor is None:
-            self._end = True
-        elif len(self._starts) == number + 1:
-            self._starts.append(cursor)
+    # --- newer ---
 
-    def _renew(self, page: Page[T]) -> None:
-        """The newest page once more: what is new comes on top; where nothing is left in common, begin anew."""
-        old = {self._key(item) for item in self._pages[0]}
-        fresh = [item for item in page.items if self._key(item) not in old]
-        alone = page.next_cursor is None and 1 not in self._pages
-        grown = len(fresh) + len(self._pages[0]) > 3 * max(1, len(page.items))
-        if alone or grown or len(fresh) == len(page.items):
-            self._pages, self._starts, self._end = {0: page.items}, [None], False
-            self._after(0, page.next_cursor)
+    def _newer(self) -> None:
+        if self._asking:
+            self._again = self._newer
+        elif self._above:
+            start, first = self._above[-1][0], self._parts[0]
+            held = {self._key(item) for item in first.items}
+            self._read(lambda ops: self._climb(ops, start, first.start, held), self._take_newer)
+
+    async def _climb(self, ops: ConsoleOps, start: str | None, target: str | None, held: set[str]) -> _Part[T]:
+        """All from `start` to what is held; where that is too far, as far as it went, with another end."""
+        found: list[T] = []
+        cursor = start
+        for _ in range(CLIMBED_MOST):
+            page = await self._ask(ops, cursor)
+            fresh = list(takewhile(lambda item: self._key(item) not in held, page.items))
+            found += fresh
+            cursor = page.next_cursor
+            if len(fresh) < len(page.items) or (cursor is not None and cursor == target):
+                return _Part(start, found, target)
+            if cursor is None:
+                break
+        return _Part(start, found, cursor or FAR)
+
+    def _take_newer(self, part: _Part[T]) -> None:
+        if part.end != self._parts[0].start:
+            self.begin_anew()
+            return
+        if part.start is None:
+            self._above, self._newest = [], frozenset(map(self._key, part.items))
         else:
-            now = {self._key(item): item for item in page.items}
-            last = self._key(page.items[-1])
-            keys = [self._key(item) for item in self._pages[0]]
-            kept = self._pages[0][keys.index(last) + 1 :] if last in keys else ()
-            self._pages[0] = (*now.values(), *kept)
+            self._above.pop()
+        part.items = [item for item in part.items if self._fits(item)]
+        self._parts.insert(0, part)
+        while len(self._parts) > 1 and self._held() > ROWS_HELD:
+            self._parts.pop()
+        self._draw()
+
+    def _take_first(self, page: Page[T]) -> None:
+        self._parts, self._above, self._newest = [], [], frozenset()
+        self._take_newest(page)
+
+    def _take_newest(self, page: Page[T]) -> None:
+        """The newest rows: what is new comes on top."""
+        known = frozenset(map(self._key, page.items))
+        if self._parts and known == self._newest:
+            return
+        fitting = [item for item in page.items if self._fits(item)]
+        anew = not self._parts or (page.next_cursor is None and len(self._parts) == 1)
+        meets = bool(known & self._newest)
+        read_on = self._table.cursor_index >= NEAR
+        if anew or not (read_on or (meets and self._held() < ROWS_HELD)):
+            self._parts = [_Part(None, fitting, page.next_cursor)]
+            self.looked_at = len(page.items)
+        elif meets:
+            top = self._parts[0]
+            old = [self._key(item) for item in top.items]
+            kept = max((n for n, key in enumerate(old) if key in known), default=-1) + 1
+            top.items = [*fitting, *top.items[kept:]]
+        else:  # more came than a page, while somebody reads further down: it is there on the way up
+            self._above.append((None, len(page.items)))
+        self._newest = known
+        self._draw()
+        self._search_on()
+
+    def _held(self) -> int:
+        return sum(len(part.items) for part in self._parts)

@@ -11,11 +11,13 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.content import Content
 
+from backends.errors import BadInputError
 from backends.model import Outcome, Page, RunRow
 from console.feed import ConsoleOps
 from console.screens.details import run_lines
 from console.screens.dialog import TextDialog
 from console.screens.filterable import FilterableScreen
+from console.screens.filters import Filter
 from console.screens.pager import Pager
 from console.screens.rows import RUN_COLUMNS, count, run_rows
 from widgets.rowlist import RowList
@@ -23,6 +25,7 @@ from widgets.safe import cell
 from widgets.table import Row, Table
 
 PAGE = 100
+WRONG = "failed,timed_out,lost"
 
 
 def whole(part: str | None, names: Sequence[str]) -> str | None:
@@ -58,7 +61,7 @@ class RunsScreen(FilterableScreen):
         """Read the first page."""
         super().on_mount()
         self._list = self.query_one("#runs", Table)
-        self._pager: Pager[RunRow] = Pager(self, self._list, self._ask, run_key, self._row, self._told)
+        self._pager: Pager[RunRow] = Pager(self, self._list, self._ask, self._fits, run_key, self._row, self._told)
         self._list.focus()
         self._told()
 
@@ -69,51 +72,62 @@ class RunsScreen(FilterableScreen):
         chosen, live = self.filter, self.state.live
         job = whole(chosen.get("job"), [j.name for j in live.jobs] if live else [])
         queue = whole(chosen.get("queue"), [q.name for q in live.queues] if live else [])
-        outcome = whole(chosen.get("outcome"), [o.value for o in Outcome])
         since = chosen.since(datetime.fromtimestamp(self.now() / 1000, UTC))
-        page = await ops.runs(PAGE, cursor, job=job, queue=queue, outcome=outcome, since=since)
+        return await ops.runs(PAGE, cursor, job=job, queue=queue, outcomes=self._outcomes(), since=since)
 
-        def fits(run: RunRow) -> bool:
-            asked = (
-                (chosen.get("job"), run.job),
-                (chosen.get("queue"), run.queue),
-                (chosen.get("outcome"), run.outcome),
-            )
-            fields = all(part.casefold() in name.casefold() for part, name in asked if part)
-            return fields and chosen.matches(run.job, run.error or "", run.worker or "", run.run_id)
+    def _outcomes(self) -> tuple[str, ...]:
+        parts = (self.filter.get("outcome") or "").split(",")
+        return tuple(o.value for o in Outcome if any(part and part.casefold() in o.value for part in parts))
 
-        return Page(tuple(filter(fits, page.items)), page.next_cursor)
+    def _fits(self, run: RunRow) -> bool:
+        chosen = self.filter
+        names = ((chosen.get("job"), run.job), (chosen.get("queue"), run.queue))
+        named = all(part.casefold() in name.casefold() for part, name in names if part)
+        return named and chosen.matches(run.job, run.error or "", run.worker or "", run.run_id)
+
+    def check_filter(self, found: Filter) -> None:
+        """Every outcome that is asked for must be one."""
+        known = [outcome.value for outcome in Outcome]
+        for part in (found.get("outcome") or "").split(","):
+            if part and not any(part.casefold() in name for name in known):
+                raise BadInputError(f"no run ends as {part[:20]}", "use " + ", ".join(known))
 
     def _told(self) -> None:
-        held = len(self._pager.items)
-        seen = "" if self._pager.complete else f"{count(self._pager.first + held)} read, older below"
-        text = f"Runs · {count(held)}" if self._pager.complete else f"Runs · {seen}"
-        self._list.border_title = Content(text + (f" · /{self.filter.text}" if self.filter else ""))
+        pager = self._pager
+        read = count(pager.first + len(pager.items))
+        if self.filter and not pager.at_end:
+            read += f" of the newest {count(pager.looked_at)}, G looks further"
+        elif not pager.at_end:
+            read += " read, older below"
+        self._list.border_title = Content(f"Runs · {read}" + (f" · /{self.filter.text}" if self.filter else ""))
+        self._list.show_empty("no run matches" if self.filter else "no run is recorded here")
 
     # --- what arrives ---
 
     def show_history(self) -> None:
         """Something ended since."""
-        if self._pager.items:
-            self._pager.refresh()
-        else:
-            self._pager.restart()
+        self._pager.refresh()
 
     def filter_changed(self) -> None:
         """Another list."""
         self._pager.restart()
-        self._told()
 
     @on(RowList.Moved, "#runs")
     def _moved(self) -> None:
         self._pager.moved(self._list.cursor_index)
 
+    @on(RowList.Edge, "#runs")
+    def _edge(self, event: RowList.Edge) -> None:
+        self._pager.edge(event.side)
+
     # --- keys ---
 
     def action_failures(self) -> None:
-        """Only what failed, or everything again."""
-        entry = self.entry
-        entry.value = "" if self.filter.get("outcome") == "failed" else "outcome:failed"
+        """Only what went wrong, or everything again; the rest of the filter stays."""
+        rest = [part for part in self.filter.text.split() if not part.startswith("outcome:")]
+        if self.filter.get("outcome") != WRONG:
+            rest.append(f"outcome:{WRONG}")
+        self.entry.value = " ".join(rest)
         self.apply_filter()
 
     def action_open_selected(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -248,14 +248,14 @@ class FakeOps:
 
     async def runs(
         self, limit: int = 50, cursor: str | None = None, *, job: str | None = None, queue: str | None = None,
-        outcome: str | None = None, since: datetime | None = None,
+        outcomes: Sequence[str] = (), since: datetime | None = None,
     ) -> Page[RunRow]:  # fmt: skip
         """A page of the history; the cursor is a position in it, from the oldest, so that new runs change none."""
         if self.postgres_error:
             raise UnreachableError(self.postgres_error)
         found = [
             r for r in self.ended
-            if (job in (None, r.job)) and (queue in (None, r.queue)) and (outcome in (None, r.outcome))
+            if (job in (None, r.job)) and (queue in (None, r.queue)) and (not outcomes or r.outcome in outcomes)
             and (since is None or (r.finished_at or since) >= since)
         ]  # fmt: skip
         start = len(found) - int(cursor) if cursor else 0

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
 from backends.errors import BadInputError
-from backends.model import from_ms, new_run_id
+from backends.model import Page, RunRow, from_ms, new_run_id
 from console.screens.filters import parse_filter
-from console.screens.pager import PAGES_HELD
+from console.screens.pager import ROWS_HELD, SEARCHED_MOST
 from console.screens.runs import PAGE, RunsScreen, whole
 from tests.console.app_helpers import Console, console
 from tests.console.fake_ops import HOSTILE, T0, FakeOps
@@ -57,27 +57,91 @@ def rows(c: Console) -> Table:
     return c.app.screen.query_one("#runs", Table)
 
 
+def key(run: RunRow) -> str:
+    return f"{run.run_id}/{run.attempt}"
+
+
+def place(ops: FakeOps, c: Console) -> int:
+    """Where the newest row that is held stands in the history; what is held has no gap and nothing twice."""
+    keys = [row.key for row in rows(c).rows]
+    first = next(n for n, run in enumerate(ops.ended) if key(run) == keys[0])
+    assert next((n for n, k in enumerate(keys) if k != key(ops.ended[first + n])), None) is None
+    return first
+
+
 async def test_a_long_history_is_read_a_page_at_a_time() -> None:
-    ops = many(5_000)
+    ops = many(2_050)
     async with console(ops=ops) as c:
         await c.pilot.press("5")
         await c.until(lambda: len(rows(c).rows) == PAGE)
-        seen = {row.key for row in rows(c).rows}
-        last = f"{ops.ended[-1].run_id}/1"
-        deadline = asyncio.get_running_loop().time() + 20
-        while rows(c).rows[-1].key != last:
+        while rows(c).rows[-1].key != key(ops.ended[-1]):
+            held = len(rows(c).rows), rows(c).rows[-1].key
             await c.pilot.press("G")
-            await c.pilot.pause(0.01)
-            seen |= {row.key for row in rows(c).rows}
-            assert len(rows(c).rows) <= PAGE * PAGES_HELD
-            assert asyncio.get_running_loop().time() < deadline
-        assert seen == {f"{r.run_id}/1" for r in ops.ended}, "no row is left out between two pages"
+            await c.until(lambda held=held: (len(rows(c).rows), rows(c).rows[-1].key) != held)
+            assert len(rows(c).rows) <= ROWS_HELD + PAGE
+            place(ops, c)
         await c.pilot.press("G")
-        assert rows(c).cursor_key == f"{ops.ended[-1].run_id}/1"
-        while rows(c).cursor_key != f"{ops.ended[0].run_id}/1":
-            await c.pilot.press("g")
-            await c.pilot.pause(0.01)
-            assert asyncio.get_running_loop().time() < deadline, "the way back to the newest"
+        assert rows(c).cursor_key == key(ops.ended[-1])
+        assert "Runs · 2050 ─" in c.screen()
+        assert place(ops, c) > 900
+        while place(ops, c) > 0:  # the way back, row by row
+            first = place(ops, c)
+            rows(c).choose(10)
+            await c.until(lambda first=first: place(ops, c) < first)
+            assert rows(c).cursor_key == key(ops.ended[first + 10])
+
+
+async def test_a_reader_further_down_keeps_his_place_whatever_arrives() -> None:
+    ops = many(1_500)
+    async with console(ops=ops) as c:
+        await c.pilot.press("5")
+        await c.until(lambda: len(rows(c).rows) == PAGE)
+        rows(c).choose(90)
+        await c.until(lambda: len(rows(c).rows) == 2 * PAGE)
+        chosen, seen = rows(c).cursor_key, rows(c).top
+        ops.ended[:0] = [
+            replace(ops.ended[0], run_id=new_run_id(T0 + n * 1000)) for n in range(3 * PAGE, 0, -1)
+        ]  # more than a page
+        await c.until(lambda: "300 read, older below" in c.screen())
+        assert (rows(c).cursor_key, rows(c).top) == (chosen, seen)
+        rows(c).choose(5)
+        await c.until(lambda: place(ops, c) == 0)
+        assert rows(c).cursor_key == key(ops.ended[305])
+        rows(c).choose(150)
+        ops.ended.insert(0, replace(ops.ended[0], run_id=new_run_id(T0 + 400_000)))
+        await c.until(lambda: place(ops, c) == 0)
+        chosen = rows(c).cursor_key
+        assert f"↑ {rows(c).top}" in c.screen()
+        await c.pilot.press("g")
+        await c.until(lambda: rows(c).cursor_key == key(ops.ended[0]) != chosen)
+
+
+async def test_a_search_goes_on_until_enough_is_found_and_then_waits() -> None:
+    ops = many((SEARCHED_MOST + 5) * PAGE)
+    for n in (60, 700, 5_400):
+        ops.ended[n] = replace(ops.ended[n], error="needle")
+    asked: list[str | None] = []
+    read = ops.runs
+
+    async def counted(limit: int = 50, cursor: str | None = None, **more: Any) -> Page[RunRow]:
+        asked.append(cursor)
+        return await read(limit, cursor, **more)
+
+    ops.runs = counted  # type: ignore[method-assign]
+    async with console(ops=ops) as c:
+        await c.pilot.press("5", "slash")
+        c.app.screen.query_one(Entry).value = "needle"
+        await c.until(lambda: len([x for x in asked if x is not None]) >= SEARCHED_MOST - 1)
+        await c.until(lambda: f"2 of the newest {SEARCHED_MOST * PAGE}, G looks further" in c.screen())
+        for _ in range(3):
+            await c.ticked()
+        older = [x for x in asked if x is not None]
+        assert len(older) == len(set(older)), "nothing is read twice because something new ended"
+        ops.ended.insert(0, replace(ops.ended[60], run_id=new_run_id(T0 + 5000)))
+        await c.until(lambda: len(rows(c).rows) == 3)
+        await c.pilot.press("enter", "G")
+        await c.until(lambda: [row.key for row in rows(c).rows] == [key(r) for r in ops.ended if r.error == "needle"])
+        assert "Runs · 4 ·" in c.screen()
 
 
 async def test_new_runs_come_on_top_and_the_cursor_stays() -> None:
@@ -110,9 +174,19 @@ async def test_the_filter_counts_at_every_key_and_esc_drops_it() -> None:
         await c.pilot.press("slash", *"jbo:x")
         await c.until(lambda: "did you mean job:?" in c.screen())
         await c.pilot.press("escape")
+        await c.pilot.press("slash")
+        c.app.screen.query_one(Entry).value = "outcome:boom"
+        await c.until(lambda: "no run ends as boom; use succeeded, failed" in c.screen())
+        c.app.screen.query_one(Entry).value = "job:job3 outcome:lost"
+        await c.until(lambda: "no run matches" in c.screen())
+        c.app.screen.query_one(Entry).value = "job:job3"
+        ops.ended[3] = replace(ops.ended[3], outcome="timed_out")
+        await c.pilot.press("enter", "f")
+        await c.until(lambda: [row.key for row in rows(c).rows] == [key(ops.ended[3]), key(ops.ended[150])])
+        assert "job:job3 outcome:failed,timed_out,lost" in c.screen()
         await c.pilot.press("f")
-        await c.until(lambda: len(rows(c).rows) == 8)
-        await c.pilot.press("f", "slash", *"row-333-")
+        await c.until(lambda: len(rows(c).rows) > 40)
+        await c.pilot.press("escape", "slash", *"row-333-")
         await c.until(lambda: [row.key for row in rows(c).rows] == [f"{ops.ended[333].run_id}/1"])
         await c.pilot.press("escape", "escape", "escape")
         assert c.app.screen is c.app.overview
