@@ -220,18 +220,17 @@ class ConsoleScreen(Screen[None]):
         ended: Callable[[], None] | None = None,
     ) -> None:
         """Read something once and show it; what goes wrong is told at the foot. `ended` comes first, either way."""
-        found: T | None = None
-        wrong = ""
         try:
-            found = await self.feed.read(ask)
-        except Exception as error:
-            wrong = one_line(error)
-        if ended:
-            ended()
-        if wrong or found is None:
-            self.tell(f"✗ {wrong}", "bad")
-        else:
+            try:
+                found = await self.feed.read(ask)
+            finally:
+                if ended:
+                    ended()
             show(found)
+        except Exception as error:
+            self.tell(f"✗ {one_line(error)}", "bad")
+            if not isinstance(error, (CronsoleError, OSError)):
+                self.log.error(one_line(error))
 
     @work(group="reading", exclusive=True)
     async def keep_reading(

@@ -89,6 +89,8 @@ def _value(key: str, value: object, zone: tzinfo | None) -> Cell:
         return cell(_time(value, zone))
     if key == "duration_ms" and isinstance(value, (int, float)):
         return cell(duration(value))
+    if value is True:
+        return cell("yes")
     return cell(value, "bad" if key in ("error", "error_class") else "")
 
 

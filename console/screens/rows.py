@@ -28,6 +28,8 @@ RUN_COLUMNS = (
     Column("try", 3, align="right"), Column("took", 7, align="right"), Column("why", 8, drop=2),
     Column("engine", 12, drop=4), Column("error", 12, flex=7, drop=1),
 )  # fmt: skip
+HISTORY_COLUMNS = (Column("due", 8), *RUN_COLUMNS[1:])
+"""Where runs stand in the order of their ids: by the planned instant, or when they were enqueued."""
 WORDS = {"timed_out": "timed out"}
 GLYPHS = {"succeeded": ("✓", "ok"), **{name: (end[0], end[1]) for name, end in ENDS.items() if name != "succeeded"}}
 SPARK = 60
@@ -160,20 +162,25 @@ def run_rows(
             ),
         )  # fmt: skip
     for run in ended:
-        key = f"{run.run_id}/{run.attempt}"
-        trouble = run.outcome not in ("succeeded", "skipped")
-        error = run.error or ("" if run.exit_code in (None, 0) else f"exit {run.exit_code}")
-        rows[key] = Row(
-            key,
-            (
-                cell(moment(run.finished_at or run.started_at, now_ms, zone), "dim"), outcome_cell(run.outcome),
-                cell(run.job, "strong" if trouble else ""), cell(run.queue, "dim"),
-                cell(run.attempt, "warn" if run.attempt > 1 else "faint"), cell(duration(run.duration_ms)),
-                cell(run.trigger, "faint" if run.trigger in ("schedule", "enqueue") else "plan"),
-                cell(run.worker or "", "faint"), cell(error, "" if trouble else "dim"),
-            ),
-        )  # fmt: skip
+        row = run_row(run, moment(run.finished_at or run.started_at, now_ms, zone))
+        rows[row.key] = row
     return tuple(rows.values())
+
+
+def run_row(run: RunRow, when: str) -> Row:
+    """An attempt that ended; `when` is what stands in its first column."""
+    trouble = run.outcome not in ("succeeded", "skipped")
+    error = run.error or ("" if run.exit_code in (None, 0) else f"exit {run.exit_code}")
+    return Row(
+        f"{run.run_id}/{run.attempt}",
+        (
+            cell(when, "dim"), outcome_cell(run.outcome),
+            cell(run.job, "strong" if trouble else ""), cell(run.queue, "dim"),
+            cell(run.attempt, "warn" if run.attempt > 1 else "faint"), cell(duration(run.duration_ms)),
+            cell(run.trigger, "faint" if run.trigger in ("schedule", "enqueue") else "plan"),
+            cell(run.worker or "", "faint"), cell(error, "" if trouble else "dim"),
+        ),
+    )  # fmt: skip
 
 
 def lanes(

@@ -12,14 +12,14 @@ from textual.binding import Binding, BindingType
 from textual.content import Content
 
 from backends.errors import BadInputError
-from backends.model import Outcome, Page, RunRow
+from backends.model import Outcome, Page, RunRow, from_ms, run_id_ms
 from console.feed import ConsoleOps
 from console.screens.details import run_lines
 from console.screens.dialog import TextDialog
 from console.screens.filterable import FilterableScreen
 from console.screens.filters import Filter
 from console.screens.pager import Pager
-from console.screens.rows import RUN_COLUMNS, count, run_rows
+from console.screens.rows import HISTORY_COLUMNS, count, moment, run_row
 from widgets.rowlist import RowList
 from widgets.safe import cell
 from widgets.table import Row, Table
@@ -54,7 +54,7 @@ class RunsScreen(FilterableScreen):
 
     def body(self) -> ComposeResult:
         """The list and the line to filter it."""
-        yield Table(*RUN_COLUMNS, empty="no run is recorded here", id="runs", classes="panel")
+        yield Table(*HISTORY_COLUMNS, empty="no run is recorded here", id="runs", classes="panel")
         yield from self.filter_line()
 
     def on_mount(self) -> None:
@@ -66,7 +66,7 @@ class RunsScreen(FilterableScreen):
         self._told()
 
     def _row(self, run: RunRow) -> Row:
-        return run_rows([run], (), self.now(), self.zone)[0]
+        return run_row(run, moment(from_ms(run_id_ms(run.run_id)), self.now(), self.zone))
 
     async def _ask(self, ops: ConsoleOps, cursor: str | None) -> Page[RunRow]:
         chosen, live = self.filter, self.state.live
