@@ -231,10 +231,12 @@ class RowList(LineWidget, can_focus=True):
     def on_resize(self) -> None:
         """Keep the cursor in sight."""
         self._strips.clear()
-        index = self.cursor_index
+        index, top = self.cursor_index, self.top
         if index >= self.top + self.page_rows:
             self.top = index - self.page_rows + 1
         self._clamp()
+        if self.top != top:
+            self.refresh()  # what was painted for the new size began at the old row
 
     # --- drawing ---
 

@@ -222,3 +222,19 @@ async def test_history_that_is_away_is_told_and_comes_back() -> None:
         await c.until(lambda: "postgres is away" in c.screen())
         ops.postgres_error = ""
         await c.until(lambda: len(rows(c).rows) == 20, 8)
+
+
+async def test_another_size_keeps_the_cursor_in_sight_and_leaves_no_line_blank() -> None:
+    ops = many(60)
+    async with console(size=(80, 24), ops=ops) as c:
+        await c.pilot.press("5")
+        await c.until(lambda: len(rows(c).rows) == 60)
+        await c.pilot.press("G")
+        for size in ((120, 50), (80, 24), (200, 70)):
+            await c.pilot.resize_terminal(*size)
+            await c.until(lambda: c.app.screen.size == c.app.size)
+            await c.pilot.pause()
+            shown = [line for line in c.screen().splitlines() if "mail" in line]
+            assert len(shown) == min(60, rows(c).page_rows)
+            assert any("▌" in line for line in shown)
+            assert ("↑" in c.screen()) == (len(shown) < 60)
