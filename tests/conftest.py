@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import os
 import shutil
 import tempfile
 import time
@@ -18,6 +19,8 @@ from backends.connect import Servers, Settings
 from backends.embedded import Holder, acquire, status
 
 _numbers = itertools.count()
+for _name in ("CI", "BUILD_NUMBER"):  # with these pytest prints two compared collections whole, however long
+    os.environ.pop(_name, None)
 
 
 @pytest.fixture(scope="session")

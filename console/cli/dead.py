@@ -175,9 +175,12 @@ def retry_command(
             return await ops.dead_retry(chosen, dry_run=dry_run)
         frozen = await ops.freeze(selection)
         count = (await ops.dead_retry(frozen, dry_run=True)).matched
-        if not (sys.stdin.isatty() and sys.stderr.isatty()):
-            raise BadInputError(f"{count} dead letters match", "add --yes to retry them, or --dry-run to only count")
-        if not count or not click.confirm(f"Retry {count} dead letters?", err=True):
+        if count and not (sys.stdin.isatty() and sys.stderr.isatty()):
+            raise BadInputError(
+                f"{count} dead letter{'s match' if count > 1 else ' matches'}",
+                "add --yes to retry them, or --dry-run to only count",
+            )
+        if not count or not click.confirm(f"Retry {count} dead letter{'s' if count > 1 else ''}?", err=True):
             from backends.model import ActionResult
 
             return ActionResult(count, 0)
@@ -193,6 +196,8 @@ def retry_command(
         warn([f"{missing} of {len(set(ids))} ids are no dead letters (any more)"])
     if as_json:
         print_json({"matched": result.matched, "changed": result.changed, "receipt": result.receipt})
+    elif not result.matched:
+        click.echo("no dead letter matches")
     else:
         click.echo(f"{result.matched} matched, {result.changed} put back" + (" (dry run)" if dry_run else ""))
 

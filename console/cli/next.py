@@ -18,8 +18,10 @@ if TYPE_CHECKING:
 @click.command("next")
 @click.argument("words", metavar="EXPR|JOB", nargs=-1, required=True)
 @click.option("-j", "--jobs", metavar="FILE", help="The job file; default: CRONSOLE_JOBS, else ./jobs.toml.")
-@click.option("-n", "count", type=click.IntRange(1, 10_000), default=10, show_default=True, help="How many fires.")
-@click.option("--tz", metavar="ZONE", help="IANA time zone; default: UTC, or the job's own.")
+@click.option(
+    "-n", "--limit", "count", type=click.IntRange(1, 10_000), default=10, show_default=True, help="How many fires."
+)
+@click.option("--tz", "--timezone", metavar="ZONE", help="IANA time zone; default: UTC, or the job's own.")
 @click.option("--from", "start", metavar="ISO", help="Count from this time, inclusive; default: now.")
 @click.option("--prev", is_flag=True, help="The fires before that time instead, the newest first.")
 @click.option("--compare", is_flag=True, help="What other schedulers would do, also when the clock changes.")

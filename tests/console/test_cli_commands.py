@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.console.cli_helpers import HOSTILE, Cli
+from tests.console.cli_helpers import HOSTILE, Answer, Cli
 
 
 class TestLists:
@@ -214,6 +214,7 @@ class TestActions:
         careful = cli("dead", "retry", "--all")
         assert careful.code == 2
         assert "2 dead letters match; add --yes" in careful.err
+        assert cli("dead", "retry", "--job", "nothing_died_here") == Answer(0, "no dead letter matches\n", "")
         assert cli("dead", "retry").code == 2
         assert cli("dead", "retry", world[1], "--all").code == 2
         assert cli("dead", "retry", world[1], "--json").json == {"matched": 1, "changed": 1, "receipt": None}
