@@ -2,50 +2,45 @@
 
 from __future__ import annotations
 
-import asyncio
-import re
-from datetime import UTC, datetime, time, timedelta
-from typing import ClassVar
-from zoneinfo import available_timezones
+from datetime import UTC, datetime
+from typing import ClassVar, NamedTuple
 
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, Vertical
+from textual.containers import Horizontal
 from textual.content import Content
 from textual.strip import Strip
-from textual.suggester import SuggestFromList
 from textual.widgets import Input
 
-from backends.schedule import Schedule, ScheduleError, zone
-from backends.schedule.compare import Comparison, compare
-from backends.schedule.preview import NextFire, Preview, fires_from, fires_within, month_fires, preview
+from backends.schedule import ScheduleError, zone
 from console.screens import cronlab_looks as look
 from console.screens.base import ConsoleScreen
-from console.screens.cronlab_layout import CSS, LABEL, ZONE_LABEL, Layout, layout
+from console.screens.cronlab_elsewhere import ElsewhereTable, elsewhere_lines
+from console.screens.cronlab_layout import CSS, Layout, layout
+from console.screens.cronlab_lines import Lines, put
+from console.screens.cronlab_state import Lab
 from console.screens.dialog import TextDialog
 from console.screens.help import HelpDialog
 from console.settings import local_zone_name
-from widgets.calendar import NAMES, Calendar, Month
-from widgets.entry import Entry, printable
+from widgets.calendar import NAMES, Calendar
+from widgets.entry import Entry
 from widgets.prose import Prose
 from widgets.rowlist import RowList
-from widgets.safe import Cell, cell, cells, safe_line
+from widgets.safe import cell, cells, safe_line
 from widgets.statusline import StatusLine
 from widgets.table import Table
 
 FIRST = "*/15 9-17 * * 1-5"
 """What stands there where no job is in hand."""
-DAY = timedelta(days=1)
-SLOW_S = 0.25
-"""An older comparison than this is shown faint until the new one is there."""
-_MEANT = re.compile(r"did you mean '([\w/+-]+)'", re.ASCII)
 
 
-def fill(entry: Entry, text: str) -> None:
-    """Another text, the cursor behind it."""
-    entry.value = printable(text)
-    entry.cursor_position = len(entry.value)
+class Own(NamedTuple):
+    """What a job itself has."""
+
+    name: str
+    expression: str
+    timezone: str
 
 
 class Fields(Table):
@@ -59,16 +54,6 @@ class Fields(Table):
         return super().row_strip(index, "")
 
 
-class ElsewhereTable(Table):
-    """Other schedulers; the heads of its columns are data."""
-
-    titles: tuple[str, ...] = ("", "", "")
-
-    def head_content(self, line: int) -> Cell:
-        """The clock changes."""
-        return self._line([cell(title, "head") for title in self.titles], " ")
-
-
 class CronLabScreen(ConsoleScreen):
     """Everything is computed here, without a server. What is wrong is told; the last good result stays, faint."""
 
@@ -78,8 +63,10 @@ class CronLabScreen(ConsoleScreen):
         Binding("e", "edit", "edit"),
         Binding("n", "new", "new"),
         Binding("z", "zone", "zone"),
-        Binding("greater_than_sign,pagedown", "page(1)", "next month"),
-        Binding("less_than_sign,pageup", "page(-1)", "month before", show=False),
+        Binding("greater_than_sign", "page(1)", "next month"),
+        Binding("less_than_sign", "page(-1)", "month before", show=False),
+        Binding("pagedown", "page(1)", "next month, while typing", show=False),
+        Binding("pageup", "page(-1)", "month before, while typing", show=False),
         Binding("o", "others", "elsewhere"),
         Binding("ctrl+o", "others", "elsewhere, also while typing", show=False),
         Binding("r", "reset", "the job's own", show=False),
@@ -89,60 +76,36 @@ class CronLabScreen(ConsoleScreen):
 
     def __init__(self) -> None:
         super().__init__()
-        self._good: Preview | None = None
-        self._wrong: tuple[ScheduleError | None, ScheduleError | None] = (None, None)
-        self._fires: tuple[NextFire, ...] = ()
-        self._comparison: Comparison | None = None
-        self._wanted: Schedule | None = None
-        self._comparing = self._late = False
-        self._job: tuple[str, str, str] | None = None
-        self._counter = self._no_month
+        self.lab = Lab()
+        self._lines = Lines(self.lab, lambda: self.here)
+        self._own: Own | None = None
         self._layout = Layout(5, True, True, 49)
         self._view = 0
         self._titles: dict[str, str] = {}
 
     def body(self) -> ComposeResult:
         """Top to bottom."""
-        with Vertical(id="lab", classes="panel"):
-            with Horizontal(id="line"):
-                yield StatusLine(id="expression-label")
-                yield Entry(placeholder="minute hour day month weekday", id="expression")
-                yield StatusLine(id="zone-label")
-                yield Entry(placeholder="Europe/Berlin", id="zone")
-            yield StatusLine(id="marks")
-            yield StatusLine(id="verdict")
-            yield StatusLine(id="description")
+        yield self._lines
         with Horizontal(id="meaning"):
             yield Fields(*look.FIELD_COLUMNS, empty=" ", id="fields", classes="panel")
             yield Prose(id="warnings")
         with Horizontal(id="ahead"):
             yield Table(*look.FIRE_COLUMNS, empty="none", id="fires", classes="panel")
             yield Calendar(id="calendar", classes="panel")
-        yield ElsewhereTable(*look.ELSEWHERE_COLUMNS, empty=" ", id="elsewhere", classes="panel")
+        yield ElsewhereTable(id="elsewhere", classes="panel")
 
     def on_mount(self) -> None:
-        """Labels, names of zones, the first expression."""
+        """The first expression."""
         super().on_mount()
-        self._expression, self._zone = self.query_one("#expression", Entry), self.query_one("#zone", Entry)
         self._fields, self._warnings = self.query_one(Fields), self.query_one("#warnings", Prose)
         self._list, self._calendar = self.query_one("#fires", Table), self.query_one(Calendar)
         self._elsewhere = self.query_one(ElsewhereTable)
         self._warnings.add_class("panel")
-        self.query_one("#expression-label", StatusLine).show(cell(LABEL, "dim"))
-        self.query_one("#zone-label", StatusLine).show(cell(ZONE_LABEL, "dim"))
-        for name, title in (("fields", "Fields"), ("warnings", "Warnings"), ("elsewhere", "Elsewhere")):
-            self._title(name, title)
-        fill(self._expression, FIRST)
-        fill(self._zone, self._local_zone())
-        self.watch(self._expression, "selection", self._show_marks, init=False)
-        self.run_worker(self._name_zones(), group="zones")
+        self._title("elsewhere", "Elsewhere · Enter tells more")
+        self._lines.fill(FIRST, self._local_zone())
         self._list.focus()
         self._take_job()
         self.think()
-
-    async def _name_zones(self) -> None:
-        names = await asyncio.to_thread(lambda: sorted(available_timezones()))
-        self._zone.suggester = SuggestFromList(names, case_sensitive=False)
 
     def _local_zone(self) -> str:
         try:
@@ -160,17 +123,16 @@ class CronLabScreen(ConsoleScreen):
     def _take_job(self) -> None:
         name, live = self.shell.overview.job_in_hand(), self.state.live
         job = next((j for j in live.jobs if j.name == name), None) if live else None
-        if job is None or job.schedule is None or (self._job and self._job[0] == job.name):
+        if job is None or job.schedule is None:
             return
-        self._job = (job.name, job.schedule, job.timezone)
-        self.action_reset()
+        before, self._own = self._own, Own(job.name, job.schedule, job.timezone)
+        if before is None or before.name != job.name or (before != self._own and self._lines.holds(*before[1:])):
+            self.action_reset()
 
     def action_reset(self) -> None:
         """What the job in hand has."""
-        if self._job is not None:
-            _, expression, place = self._job
-            fill(self._expression, expression)
-            fill(self._zone, place)
+        if self._own is not None:
+            self._lines.fill(self._own.expression, self._own.timezone)
             self.think()
 
     # --- thinking ---
@@ -184,11 +146,6 @@ class CronLabScreen(ConsoleScreen):
     def _brief(self) -> bool:
         return self.size.width < 100
 
-    @property
-    def stale(self) -> bool:
-        """Whether what is shown is not what stands in the lines."""
-        return self._wrong != (None, None)
-
     @on(Input.Changed)
     def _typed(self, event: Input.Changed) -> None:
         event.stop()
@@ -196,105 +153,48 @@ class CronLabScreen(ConsoleScreen):
 
     def think(self) -> None:
         """What stands in the lines now: a few milliseconds, but for the comparison, which a thread makes."""
-        typed, place = self._expression.value, self._zone.value.strip()
-        found: Preview | None = None
-        expression_error = zone_error = None
-        try:
-            zone(place)
-        except ScheduleError as error:
-            zone_error = error
-        try:
-            found = preview(typed, "UTC" if zone_error else place, self.here)
-        except ScheduleError as error:
-            expression_error = error
-        self._wrong = (expression_error, zone_error)
-        if found is not None and zone_error is None:
-            same = self._good is not None and found.schedule is self._good.schedule
-            self._good = found
-            if not same:
-                self._counter = self._month
+        if self.lab.read(self._lines.expression.value, self._lines.zone.value.strip(), self.here):
             self._find_fires()
         self._show()
 
     def _find_fires(self) -> None:
-        if self._good is None:
-            return
-        schedule, start = self._good.schedule, self.here
-        if self._calendar.chosen:
-            start = datetime.combine(self._calendar.day, time(), schedule.tz).astimezone(UTC)
-        self._fires = fires_from(schedule, start)
-
-    def _month(self, year: int, month: int) -> Month:
-        if self._good is None:
-            return Month(())
-        found = month_fires(self._good.schedule, year, month)
-        return Month(found.counts, found.changes)
-
-    @staticmethod
-    def _no_month(year: int, month: int) -> Month:
-        return Month(())
+        self.lab.find_fires(self.here, self._calendar.day if self._calendar.chosen else None)
 
     def _compare(self) -> None:
-        if self._good is None or not self._elsewhere.display:
-            return
-        schedule = self._good.schedule
-        if self._comparison is not None and self._comparison.schedule is schedule:
-            self._show_elsewhere()
-            return
-        self._wanted = schedule
-        if not self._comparing:
-            self._comparing = True
-            self.run_worker(self._keep_comparing(), group="compare")
-            self.set_timer(SLOW_S, self._is_late)
-
-    def _is_late(self) -> None:
-        self._late = self._comparing
-        self._show_elsewhere()
-
-    async def _keep_comparing(self) -> None:
-        """One at a time; what was typed meanwhile comes next, what lay between is left out."""
-        try:
-            while self._wanted is not None:
-                wanted, self._wanted = self._wanted, None
-                self._comparison = await asyncio.to_thread(compare, wanted, self.here)
-        finally:
-            self._comparing = self._late = False
-        self._show_elsewhere()
+        if self.lab.good is not None and self._elsewhere.display:
+            self._elsewhere.compare(self.lab.good.schedule, self.here, stale=self.lab.stale)
 
     # --- showing ---
 
     def show_time(self) -> None:
         """Fires that are past go; how far away the others are."""
-        if self._fires and not self._calendar.chosen and self._fires[0].at <= self.here:
+        if self.lab.fires and not self._calendar.chosen and self.lab.fires[0].at <= self.here:
             self._find_fires()
         self._show_fires()
-        self._show_verdict()
+        self._lines.show_verdict()
 
     def _show(self) -> None:
-        good, stale = self._good, self.stale
+        good, stale = self.lab.good, self.lab.stale
         self._show_title()
         self._show_marks()
-        self._show_verdict()
+        self._lines.show_verdict()
+        self._lines.show_description()
         if good is None:
             return
         dim = look.faint if stale else lambda content: content
-        self.query_one("#description", StatusLine).show(dim(cells(" ", cell(good.description, "strong"))))
         rows = look.field_rows(good.fields)
         self._fields.set_rows(look.faint_rows(rows) if stale else rows)
         self._title("fields", f"Fields · the same as {good.short_for}" if good.short_for else "Fields")
-        lines = look.hint_lines(good.hints)
-        self._warnings.show([dim(line) for line in lines])
+        self._warnings.show([dim(line) for line in look.hint_lines(good.hints)])
         self._title("warnings", f"Warnings · {len(good.hints)}" if good.hints else "Warnings")
         self._show_fires()
         self._compare()
-        self._show_elsewhere()
 
     def _show_title(self) -> None:
         text = "Cron lab"
-        if self._job is not None:
-            name, *own = self._job
-            changed = [printable(text) for text in own] != [self._expression.value, self._zone.value]
-            text += f" · {safe_line(name, 60)}" + (" · changed here only, r takes its own" if changed else "")
+        if self._own is not None:
+            text += f" · {safe_line(self._own.name, 60)}"
+            text += " · changed here only, r takes its own" if not self._lines.holds(*self._own[1:]) else ""
         self._title("lab", text)
 
     def _title(self, name: str, text: str) -> None:
@@ -302,92 +202,45 @@ class CronLabScreen(ConsoleScreen):
             self._titles[name] = text
             self.query_one(f"#{name}").border_title = Content(text)
 
-    def _show_marks(self, *_: object) -> None:
-        line = self.query_one("#marks", StatusLine)
-        wrong, wrong_zone = self._wrong
-        entry, typed = self._expression, self._expression.value
-        left: Cell = ()
-        if wrong is not None and (wrong_zone is None or not self._zone.has_focus):
-            span = wrong.span or (0, max(1, len(typed)))
-            left = look.marks(LABEL, typed, round(entry.scroll_offset.x), span, "bad")
-        elif wrong_zone is not None:
-            before = LABEL + " " * entry.size.width + ZONE_LABEL
-            left = look.marks(before, self._zone.value, 0, (0, max(1, len(self._zone.value))), "bad")
-        elif self._good is not None and entry.has_focus:
-            field = look.field_at(self._good.fields, entry.cursor_position)
-            if field is not None:
-                left = cells(
-                    look.marks(LABEL, typed, round(entry.scroll_offset.x), field.span, "accent"),
-                    cell(f" {look.field_words(field)}", "dim"),
-                )
-        line.show(left)
-
-    def _show_verdict(self) -> None:
-        line = self.query_one("#verdict", StatusLine)
-        wrong, wrong_zone = self._wrong
-        told = wrong_zone if wrong_zone and (self._zone.has_focus or not wrong) else wrong
-        if told is not None:
-            more = " (Enter takes it)" if told is wrong_zone and self._zone.has_focus and self._meant() else ""
-            line.show(cells(cell(" ✗ ", "bad"), cell(look.wrong_text(told), "warn"), cell(more, "dim")))
-        elif self._good is not None:
-            ahead = self._fires if not self._calendar.chosen else fires_from(self._good.schedule, self.here, 1)
-            a_day = 0 if self._good.schedule.reboot else fires_within(self._good.schedule, self.here, DAY)
-            line.show(cells(" ", look.summary(self._good, ahead, a_day, self.here)))
+    def _show_marks(self) -> None:
+        chosen = self._list.cursor_index if self._list.has_focus else -1
+        self._lines.show_marks(self.lab.fires[chosen] if 0 <= chosen < len(self.lab.fires) else None)
 
     def _show_fires(self) -> None:
-        if self._good is None:
+        good, calendar = self.lab.good, self._calendar
+        if good is None:
             return
-        rows = look.fire_rows(self._fires, self.here, brief=self._brief)
-        self._list.set_rows(look.faint_rows(rows) if self.stale else rows)
-        day = self._calendar.day
-        self._title("fires", f"Fires from {day:%a} {day.day} {day:%b %Y}" if self._calendar.chosen else "Next fires")
-        self._calendar.show(self._counter, self.here.astimezone(self._good.schedule.tz).date(), dim=self.stale)
-        month = self._calendar.month(day)
-        total = sum(month.counts)
+        rows = look.fire_rows(self.lab.fires, self.here, brief=self._brief, room=sum(self._list.widths()[-1:]))
+        self._list.set_rows(look.faint_rows(rows) if self.lab.stale else rows)
+        day = calendar.day
+        self._title("fires", f"Fires from {day:%a} {day.day} {day:%b %Y}" if calendar.chosen else "Next fires")
+        calendar.show(self.lab.counter, self.here.astimezone(good.schedule.tz).date(), dim=self.lab.stale)
+        total = sum(calendar.month(day).counts)
         text = f"{NAMES[day.month - 1]} {day.year} · {total} fire{'' if total == 1 else 's'}"
-        if self._calendar.chosen or self._calendar.has_focus:
-            text += f" · {day:%a} {day.day}: {self._calendar.count(day)}"
+        if calendar.chosen or calendar.has_focus:
+            text += f" · {day:%a} {day.day}: {calendar.count(day)}"
         self._title("calendar", text)
-
-    def _show_elsewhere(self) -> None:
-        found = self._comparison
-        if found is None or self._good is None:
-            return
-        rows = look.elsewhere_rows(found)
-        old = self.stale or (self._late and found.schedule is not self._good.schedule)
-        titles = look.change_titles(found)
-        if titles != self._elsewhere.titles:
-            self._elsewhere.titles = titles
-            self._elsewhere.refresh_lines(0)
-        self._elsewhere.set_rows(look.faint_rows(rows) if old else rows)
 
     # --- keys ---
 
-    def _meant(self) -> str | None:
-        """The time zone that the error proposes."""
-        error = self._wrong[1]
-        found = _MEANT.match(error.remedy) if error else None
-        return found[1] if found else None
-
     def action_edit(self) -> None:
         """To the expression."""
-        self._expression.focus()
+        self._lines.expression.focus()
 
     def action_new(self) -> None:
         """An empty line."""
-        self._expression.value = ""
-        self._expression.focus()
+        self._lines.expression.value = ""
+        self._lines.expression.focus()
 
     def action_zone(self) -> None:
         """To the time zone."""
-        self._zone.focus()
+        self._lines.zone.focus()
 
     @on(Input.Submitted)
     def _entered(self, event: Input.Submitted) -> None:
         event.stop()
-        meant = self._meant()
-        if event.input is self._zone and meant:
-            fill(self._zone, meant)
+        if event.input is self._lines.zone and self.lab.meant:
+            put(self._lines.zone, self.lab.meant)
         else:
             self._to_panel()
 
@@ -427,13 +280,18 @@ class CronLabScreen(ConsoleScreen):
 
     @on(RowList.Opened, "#elsewhere")
     def _opened(self, event: RowList.Opened) -> None:
-        if self._comparison is not None:
-            title = next((s.title for s in self._comparison.systems if s.system == event.key), "cronsole")
-            self.app.push_screen(TextDialog(title, look.elsewhere_lines(self._comparison, event.key)))
+        found = self._elsewhere.comparison
+        if found is not None:
+            title = next((s.title for s in found.systems if s.system == event.key), "cronsole")
+            self.app.push_screen(TextDialog(title, elsewhere_lines(found, event.key)))
 
     @on(RowList.Opened, "#fires")
     def _to_expression(self) -> None:
         self.action_edit()
+
+    @on(RowList.Moved, "#fires")
+    def _fire_chosen(self) -> None:
+        self._show_marks()
 
     @on(Calendar.Moved)
     def _day_chosen(self) -> None:
@@ -444,7 +302,7 @@ class CronLabScreen(ConsoleScreen):
         """The keys at the foot and the marks depend on where one types."""
         self.show_keys()
         self._show_marks()
-        self._show_verdict()
+        self._lines.show_verdict()
         self._show_fires()
 
     def show_keys(self) -> None:
@@ -464,6 +322,7 @@ class CronLabScreen(ConsoleScreen):
         self._layout = layout(self.size.width, self.size.height, 1 if self.has_class("-short") else 2)
         self._view %= len(self._views())
         self._list.columns = look.BRIEF_FIRE_COLUMNS if self._brief else look.FIRE_COLUMNS
+        self._lines.zone.styles.width = self._layout.zone_width
         self._lay_out()
         self.call_after_refresh(self._resized)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 LABEL, ZONE_LABEL = " cron  ", "  zone  "
-ZONE_WIDTH = 26
+ZONE_WIDTH, LEAST_ZONE, LEAST_EXPRESSION = 26, 8, 24
 SYSTEMS = 6
 CSS = f"""
 CronLabScreen {{
@@ -13,7 +13,6 @@ CronLabScreen {{
     & #line {{ height: 1; }}
     & #line Entry {{ width: 1fr; color: $text-strong; }}
     & #line #expression {{ max-width: 90; }}
-    & #line #zone {{ width: {ZONE_WIDTH}; }}
     & #expression-label {{ width: {len(LABEL)}; }}
     & #zone-label {{ width: {len(ZONE_LABEL)}; }}
     & #meaning, & #ahead {{ height: 1fr; }}
@@ -38,6 +37,7 @@ class Layout:
     elsewhere: bool
     calendar_width: int
     elsewhere_height: int = 0
+    zone_width: int = ZONE_WIDTH
 
 
 def layout(width: int, height: int, frame: int) -> Layout:
@@ -53,6 +53,12 @@ def layout(width: int, height: int, frame: int) -> Layout:
     elsewhere = 1 + SYSTEMS + frame
     side = 0 if frame == 1 else 2
     months = max(1, min(2, (width - 60) // 52))
+    line = width - side - len(LABEL) - len(ZONE_LABEL)
     return Layout(
-        meaning, width >= 78, rest - elsewhere >= 7 + frame and width >= 78, months * 52 - 3 + side, elsewhere
+        meaning,
+        width >= 78,
+        rest - elsewhere >= 7 + frame and width >= 78,
+        months * 52 - 3 + side,
+        elsewhere,
+        max(LEAST_ZONE, min(ZONE_WIDTH, line - LEAST_EXPRESSION)),
     )
