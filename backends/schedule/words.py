@@ -41,7 +41,7 @@ def _time(fields: Fields) -> tuple[str, bool]:
             return often, False
         if run:
             return f"{often} from {hours[0]:02d}:00 to {hours[-1]:02d}:{minutes[-1]:02d}", False
-        return f"{often} of the hours {listed(hours, _two)}", False
+        return f"{often} {_of_hours(hours)}", False
     if len(minutes) == 1:
         minute = minutes[0]
         if len(hours) == 24:
@@ -57,7 +57,11 @@ def _time(fields: Fields) -> tuple[str, bool]:
     at = f"At {listed(minutes, _colon)}"
     if len(hours) == 24:
         return f"{at} of every hour", False
-    return f"{at} of the hours {listed(hours, _two)}", False
+    return f"{at} {_of_hours(hours)}", False
+
+
+def _of_hours(hours: Sequence[int]) -> str:
+    return f"of the hour{'' if len(hours) == 1 else 's'} {listed(hours, _two)}"
 
 
 def _day(fields: Fields) -> str:

@@ -47,8 +47,8 @@ def times(text: str) -> set[int]:
         return set(range(int(every[2] or 0), 1440, int(every[1] or 1) * 60))
     if every := re.fullmatch(r"Every hour from (\S+) to (\S+)", text):
         return set(range(minute(every[1]), minute(every[2]) + 1, 60))
-    if some := re.fullmatch(r"At (:.+) of (?:every hour|the hours (.+))", text):
-        hours = values(some[2], numbers(24, "{:02d}")) if some[2] else range(24)
+    if some := re.fullmatch(r"At (:.+) of (?:every hour|the (?:hour (\d\d)|hours (.+\D.+)))", text):
+        hours = values(some[2] or some[3], numbers(24, "{:02d}")) if some[2] or some[3] else range(24)
         return {hour * 60 + m for hour in hours for m in values(some[1], numbers(60, ":{:02d}"))}
     return {minute(part) for part in re.split(r", | and ", text.removeprefix("At "))}
 

@@ -3,8 +3,9 @@
 calendar_spec_next_usec looks for the next wall time that exists and turns it into an instant by mktime, which takes the
 first pass of a repeated hour; it goes on from there on the wall, so the second pass is never seen (issues 5595, 8647).
 Lists are written out because a step without an end (``00/2``) fails where a gap is at midnight. Compared with
-systemd-analyze 252. Not modelled: gaps that begin within an hour (Chatham; Newfoundland until 2011), where its search
-can fail altogether, and changes of a zone's offset that are no change of summer time.
+systemd-analyze 252. Not modelled: gaps that begin within an hour (Chatham; Newfoundland until 2011), where a list can
+fail too ("Resource deadlock avoided", as 02:50 in Chatham does), and changes of a zone's offset that are no change of
+summer time.
 """
 
 from __future__ import annotations
