@@ -26,8 +26,9 @@ class Entry(Input):
         self.cursor_blink = False
 
     def replace(self, text: str, start: int, end: int) -> None:
-        """Every way of entering text ends here."""
-        super().replace(printable(text), start, end)
+        """Every way of entering text ends here; of what is too long the beginning enters, so that something is seen."""
+        left = len(self.value) - len(self.value[min(start, end) : max(start, end)])
+        super().replace(printable(text)[: max(LONGEST - left, 0)], start, end)
 
 
 def printable(text: str) -> str:

@@ -54,6 +54,20 @@ class Fields(Table):
         return super().row_strip(index, "")
 
 
+class Fires(Table):
+    """The next fires, in as many columns as there is room for."""
+
+    @property
+    def brief(self) -> bool:
+        """Whether there is no room for more than where a fire is on the wall."""
+        return self.size.width < look.BRIEF
+
+    def widths(self) -> list[int]:
+        """Column widths at the present size."""
+        self.columns = look.BRIEF_FIRE_COLUMNS if self.brief else look.FIRE_COLUMNS
+        return super().widths()
+
+
 class CronLabScreen(ConsoleScreen):
     """Everything is computed here, without a server. What is wrong is told; the last good result stays, faint."""
 
@@ -90,7 +104,7 @@ class CronLabScreen(ConsoleScreen):
             yield Fields(*look.FIELD_COLUMNS, empty=" ", id="fields", classes="panel")
             yield Prose(id="warnings")
         with Horizontal(id="ahead"):
-            yield Table(*look.FIRE_COLUMNS, empty="none", id="fires", classes="panel")
+            yield Fires(*look.FIRE_COLUMNS, empty="none", id="fires", classes="panel")
             yield Calendar(id="calendar", classes="panel")
         yield ElsewhereTable(id="elsewhere", classes="panel")
 
@@ -98,7 +112,7 @@ class CronLabScreen(ConsoleScreen):
         """The first expression."""
         super().on_mount()
         self._fields, self._warnings = self.query_one(Fields), self.query_one("#warnings", Prose)
-        self._list, self._calendar = self.query_one("#fires", Table), self.query_one(Calendar)
+        self._list, self._calendar = self.query_one(Fires), self.query_one(Calendar)
         self._elsewhere = self.query_one(ElsewhereTable)
         self._warnings.add_class("panel")
         self._title("elsewhere", "Elsewhere · Enter tells more")
@@ -141,10 +155,6 @@ class CronLabScreen(ConsoleScreen):
     def here(self) -> datetime:
         """Now."""
         return datetime.fromtimestamp(self.now() / 1000, UTC)
-
-    @property
-    def _brief(self) -> bool:
-        return self.size.width < 100
 
     @on(Input.Changed)
     def _typed(self, event: Input.Changed) -> None:
@@ -210,7 +220,8 @@ class CronLabScreen(ConsoleScreen):
         good, calendar = self.lab.good, self._calendar
         if good is None:
             return
-        rows = look.fire_rows(self.lab.fires, self.here, brief=self._brief, room=sum(self._list.widths()[-1:]))
+        room = sum(self._list.widths()[-1:])
+        rows = look.fire_rows(self.lab.fires, self.here, brief=self._list.brief, room=room)
         self._list.set_rows(look.faint_rows(rows) if self.lab.stale else rows)
         day = calendar.day
         self._title("fires", f"Fires from {day:%a} {day.day} {day:%b %Y}" if calendar.chosen else "Next fires")
@@ -321,7 +332,6 @@ class CronLabScreen(ConsoleScreen):
         super().on_resize()
         self._layout = layout(self.size.width, self.size.height, 1 if self.has_class("-short") else 2)
         self._view %= len(self._views())
-        self._list.columns = look.BRIEF_FIRE_COLUMNS if self._brief else look.FIRE_COLUMNS
         self._lines.zone.styles.width = self._layout.zone_width
         self._lay_out()
         self.call_after_refresh(self._resized)

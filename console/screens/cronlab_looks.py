@@ -17,14 +17,13 @@ from widgets.table import Column, Row
 
 FIELD_COLUMNS = (Column("field", 7), Column("typed", 6, flex=1), Column("means", 22, flex=5))
 FIRE_COLUMNS = (
-    Column("", 1), Column("local", 17), Column("offset", 6, drop=2), Column("UTC", 12, drop=1),
-    Column("", 13), Column("clock change", 12, flex=1, drop=3),
+    Column("", 1), Column("local", 17), Column("offset", 6, drop=3), Column("UTC", 12, drop=2),
+    Column("", 13), Column("clock change", 12, flex=1, drop=1),
 )  # fmt: skip
-BRIEF_FIRE_COLUMNS = (
-    Column("", 1), Column("local", 17), Column("", 1, drop=3), Column("", 1, drop=2), Column("", 8, flex=1),
-    Column("", 1, drop=1),
-)  # fmt: skip
-"""Where there is no room for more than where a fire is on the wall; the same cells."""
+BRIEF_FIRE_COLUMNS = (Column("", 1), Column("local", 17), Column("", 8, flex=1))
+"""Where there is no room for more than where a fire is on the wall."""
+BRIEF = 34
+"""Columns of a list that is narrower."""
 SHORT_NAMES = {"day of the month": "day"}
 MARKS = {"gap": "after a gap", "first": "first time", "second": "second time"}
 _YEAR = timedelta(days=300)
@@ -51,29 +50,28 @@ def hint_lines(hints: Sequence[Hint]) -> list[Cell]:
     """What may surprise: code and sentence."""
     if not hints:
         return [cells(cell(" ✓ ", "ok"), cell("nothing that may surprise", "dim"))]
-    return [cells(cell(" ! ", "warn"), cell(hint.code, "warn"), " ", cell(hint.message)) for hint in hints]
+    return [cells(cell(" ! ", "warn"), cell(f"{hint.code}: ", "warn"), cell(hint.message)) for hint in hints]
 
 
 def fire_rows(fires: Sequence[NextFire], now: datetime, *, brief: bool, room: int) -> tuple[Row, ...]:
-    """The next fires; `brief`: how far away they are in one unit; `room`: columns for what a clock change did."""
+    """The next fires; `brief`: in the brief columns; `room`: columns for what a clock change did."""
     rows = []
     for fire in fires:
         near = abs(fire.at - now) < _YEAR
         day = f"{fire.local:%a %d %b  }" if near else f"{fire.local:%d %b %Y }"
         away = ahead(fire.at - now)
-        marked = fire.mark is not None
-        local = cells(cell(day, "warn" if marked else ""), cell(f"{fire.local:%H:%M}", "warn" if marked else "strong"))
-        rows.append(
-            Row(
-                str(to_ms(fire.at)),
-                (
-                    cell("!" if marked else "", "warn"), local,
-                    cell(offset(fire.local), "dim"), cell(f"{fire.at:%d %b %H:%M}", "dim"),
-                    cell(" ".join(away.split()[:3]) if brief and away.startswith("in") else away),
-                    cell(_mark(fire, room), "warn"),
-                ),
-            )
-        )  # fmt: skip
+        tones = ("warn", "warn") if fire.mark else ("", "strong")
+        found = [
+            cell("!" if fire.mark else "", "warn"), cells(cell(day, tones[0]), cell(f"{fire.local:%H:%M}", tones[1])),
+        ]  # fmt: skip
+        if brief:
+            found.append(cell(" ".join(away.split()[:3]) if away.startswith("in") else away))
+        else:
+            found += [
+                cell(offset(fire.local), "dim"), cell(f"{fire.at:%d %b %H:%M}", "dim"), cell(away),
+                cell(_mark(fire, room), "warn"),
+            ]  # fmt: skip
+        rows.append(Row(str(to_ms(fire.at)), tuple(found)))
     return tuple(rows)
 
 
