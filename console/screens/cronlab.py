@@ -163,9 +163,12 @@ class CronLabScreen(ConsoleScreen):
 
     def think(self) -> None:
         """What stands in the lines now: a few milliseconds, but for the comparison, which a thread makes."""
+        before = self.lab.counter
         if self.lab.read(self._lines.expression.value, self._lines.zone.value.strip(), self.here):
             self._find_fires()
         self._show()
+        if self.lab.counter is not before:
+            self._list.choose(0)
 
     def _find_fires(self) -> None:
         self.lab.find_fires(self.here, self._calendar.day if self._calendar.chosen else None)
@@ -181,15 +184,16 @@ class CronLabScreen(ConsoleScreen):
         if self.lab.fires and not self._calendar.chosen and self.lab.fires[0].at <= self.here:
             self._find_fires()
         self._show_fires()
+        self._show_marks()
         self._lines.show_verdict()
 
     def _show(self) -> None:
         good, stale = self.lab.good, self.lab.stale
         self._show_title()
-        self._show_marks()
         self._lines.show_verdict()
         self._lines.show_description()
         if good is None:
+            self._show_marks()
             return
         dim = look.faint if stale else lambda content: content
         rows = look.field_rows(good.fields)
@@ -198,6 +202,7 @@ class CronLabScreen(ConsoleScreen):
         self._warnings.show([dim(line) for line in look.hint_lines(good.hints)])
         self._title("warnings", f"Warnings · {len(good.hints)}" if good.hints else "Warnings")
         self._show_fires()
+        self._show_marks()
         self._compare()
 
     def _show_title(self) -> None:
@@ -308,6 +313,8 @@ class CronLabScreen(ConsoleScreen):
     def _day_chosen(self) -> None:
         self._find_fires()
         self._show_fires()
+        self._list.choose(0)
+        self._show_marks()
 
     def on_descendant_focus(self) -> None:
         """The keys at the foot and the marks depend on where one types."""
