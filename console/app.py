@@ -21,7 +21,7 @@ from console.settings import Preferences, has_terminal, load_preferences, log_to
 from console.state import ConsoleState
 from console.terminal_guard import guard
 from console.theme import CALM, VARIABLES
-from console.trail import Trail
+from console.trail import Place, Trail
 from widgets.celldiff import CellDiff
 from widgets.safe import AsciiFilter, safe_line
 
@@ -102,10 +102,17 @@ class ConsoleApp(CellDiff):
         """Let go of the servers."""
         self.feed.stop()
 
+    def open(self, screen_name: str, subject: str | None = None) -> None:
+        """Show the screen of that name, for one thing when `subject` (a key: a run's id, a job's name) is given.
+
+        Esc leads back to where this was asked from. An open dialog wins: nothing happens behind it.
+        """
+        if not isinstance(self.screen, ModalScreen):
+            self._show(self.trail.go(screen_name, subject), anew=subject is not None)
+
     def action_go(self, name: str) -> None:
         """Show the screen of that name."""
-        if not isinstance(self.screen, ModalScreen):
-            self._show(self.trail.go(name))
+        self.open(name)
 
     def action_retreat(self) -> None:
         """The screen before this one; from the first one, nowhere."""
@@ -117,7 +124,8 @@ class ConsoleApp(CellDiff):
         if not isinstance(self.screen, ModalScreen):
             self._show(self.trail.forward())
 
-    def _show(self, name: str) -> None:
+    def _show(self, place: Place, *, anew: bool = False) -> None:
+        name, subject = place
         front = self.screen if self.screen is self.overview else self.screen_stack[-1]
         if name == OVERVIEW:
             if front is not self.overview:
@@ -125,9 +133,11 @@ class ConsoleApp(CellDiff):
             return
         if not self.is_screen_installed(name):
             self.install_screen(SCREENS[name](), name)
+        screen: ConsoleScreen = self.get_screen(name)  # type: ignore[assignment]
+        screen.open_for(subject, anew=anew)
         if front is self.overview:
             self.push_screen(name)
-        elif front is not self.get_screen(name):
+        elif front is not screen:
             self.switch_screen(name)
 
     def action_redraw(self) -> None:

@@ -2,36 +2,46 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from console.screens.registry import OVERVIEW
 
 LONGEST = 100
 
 
+class Place(NamedTuple):
+    """A screen, and the key of the one thing it was opened for."""
+
+    screen: str
+    subject: str | None = None
+
+
 class Trail:
-    """Names of screens; it begins at the overview."""
+    """Places; it begins at the overview."""
 
     def __init__(self) -> None:
-        self._names = [OVERVIEW]
+        self._places = [Place(OVERVIEW)]
         self._at = 0
 
     @property
-    def here(self) -> str:
-        """The screen that is shown."""
-        return self._names[self._at]
+    def here(self) -> Place:
+        """What is shown."""
+        return self._places[self._at]
 
-    def go(self, name: str) -> str:
+    def go(self, screen: str, subject: str | None = None) -> Place:
         """Somewhere else: what lay ahead is forgotten."""
-        if name != self.here:
-            self._names = [*self._names[: self._at + 1], name][-LONGEST:]
-            self._at = len(self._names) - 1
+        place = Place(screen, subject)
+        if place != self.here:
+            self._places = [*self._places[: self._at + 1], place][-LONGEST:]
+            self._at = len(self._places) - 1
         return self.here
 
-    def back(self) -> str:
+    def back(self) -> Place:
         """One step back; at the beginning it stays."""
         self._at = max(0, self._at - 1)
         return self.here
 
-    def forward(self) -> str:
+    def forward(self) -> Place:
         """One step forward; at the end it stays."""
-        self._at = min(len(self._names) - 1, self._at + 1)
+        self._at = min(len(self._places) - 1, self._at + 1)
         return self.here

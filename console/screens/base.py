@@ -60,6 +60,8 @@ class ConsoleScreen(Screen[None]):
 
     def __init__(self) -> None:
         super().__init__()
+        self.subject: str | None = None
+        self._mounted = False
         self._notice: Cell = ()
         self._notices = 0
 
@@ -68,6 +70,9 @@ class ConsoleScreen(Screen[None]):
     def body(self) -> ComposeResult:
         """The widgets between header and foot."""
         yield from ()
+
+    def show_subject(self, subject: str | None) -> None:
+        """The screen was opened for one thing: its key. None: for no thing any more. Never before it is mounted."""
 
     def show_live(self) -> None:
         """`state.live` is new, or the screen has come to the front."""
@@ -79,6 +84,14 @@ class ConsoleScreen(Screen[None]):
         """A second has passed."""
 
     # --- the frame ---
+
+    def open_for(self, subject: str | None, *, anew: bool) -> None:
+        """The app brings this screen to the front for `subject`; `anew`: asked for just now, not come back to."""
+        if self.subject == subject and not anew:
+            return
+        self.subject = subject
+        if self._mounted:
+            self.show_subject(subject)
 
     def compose(self) -> ComposeResult:
         """Top to bottom."""
@@ -93,6 +106,9 @@ class ConsoleScreen(Screen[None]):
         self.set_interval(1.0, self._second)
         self.show_keys()
         self.show_header()
+        self._mounted = True
+        if self.subject is not None:
+            self.show_subject(self.subject)
 
     def on_screen_resume(self) -> None:
         """What is known may have changed while another screen was shown."""

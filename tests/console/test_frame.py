@@ -3,24 +3,65 @@
 from __future__ import annotations
 
 import pytest
+from textual.app import ComposeResult
 
+from console.screens.base import ConsoleScreen
 from console.screens.registry import NUMBERED, SCREENS
 from console.trail import Trail
 from tests.console.app_helpers import SIZES, console
 from tests.console.fake_ops import HOSTILE, FakeOps
+from widgets.safe import cell
+from widgets.statusline import StatusLine
 from widgets.table import Table
 
 
 def test_the_trail_goes_back_and_forward() -> None:
     trail = Trail()
-    assert trail.back() == "overview"
+    assert trail.back() == ("overview", None)
     for name in ("runs", "runs", "jobs", "engines"):
         trail.go(name)
-    assert [trail.back(), trail.back(), trail.back(), trail.back()] == ["jobs", "runs", "overview", "overview"]
-    assert [trail.forward(), trail.forward()] == ["runs", "jobs"]
-    assert trail.go("audit") == "audit"
-    assert trail.forward() == "audit"
-    assert trail.back() == "jobs"
+    assert [trail.back().screen for _ in range(4)] == ["jobs", "runs", "overview", "overview"]
+    assert [trail.forward().screen, trail.forward().screen] == ["runs", "jobs"]
+    assert trail.go("audit").screen == "audit"
+    assert trail.forward().screen == "audit"
+    assert trail.back().screen == "jobs"
+
+
+def test_the_trail_knows_what_each_screen_was_opened_for() -> None:
+    trail = Trail()
+    for subject in ("a", "a", "b", None):
+        trail.go("job", subject)
+    assert [trail.back(), trail.back(), trail.back()] == [("job", "b"), ("job", "a"), ("overview", None)]
+    assert trail.forward() == ("job", "a")
+
+
+class Page(ConsoleScreen):
+    """A screen about one thing."""
+
+    NAME = "page"
+
+    def body(self) -> ComposeResult:
+        yield StatusLine(id="about")
+
+    def show_subject(self, subject: str | None) -> None:
+        self.query_one("#about", StatusLine).show(cell(f"about {subject}"))
+
+
+async def test_a_screen_is_opened_for_something_and_esc_comes_back_to_it() -> None:
+    async with console() as c:
+        c.app.install_screen(Page(), Page.NAME)
+        c.app.open("page", "first")
+        await c.until(lambda: "about first" in c.screen())
+        c.app.open("page", "second")
+        await c.until(lambda: "about second" in c.screen())
+        await c.pilot.press("8", "escape")
+        await c.until(lambda: "about second" in c.screen())
+        await c.pilot.press("escape")
+        await c.until(lambda: "about first" in c.screen())
+        await c.pilot.press("right_square_bracket")
+        await c.until(lambda: "about second" in c.screen())
+        c.app.open("page")
+        await c.until(lambda: "about None" in c.screen())
 
 
 async def test_numbers_esc_and_forward() -> None:
