@@ -24,9 +24,11 @@ from backends.model import (
     new_run_id,
     now_ms,
 )
+from backends.ops.audit import AuditReads
 from backends.ops.backfill import MOST, Backfill, Only, plan_backfill, start_alone, window_slot
 from backends.ops.letters import Selection, freeze, walk
-from backends.ops.reads import Reads, unknown
+from backends.ops.output import OutputReads
+from backends.ops.reads import unknown
 from backends.ops.talk import redis_talk, stop_if_cancelled
 from backends.queues.base import BATCH, Entered, NewRun, OnFull
 from backends.queues.lists import Rejected, inspect
@@ -61,7 +63,7 @@ def refuse(what: str) -> RefusedError:
     )
 
 
-class Ops(Reads):
+class Ops(AuditReads, OutputReads):
     """Everything an operator can see and do in one context."""
 
     @classmethod

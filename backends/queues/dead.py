@@ -94,11 +94,14 @@ class DeadLetters:
             if text is None:  # retried between the two reads
                 continue
             head, _, envelope = text.partition(b"\n")
-            h = _header.decode(head)
-            letters.append(
-                DeadLetter(
-                    run.decode(), self.name, h.job, h.attempts, h.error, h.error_class, from_ms(h.failed_ms),
-                    h.group, int(score), envelope, h.worker,
-                )
-            )  # fmt: skip
+            letters.append(letter_from(run.decode(), self.name, int(score), head, envelope))
         return letters
+
+
+def letter_from(run_id: str, queue: str, sequence: int, head: bytes, envelope: bytes = b"") -> DeadLetter:
+    """A dead letter from what is stored of it."""
+    h = _header.decode(head)
+    return DeadLetter(
+        run_id, queue, h.job, h.attempts, h.error, h.error_class, from_ms(h.failed_ms), h.group, sequence, envelope,
+        h.worker,
+    )  # fmt: skip

@@ -1,0 +1,68 @@
+"""One run: its attempts, where it is now, and what it prints, as it prints it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from backends.errors import BadInputError, UnreachableError
+from backends.history.attempts import Attempt, read_attempts, read_output
+from backends.jobs.words import show
+from backends.ops.dead import DeadReads
+from backends.ops.talk import redis_talk
+from backends.queues.keys import queue_prefix
+from backends.queues.where import LogPart, RunPlace, find_run, read_log
+
+
+@dataclass(frozen=True, slots=True)
+class RunPage:
+    """A run. `attempts`: those that ended, oldest first, the newest 200; `place`: where it is, None where it has ended.
+
+    `missing`: what could not be asked, in words.
+    """
+
+    run_id: str
+    attempts: tuple[Attempt, ...]
+    place: RunPlace | None
+    missing: str = ""
+
+
+class OutputReads(DeadReads):
+    """The page of a run."""
+
+    async def run_page(self, run_id: str) -> RunPage:
+        """What is known of a run. With one server away, what the other knows. Raises BadInputError for no known run."""
+        missing: list[UnreachableError] = []
+        attempts: tuple[Attempt, ...] = ()
+        place = None
+        try:
+            place = await self.run_place(run_id)
+        except UnreachableError as error:
+            missing.append(error)
+        try:
+            async with self.history():
+                attempts = await read_attempts(await self.servers.pool(), run_id)
+        except UnreachableError as error:
+            missing.append(error)
+        if len(missing) == 2:
+            raise missing[0]
+        if not attempts and place is None:
+            if missing:
+                raise missing[0]
+            raise BadInputError(f"no run {show(run_id)}", "`cronsole runs list` lists the finished ones")
+        return RunPage(run_id, attempts, place, str(missing[0]) if missing else "")
+
+    async def run_place(self, run_id: str) -> RunPlace | None:
+        """Where a run is now; None where it is in no queue."""
+        prefixes = await self._prefixes()
+        with redis_talk(self.servers.redis_url):
+            return await find_run(self.servers.redis, prefixes, run_id)
+
+    async def run_output(self, run_id: str, attempt: int) -> str | None:
+        """The tail of what an attempt printed that has ended."""
+        async with self.history():
+            return await read_output(await self.servers.pool(), run_id, attempt)
+
+    async def run_log(self, queue: str, run_id: str, after: str = "") -> LogPart:
+        """What a run has printed since `after`, while it runs and a day longer."""
+        with redis_talk(self.servers.redis_url):
+            return await read_log(self.servers.redis, queue_prefix(self.namespace, queue), run_id, after)
