@@ -14,13 +14,18 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, Protocol, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
 
 from textual.message import Message
 
 from backends.errors import CronsoleError
-from backends.model import ActionResult, DeadLetter, Page, RunRow, ServerHealth, now_ms
+from backends.model import ActionResult, DeadGroup, DeadLetter, Page, RunRow, ServerHealth, now_ms
 from backends.overview import HistoryOverview, Overview
+
+if TYPE_CHECKING:
+    from backends.ops.audit import Action
+    from backends.ops.output import RunPage
+    from backends.queues.where import LogPart
 
 log = logging.getLogger("cronsole.console")
 T = TypeVar("T")
@@ -69,6 +74,26 @@ class ConsoleOps(Protocol):
 
     async def run_show(self, run_id: str) -> list[dict[str, Any]]:
         """Every attempt of a run, all columns."""
+
+    async def dead_heads(
+        self, limit: int = 100, cursor: str | None = None, *, queue: str = "", group: str = ""
+    ) -> Page[DeadLetter]:
+        """Dead letters without their envelopes, newest first."""
+
+    async def dead_kinds(self, limit: int = 200) -> Page[DeadGroup]:
+        """Dead letters by error, the largest groups first."""
+
+    async def run_page(self, run_id: str) -> RunPage:
+        """A run: its attempts, and where it is now."""
+
+    async def run_output(self, run_id: str, attempt: int) -> str | None:
+        """The tail of what an attempt printed."""
+
+    async def run_log(self, queue: str, run_id: str, after: str = "") -> LogPart:
+        """What a run has printed since `after`."""
+
+    async def actions(self, limit: int = 100, cursor: str | None = None) -> Page[Action]:
+        """What operators did, newest first."""
 
 
 class Sink(Protocol):

@@ -32,6 +32,7 @@ from backends.model import (
 )
 from backends.overview import HistoryOverview, Overview
 from backends.schedule import parse
+from tests.console.fake_pages import FakePages
 
 VALKEY, POSTGRES = "Valkey 9.1.0", "PostgreSQL 18.1"
 T0 = 1_795_473_790_000
@@ -97,7 +98,7 @@ def _page(seed: int, now: int) -> tuple[list[RunRow], list[PlannedFire]]:
     return sorted(runs, key=lambda r: r.finished_at or from_ms(0), reverse=True), sorted(fires, key=lambda f: f.at_ms)
 
 
-class FakeOps:
+class FakeOps(FakePages):
     """Answers like Ops. `redis_error` and `postgres_error` make a server unreachable; `calls` notes the actions."""
 
     def __init__(
@@ -116,6 +117,7 @@ class FakeOps:
         self.dead = [self._dead(i) for i in range(37)]
         self.depth = 0
         self._hostile = hostile
+        self.make_pages(HOSTILE if hostile else "")
         if hostile:
             self.schedules[HOSTILE] = parse("*/7 * * * *")
             self.dead.insert(0, replace(self.dead[0], id=new_run_id(self._born), job=HOSTILE, queue=HOSTILE,

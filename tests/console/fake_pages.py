@@ -1,0 +1,142 @@
+"""The part of FakeOps that the pages of dead letters, of one run and of the audit read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import groupby
+from typing import Any
+
+from backends.errors import BadInputError, UnreachableError
+from backends.history.attempts import Attempt
+from backends.model import DeadGroup, DeadLetter, Page, RunRow, from_ms, to_ms
+from backends.ops.audit import Action
+from backends.ops.output import RunPage
+from backends.queues.where import LogPart, RunPlace
+
+VERBS = (
+    ("dead_retry", {"queue": "mail", "error": "SMTPServerDisconnected"}, 12, 12),
+    ("pause", {"target": "queue:billing", "note": "until the invoice bug is fixed", "for_s": 1800.0}, 1, 1),
+    ("trigger", {"job": "backup_history", "run_id": "0193"}, 1, 1),
+    ("resume", {"target": "queue:billing"}, 1, 1),
+    ("cancel", {"run_id": "0193", "answer": "unknown"}, 0, 0),
+)
+
+
+class FakePages:
+    """Needs `dead`, `ended`, `clock`, `redis_error` and `postgres_error`, which FakeOps has."""
+
+    clock: Callable[[], int]
+    dead: list[DeadLetter]
+    ended: list[RunRow]
+    redis_error: str
+    postgres_error: str
+    places: dict[str, RunPlace]
+    """Run id → where it is now."""
+    logs: dict[str, list[bytes]]
+    """Run id → what it has printed so far."""
+    outputs: dict[tuple[str, int], str]
+    """(run id, attempt) → the stored tail."""
+    acts: list[Action]
+    attempts: dict[str, list[Attempt]]
+    """Run id → its attempts, where a test wants other ones than those of `ended`."""
+    log_reads: list[str]
+
+    def make_pages(self, hostile: str = "") -> None:
+        """An audit, a run in hand with its output."""
+        now = self.clock()
+        self.places, self.logs, self.outputs, self.attempts, self.log_reads = {}, {}, {}, {}, []
+        self.acts = [
+            Action(40 - n, from_ms(now - n * 1_700_000), ("ana@web-1 from 10.0.0.7", "root@web-2")[n % 3 == 2],
+                   *VERBS[n % len(VERBS)])
+            for n in range(40)
+        ]  # fmt: skip
+        if hostile:
+            self.acts.insert(0, Action(99, from_ms(now), hostile, hostile, {hostile: [hostile]}, 1, 0))
+
+    async def dead_heads(
+        self, limit: int = 100, cursor: str | None = None, *, queue: str = "", group: str = ""
+    ) -> Page[DeadLetter]:
+        """A page of the letters; the cursor is a sequence."""
+        if self.redis_error:
+            raise UnreachableError(self.redis_error)
+        found = [d for d in self.dead if queue in ("", d.queue) and group in ("", d.group)]
+        found.sort(key=lambda d: -d.sequence)
+        left = [d for d in found if cursor is None or d.sequence < int(cursor)]
+        more = str(left[limit - 1].sequence) if len(left) > limit else None
+        return Page(tuple(replace(d, envelope=b"") for d in left[:limit]), more, len(found))
+
+    async def dead_kinds(self, limit: int = 200) -> Page[DeadGroup]:
+        """The groups."""
+        if self.redis_error:
+            raise UnreachableError(self.redis_error)
+        groups = []
+        for (queue, group), letters in groupby(
+            sorted(self.dead, key=lambda d: (d.queue, d.group)), lambda d: (d.queue, d.group)
+        ):
+            held = sorted(letters, key=lambda d: d.failed_at)
+            last = held[-1]
+            groups.append(
+                DeadGroup(group, queue, last.job, last.error_class, last.error, len(held), held[0].failed_at,
+                          last.failed_at)
+            )  # fmt: skip
+        groups.sort(key=lambda g: (-g.count, g.queue, g.group))
+        return Page(tuple(groups[:limit]), None, len(groups))
+
+    async def run_page(self, run_id: str) -> RunPage:
+        """A run; what `running` engines report is in hand."""
+        if self.redis_error and self.postgres_error:
+            raise UnreachableError(self.redis_error)
+        place = None if self.redis_error else self.places.get(run_id) or await self._dead_place(run_id)
+        if run_id in self.attempts:
+            attempts = tuple(self.attempts[run_id])
+        else:
+            rows = sorted((r for r in self.ended if r.run_id == run_id), key=lambda r: r.attempt)
+            attempts = tuple(as_attempt(r, r is rows[-1] and place is None) for r in rows)
+        if self.postgres_error:
+            attempts = ()
+        if not attempts and place is None:
+            raise BadInputError("no such run", "`cronsole runs list` lists the finished ones")
+        return RunPage(run_id, attempts, place, self.redis_error or self.postgres_error)
+
+    async def _dead_place(self, run_id: str) -> RunPlace | None:
+        for d in self.dead:
+            if d.id == run_id:
+                return RunPlace(d.queue, "dead", d.job, d.attempts, to_ms(d.failed_at), engine=d.worker)
+        return None
+
+    async def run_output(self, run_id: str, attempt: int) -> str | None:
+        """The stored tail."""
+        if self.postgres_error:
+            raise UnreachableError(self.postgres_error)
+        return self.outputs.get((run_id, attempt), f"attempt {attempt} begins\nline two\n")
+
+    async def run_log(self, queue: str, run_id: str, after: str = "") -> LogPart:
+        """What was printed since `after`: the number of the chunk."""
+        if self.redis_error:
+            raise UnreachableError(self.redis_error)
+        self.log_reads.append(after)
+        chunks = self.logs.get(run_id, [])
+        start = int(after or 0)
+        return LogPart(tuple(chunks[start : start + 64]), str(min(len(chunks), start + 64)) if chunks else after,
+                       more=len(chunks) > start + 64)  # fmt: skip
+
+    async def actions(self, limit: int = 100, cursor: str | None = None) -> Page[Action]:
+        """A page of the audit."""
+        if self.postgres_error:
+            raise UnreachableError(self.postgres_error)
+        left = [a for a in self.acts if cursor is None or a.id < int(cursor)]
+        return Page(tuple(left[:limit]), str(left[limit - 1].id) if len(left) > limit else None)
+
+
+def as_attempt(run: RunRow, final: bool, **more: Any) -> Attempt:
+    """An attempt as its own page shows it."""
+    start = run.started_at
+    values: dict[str, Any] = {
+        "attempt": run.attempt, "job": run.job, "queue": run.queue, "outcome": run.outcome, "final": final,
+        "trigger": run.trigger, "scheduled_for": run.scheduled_for,
+        "enqueued_at": from_ms(to_ms(start) - 800) if start else None, "started_at": start,
+        "finished_at": run.finished_at or from_ms(0), "duration_ms": run.duration_ms, "worker": run.worker,
+        "exit_code": run.exit_code, "error": run.error, "max_rss_kb": 84_000, "cpu_ms": 1_230,
+    } | more  # fmt: skip
+    return Attempt(**values)
