@@ -40,7 +40,7 @@ _NAMESPACE = re.compile(r"[A-Za-z0-9._-]{1,60}")
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What to connect to. A URL that is None means: the embedded server."""
+    """What to connect to. A URL that is None means: the embedded server. `context`: its name; "" for the variables."""
 
     redis_url: str | None
     postgres_url: str | None
@@ -48,27 +48,43 @@ class Settings:
     data_dir: Path
     jobs_file: Path | None = None
     read_only: bool = False
+    context: str = ""
+
+    def named(self, variable: str) -> str:
+        """Where the operator sets what `variable` (CRONSOLE_REDIS_URL, …) sets elsewhere."""
+        key = variable.removeprefix("CRONSOLE_").lower()
+        return f"{key} of the context {self.context}" if self.context else variable
+
+    def remedy(self, variable: str) -> str:
+        """What to do about a server that can't be used."""
+        drop = "leave it out" if self.context else "unset it"
+        return f"check {self.named(variable)}, or {drop} to use the embedded server"
 
 
 def settings_from_env(
-    env: Mapping[str, str] = os.environ, *, jobs: str | None = None, read_only: bool = False
+    env: Mapping[str, str] = os.environ, *, jobs: str | None = None, read_only: bool = False, context: str = ""
 ) -> Settings:
-    """Settings of this process, from the CRONSOLE_* variables."""
+    """Settings of this process, from the CRONSOLE_* variables; for a context, `env` holds what it sets."""
     namespace = env.get("CRONSOLE_NAMESPACE") or "default"
+    named = Settings(None, None, "", Path(), context=context).named
     if not _NAMESPACE.fullmatch(namespace):
         raise BadInputError(
-            f"the namespace {namespace!r} can't be used", "take letters, digits, '.', '_' and '-' in CRONSOLE_NAMESPACE"
+            f"the namespace {namespace!r} can't be used",
+            f"take letters, digits, '.', '_' and '-' in {named('CRONSOLE_NAMESPACE')}",
         )
     jobs_file = jobs or env.get("CRONSOLE_JOBS")
     return Settings(
-        redis_url=_checked(env.get("CRONSOLE_REDIS_URL"), "CRONSOLE_REDIS_URL", REDIS_SCHEMES),
-        postgres_url=_checked(env.get("CRONSOLE_POSTGRES_URL"), "CRONSOLE_POSTGRES_URL", ("postgresql", "postgres")),
+        redis_url=_checked(env.get("CRONSOLE_REDIS_URL"), named("CRONSOLE_REDIS_URL"), REDIS_SCHEMES),
+        postgres_url=_checked(
+            env.get("CRONSOLE_POSTGRES_URL"), named("CRONSOLE_POSTGRES_URL"), ("postgresql", "postgres")
+        ),
         namespace=namespace,
         data_dir=Path(os.path.expanduser(env["CRONSOLE_DATA_DIR"]))
         if env.get("CRONSOLE_DATA_DIR")
         else default_data_dir(),
         jobs_file=Path(jobs_file) if jobs_file else None,
         read_only=read_only or env.get("CRONSOLE_READ_ONLY", "") not in ("", "0", "false"),
+        context=context,
     )
 
 
@@ -144,7 +160,7 @@ class Servers:
         redis_url = settings.redis_url or (holder and holder.redis_url) or ""
         postgres_url = settings.postgres_url or (holder and holder.postgres_url) or ""
         try:
-            client = _async_client(redis_url, f"cronsole:{role}", SOCKET_S)
+            client = _async_client(redis_url, settings, f"cronsole:{role}", SOCKET_S)
         except BaseException:
             if holder is not None:
                 holder.release()
@@ -161,7 +177,7 @@ class Servers:
 
     def redis_client(self, role: str) -> AsyncRedis:
         """Another async client, with a time-out long enough for blocking reads. Closed with these servers."""
-        client = _async_client(self.redis_url, f"cronsole:{self.role}:{role}", BLOCKING_S)
+        client = _async_client(self.redis_url, self.settings, f"cronsole:{self.role}:{role}", BLOCKING_S)
         self._clients.append(client)
         return client
 
@@ -226,21 +242,22 @@ class Servers:
         import redis.exceptions as errors
 
         shown = without_password(self.redis_url)
+        check = self.settings.remedy("CRONSOLE_REDIS_URL")
         try:
             info: Any = await self.redis.info()
         except TypeError as error:  # the client passes parameters of the URL on, unseen
             raise BadInputError(
-                f"CRONSOLE_REDIS_URL has a parameter that is not known: {error}", _REDIS_REMEDY
+                f"{self.settings.named('CRONSOLE_REDIS_URL')} has a parameter that is not known: {error}", check
             ) from error
         except errors.AuthenticationError as error:
-            raise UnreachableError(f"Redis at {shown} refuses the password: {_reason(error)}", _REDIS_REMEDY) from error
+            raise UnreachableError(f"Redis at {shown} refuses the password: {_reason(error)}", check) from error
         except (errors.NoPermissionError, errors.ResponseError) as error:
             remedy = "give this user the rights of the guide (INFO, EVAL, and the keys cronsole:*)"
             if "NOAUTH" in str(error) or "WRONGPASS" in str(error):
-                remedy = _REDIS_REMEDY
+                remedy = check
             raise UnreachableError(f"Redis at {shown} refuses: {_reason(error)}", remedy) from error
         except (errors.RedisError, OSError, UnicodeError) as error:
-            raise UnreachableError(f"Redis at {shown} can't be reached: {_reason(error)}", _REDIS_REMEDY) from error
+            raise UnreachableError(f"Redis at {shown} can't be reached: {_reason(error)}", check) from error
         name, least = ("Valkey", (7, 2)) if "valkey_version" in info else ("Redis", (7, 0))
         version = str(info.get("valkey_version") or info.get("redis_version", "0"))
         self.redis_version = f"{name} {version}"
@@ -275,6 +292,7 @@ class Servers:
         import psycopg
 
         shown = without_password(self.postgres_url)
+        remedy = self.settings.remedy("CRONSOLE_POSTGRES_URL")
         try:
             async with await psycopg.AsyncConnection.connect(
                 self.postgres_url, autocommit=True, connect_timeout=int(CONNECT_S), client_encoding="UTF8"
@@ -288,9 +306,11 @@ class Servers:
                 )
                 row = await cursor.fetchone()
         except (psycopg.OperationalError, OSError, UnicodeError) as error:
-            raise UnreachableError(f"Postgres at {shown} can't be used: {_reason(error)}", _PG_REMEDY) from error
+            raise UnreachableError(f"Postgres at {shown} can't be used: {_reason(error)}", remedy) from error
         except psycopg.Error as error:
-            raise BadInputError(f"CRONSOLE_POSTGRES_URL can't be used: {_reason(error)}", _PG_REMEDY) from error
+            raise BadInputError(
+                f"{self.settings.named('CRONSOLE_POSTGRES_URL')} can't be used: {_reason(error)}", remedy
+            ) from error
         assert row is not None
         self.postgres_version = f"PostgreSQL {version // 10000}.{version % 10000}"
         if version < 140000:
@@ -328,15 +348,11 @@ def _release(start: asyncio.Future[Holder]) -> None:
         start.result().release()
 
 
-_REDIS_REMEDY = "check CRONSOLE_REDIS_URL, or unset it to use the embedded server"
-_PG_REMEDY = "check CRONSOLE_POSTGRES_URL, or unset it to use the embedded server"
-
-
 def _reason(error: BaseException) -> str:
     return without_password(str(error) or type(error).__name__)
 
 
-def _async_client(url: str, name: str, timeout_s: float) -> AsyncRedis:
+def _async_client(url: str, settings: Settings, name: str, timeout_s: float) -> AsyncRedis:
     import redis.asyncio
     from redis.asyncio.retry import Retry
     from redis.backoff import ExponentialBackoff
@@ -347,4 +363,7 @@ def _async_client(url: str, name: str, timeout_s: float) -> AsyncRedis:
             url, client_name=name, socket_timeout=timeout_s, retry=Retry(ExponentialBackoff(0.5, 0.05), 1), **more
         )
     except (ValueError, CronsoleError) as error:
-        raise BadInputError(f"CRONSOLE_REDIS_URL can't be used: {error}", _REDIS_REMEDY) from error
+        variable = "CRONSOLE_REDIS_URL"
+        raise BadInputError(
+            f"{settings.named(variable)} can't be used: {_reason(error)}", settings.remedy(variable)
+        ) from error

@@ -59,7 +59,8 @@ def whoami() -> str:
 def refuse(what: str) -> RefusedError:
     """The answer of a read-only context."""
     return RefusedError(
-        f"this context is read-only: it may not {what}", "leave out --read-only, unset CRONSOLE_READ_ONLY"
+        f"this context is read-only: it may not {what}",
+        "leave out --read-only, unset CRONSOLE_READ_ONLY, or use another context",
     )
 
 
@@ -77,7 +78,7 @@ class Ops(AuditReads, OutputReads):
         """
         settings = replace(settings, read_only=settings.read_only or read_only)
         async with await Servers.open(settings, role=role, need_postgres=need_postgres) as servers:
-            yield cls(servers, context_name=settings.namespace)
+            yield cls(servers, context_name=settings.context or settings.namespace)
 
     # --- new runs -------------------------------------------------------------------------------------------
 

@@ -39,19 +39,26 @@ def paging(function: F) -> F:
     return click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True)(function)
 
 
-def current_settings(jobs: str | None = None) -> Settings:
-    """The settings of this command line: the environment's, read-only if `cronsole --read-only` says so."""
-    from backends.connect import settings_from_env
+def current_settings(jobs: str | None = None, *, contexts: bool = True) -> Settings:
+    """The settings of this command line: of its context, read-only if `cronsole --read-only` says so.
 
-    read_only = bool(click.get_current_context().find_root().params.get("read_only"))
-    return settings_from_env(jobs=jobs, read_only=read_only)
+    Without `contexts`: of the variables alone.
+    """
+    from backends.contexts import context_settings
+    from backends.contexts import current_settings as settings_of
+
+    given = click.get_current_context().find_root().params
+    read_only = bool(given.get("read_only"))
+    if not contexts:
+        return context_settings(None, jobs=jobs, read_only=read_only)
+    return settings_of(given.get("context"), jobs=jobs, read_only=read_only)
 
 
-def writable_settings(what: str, jobs: str | None = None) -> Settings:
+def writable_settings(what: str, jobs: str | None = None, *, contexts: bool = True) -> Settings:
     """`current_settings` for a command that changes things beyond Ops. Raises RefusedError where that is forbidden."""
     from backends.ops.core import refuse
 
-    settings = current_settings(jobs)
+    settings = current_settings(jobs, contexts=contexts)
     if settings.read_only:
         raise refuse(what)
     return settings

@@ -19,6 +19,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "queues": ("looks", "List the queues with their depths."),
     "workers": ("looks", "List the engines that are alive."),
     "status": ("looks", "The truth about both servers, engines and totals."),
+    "contexts": ("contexts", "List the contexts of the configuration file; which one is current."),
     "runs": ("runs", "Finished runs: list, show."),
     "dead": ("dead", "Dead letters: list, show, groups, retry."),
     "trigger": ("acts", "Run a job now."),
@@ -74,15 +75,16 @@ class LazyGroup(click.Group):
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
+@click.option("--context", metavar="NAME", help="Which servers: a context of config.toml (or CRONSOLE_CONTEXT).")
 @click.option("--read-only", is_flag=True, help="Refuse everything that changes something (or CRONSOLE_READ_ONLY=1).")
 @click.option("--version", is_flag=True, help="Show the version and exit.")
 @click.pass_context
-def root(ctx: click.Context, read_only: bool, version: bool) -> int:
+def root(ctx: click.Context, context: str | None, read_only: bool, version: bool) -> int:
     """Everything that runs on a schedule or from a queue, in one console.
 
-    Without a command: the console. Servers come from CRONSOLE_REDIS_URL and CRONSOLE_POSTGRES_URL; where one is not
-    set, a private embedded server is started. Exit codes: 0 done, 1 it ran and failed, 2 bad input, 3 a server can't be
-    reached, 4 refused.
+    Without a command: the console. Servers come from the context, or from CRONSOLE_REDIS_URL and CRONSOLE_POSTGRES_URL;
+    where one is not set, a private embedded server is started. Exit codes: 0 done, 1 it ran and failed, 2 bad input,
+    3 a server can't be reached, 4 refused.
     """
     if version:
         from backends import __version__

@@ -119,6 +119,7 @@ class Demo:
                     "CRONSOLE_REDIS_URL": servers.redis_url,
                     "CRONSOLE_POSTGRES_URL": servers.postgres_url,
                     "CRONSOLE_NAMESPACE": NAMESPACE,
+                    "CRONSOLE_CONTEXT": "",
                     "CRONSOLE_JOBS": str(self.settings.jobs_file),
                     "DEMO_PG_DUMP": str(_pg_dump()),
                     "DEMO_POSTGRES_URL": servers.postgres_url,
