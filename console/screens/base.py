@@ -61,7 +61,7 @@ class ConsoleScreen(Screen[None]):
     def __init__(self) -> None:
         super().__init__()
         self.subject: str | None = None
-        self._mounted = False
+        self._framed = self._begun = False
         self._notice: Cell = ()
         self._notices = 0
 
@@ -72,7 +72,7 @@ class ConsoleScreen(Screen[None]):
         yield from ()
 
     def show_subject(self, subject: str | None) -> None:
-        """The screen was opened for one thing: its key. None: for no thing any more. Never before it is mounted."""
+        """The screen was opened for one thing: its key. None: for no thing any more. Comes when `on_mount` is over."""
 
     def show_live(self) -> None:
         """`state.live` is new, or the screen has come to the front."""
@@ -90,7 +90,7 @@ class ConsoleScreen(Screen[None]):
         if self.subject == subject and not anew:
             return
         self.subject = subject
-        if self._mounted:
+        if self._begun:
             self.show_subject(subject)
 
     def compose(self) -> ComposeResult:
@@ -101,12 +101,19 @@ class ConsoleScreen(Screen[None]):
         yield StatusLine(id="keys")
 
     def on_mount(self) -> None:
-        """The clock."""
+        """The frame, once: Textual calls this for each class, and subclasses call it too."""
+        if self._framed:
+            return
+        self._framed = True
         self.set_class(self.shell.ascii_only, "-ascii")
         self.set_interval(1.0, self._second)
         self.show_keys()
         self.show_header()
-        self._mounted = True
+        self.call_next(self._begin)
+
+    def _begin(self) -> None:
+        """Every class is mounted."""
+        self._begun = True
         if self.subject is not None:
             self.show_subject(self.subject)
 

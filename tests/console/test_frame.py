@@ -43,8 +43,12 @@ class Page(ConsoleScreen):
     def body(self) -> ComposeResult:
         yield StatusLine(id="about")
 
+    def on_mount(self) -> None:
+        super().on_mount()
+        self._about = self.query_one("#about", StatusLine)
+
     def show_subject(self, subject: str | None) -> None:
-        self.query_one("#about", StatusLine).show(cell(f"about {subject}"))
+        self._about.show(cell(f"about {subject}"))
 
 
 async def test_a_screen_is_opened_for_something_and_esc_comes_back_to_it() -> None:
