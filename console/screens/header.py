@@ -92,20 +92,15 @@ def header(
 
 
 def banner(links: Mapping[str, Link], now_ms: int, zone: tzinfo | None) -> Cell:
-    """What is wrong with a server, and how old what is shown is; empty when all is well."""
-    parts: list[Cell] = []
-    for link in links.values():
-        if link.state != "down":
-            continue
-        shows = "the queues" if link.name == "redis" else "the history"
-        parts.append(cells(cell(f" ✗ {link.name} ", "bad"), cell(link.error, "warn")))
+    """What is wrong with a server; empty when all is well. How old what is shown is comes first: it must be in sight."""
+    down = [link for link in links.values() if link.state == "down"]
+    parts: list[Cell | str] = []
+    for link in down:
+        parts += ["  " if parts else " ", cell(f"✗ {link.name}", "bad")]
         if link.last_ok_ms:
+            shows = "queues" if link.name == "redis" else "history"
             at = datetime.fromtimestamp(link.last_ok_ms / 1000, zone).astimezone(zone).strftime("%H:%M:%S")
-            old = age(now_ms - link.last_ok_ms)
-            parts.append(cell(f" · {shows}: as of {at}, {old} old · trying again", "dim"))
-        else:
-            parts.append(cell(" · trying again", "dim"))
-    errors = {link.error for link in links.values() if link.state == "down"}
-    if len(parts) > 2 and len(errors) == 1:  # both for one reason: say it once
-        return cells(cell(" ✗ ", "bad"), cell(errors.pop(), "warn"), parts[1])
+            parts.append(cell(f" {shows} as of {at}, {age(now_ms - link.last_ok_ms)} old", "warn"))
+    for error in dict.fromkeys(link.error for link in down):
+        parts.append(cell(f" · {error}", "dim"))
     return cells(*parts)
