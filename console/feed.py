@@ -80,7 +80,7 @@ class ConsoleOps(Protocol):
     ) -> Page[DeadLetter]:
         """Dead letters without their envelopes, newest first."""
 
-    async def dead_kinds(self, limit: int = 200) -> Page[DeadGroup]:
+    async def dead_group_page(self, limit: int = 200) -> Page[DeadGroup]:
         """Dead letters by error, the largest groups first."""
 
     async def run_page(self, run_id: str) -> RunPage:
@@ -89,7 +89,7 @@ class ConsoleOps(Protocol):
     async def run_output(self, run_id: str, attempt: int) -> str | None:
         """The tail of what an attempt printed."""
 
-    async def run_log(self, queue: str, run_id: str, after: str = "") -> LogPart:
+    async def run_log(self, queue: str, run_id: str, after: str = "", attempt: int | None = None) -> LogPart:
         """What a run has printed since `after`."""
 
     async def actions(self, limit: int = 100, cursor: str | None = None) -> Page[Action]:

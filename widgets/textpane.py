@@ -50,7 +50,7 @@ class TextPane(LineWidget, can_focus=True):
 
     def wrapped(self, paragraph: Cell, width: int) -> list[Cell]:
         """`paragraph` in lines of at most `width` columns."""
-        return _wrapped(paragraph, width)
+        return wrapped_lines(paragraph, width)
 
     def action_scroll_by(self, lines: int) -> None:
         """Up or down by lines."""
@@ -80,7 +80,7 @@ class TextPane(LineWidget, can_focus=True):
         return self.strip(lines[index])
 
 
-def _wrapped(paragraph: Cell, width: int) -> list[Cell]:
+def wrapped_lines(paragraph: Cell, width: int) -> list[Cell]:
     """`paragraph` in lines of at most `width` columns."""
     if not paragraph or width <= 0:
         return [()]

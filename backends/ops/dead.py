@@ -24,7 +24,7 @@ class DeadReads(Reads):
         more = f"{heads.last[0]}.{heads.last[1]}" if heads.last else None
         return Page(heads.letters, more, heads.total)
 
-    async def dead_kinds(self, limit: int = 200) -> Page[DeadGroup]:
+    async def dead_group_page(self, limit: int = 200) -> Page[DeadGroup]:
         """Dead letters by error, the largest groups first; `total`: how many groups there are."""
         prefixes = await self._prefixes()
         with redis_talk(self.servers.redis_url):

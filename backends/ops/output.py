@@ -62,7 +62,7 @@ class OutputReads(DeadReads):
         async with self.history():
             return await read_output(await self.servers.pool(), run_id, attempt)
 
-    async def run_log(self, queue: str, run_id: str, after: str = "") -> LogPart:
-        """What a run has printed since `after`, while it runs and a day longer."""
+    async def run_log(self, queue: str, run_id: str, after: str = "", attempt: int | None = None) -> LogPart:
+        """What a run, or one attempt of it, has printed since `after`, while it runs and a day longer."""
         with redis_talk(self.servers.redis_url):
-            return await read_log(self.servers.redis, queue_prefix(self.namespace, queue), run_id, after)
+            return await read_log(self.servers.redis, queue_prefix(self.namespace, queue), run_id, after, attempt)

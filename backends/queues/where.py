@@ -127,16 +127,19 @@ def _told(envelope: bytes) -> dict[str, Any]:
     return {"trigger": e.trigger.value, "scheduled_for": e.scheduled_for or "", "by": e.by or ""}
 
 
-async def read_log(client: Any, prefix: str, run_id: str, after: str = "") -> LogPart:
-    """Live output after the id `after`; from the beginning only its newest LOG_STEP chunks."""
+async def read_log(client: Any, prefix: str, run_id: str, after: str = "", attempt: int | None = None) -> LogPart:
+    """Live output after the id `after`; from the beginning only its newest LOG_STEP chunks.
+
+    `attempt`: only what this one printed, as far as the chunks say whose they are.
+    """
     key = f"{prefix}log:{run_id}"
     if after:
         found = await client.xrange(key, f"({after}", "+", count=LOG_STEP)
     else:
         found = (await client.xrevrange(key, "+", "-", count=LOG_STEP))[::-1]
-    full = len(found) == LOG_STEP
+    full, whose = len(found) == LOG_STEP, b"%d" % (attempt or 0)
     return LogPart(
-        tuple([fields.get(b"d", b"") for _, fields in found]),
+        tuple([fields.get(b"d", b"") for _, fields in found if attempt is None or fields.get(b"a", whose) == whose]),
         found[-1][0].decode() if found else after,
         cut=full and not after,
         more=full and bool(after),

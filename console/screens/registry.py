@@ -6,18 +6,22 @@ from collections.abc import Callable, Mapping
 
 from console.screens.base import ConsoleScreen
 from console.screens.cronlab import CronLabScreen
+from console.screens.dead import DeadScreen
 from console.screens.engines import EnginesScreen
+from console.screens.letter import LetterScreen
+from console.screens.run import RunScreen
 from console.screens.runs import RunsScreen
 
 OVERVIEW = "overview"
 
 SCREENS: Mapping[str, Callable[[], ConsoleScreen]] = {
-    screen.NAME: screen for screen in (RunsScreen, CronLabScreen, EnginesScreen)
+    screen.NAME: screen for screen in (DeadScreen, RunsScreen, LetterScreen, RunScreen, CronLabScreen, EnginesScreen)
 }
 """By name, as an operator calls them after ``:``. The overview is not among them: it is always there."""
 
 NUMBERED: tuple[tuple[str, str, str], ...] = (
     ("1", OVERVIEW, "overview"),
+    ("4", DeadScreen.NAME, "dead letters"),
     ("5", RunsScreen.NAME, "runs"),
     ("7", CronLabScreen.NAME, "cron lab"),
     ("8", EnginesScreen.NAME, "engines"),

@@ -69,10 +69,10 @@ class TestDeadHeads:
         await bury(ops.live.queue("mail"), 2, error="refused", group="1" * 16)
         await bury(ops.live.queue("default"), 3, job="tick", error="boom", group="2" * 16)
         await bury(ops.live.queue("default"), 1, job="tick", error="refused", group="1" * 16)
-        page = await ops.dead_kinds()
+        page = await ops.dead_group_page()
         assert page.items == tuple(await ops.dead_groups())
         assert [(g.queue, g.count) for g in page.items] == [("default", 3), ("mail", 2), ("default", 1)]
-        page = await ops.dead_kinds(1)
+        page = await ops.dead_group_page(1)
         assert (len(page.items), page.total) == (1, 3)
         one = await ops.dead_heads(queue="default", group="1" * 16)
         assert [d.error for d in one.items] == ["refused"]
@@ -80,7 +80,7 @@ class TestDeadHeads:
 
     async def test_nothing_is_an_empty_page(self, ops: Ops) -> None:
         """No letter, no group."""
-        assert (await ops.dead_heads()).items == (await ops.dead_kinds()).items == ()
+        assert (await ops.dead_heads()).items == (await ops.dead_group_page()).items == ()
 
 
 class TestRunPage:

@@ -66,7 +66,7 @@ class FakePages:
         more = str(left[limit - 1].sequence) if len(left) > limit else None
         return Page(tuple(replace(d, envelope=b"") for d in left[:limit]), more, len(found))
 
-    async def dead_kinds(self, limit: int = 200) -> Page[DeadGroup]:
+    async def dead_group_page(self, limit: int = 200) -> Page[DeadGroup]:
         """The groups."""
         if self.redis_error:
             raise UnreachableError(self.redis_error)
@@ -91,7 +91,7 @@ class FakePages:
         if run_id in self.attempts:
             attempts = tuple(self.attempts[run_id])
         else:
-            rows = sorted((r for r in self.ended if r.run_id == run_id), key=lambda r: r.attempt)
+            rows = sorted((r for r in self.ended if r.run_id == run_id), key=lambda r: r.attempt) or self._died(run_id)
             attempts = tuple(as_attempt(r, r is rows[-1] and place is None) for r in rows)
         if self.postgres_error:
             attempts = ()
@@ -105,13 +105,22 @@ class FakePages:
                 return RunPlace(d.queue, "dead", d.job, d.attempts, to_ms(d.failed_at), engine=d.worker)
         return None
 
+    def _died(self, run_id: str) -> list[RunRow]:
+        """The attempts of a dead letter: it failed each time."""
+        found = [d for d in self.dead if d.id == run_id]
+        return [
+            RunRow(d.id, n, d.job, d.queue, "failed", "enqueue", None, from_ms(to_ms(d.failed_at) - 1200 - back),
+                   from_ms(to_ms(d.failed_at) - back), 1200.0, d.worker, 1, d.error)
+            for d in found for n, back in ((1, 190_000), (2, 120_000), (3, 0))
+        ]  # fmt: skip
+
     async def run_output(self, run_id: str, attempt: int) -> str | None:
         """The stored tail."""
         if self.postgres_error:
             raise UnreachableError(self.postgres_error)
         return self.outputs.get((run_id, attempt), f"attempt {attempt} begins\nline two\n")
 
-    async def run_log(self, queue: str, run_id: str, after: str = "") -> LogPart:
+    async def run_log(self, queue: str, run_id: str, after: str = "", attempt: int | None = None) -> LogPart:
         """What was printed since `after`: the number of the chunk."""
         if self.redis_error:
             raise UnreachableError(self.redis_error)

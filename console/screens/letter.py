@@ -1,0 +1,214 @@
+"""One dead letter: its payload as a tree, why it died, and how every attempt before went."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Container
+from textual.content import Content
+
+from backends.errors import CronsoleError
+from backends.model import DeadLetter, to_ms
+from console.feed import ConsoleOps, one_line
+from console.screens.base import ConsoleScreen
+from console.screens.rows import age, count, duration, outcome_cell
+from console.screens.run_looks import clock_ms, error_lines, joined
+from widgets.logpane import LogPane, paragraphs
+from widgets.safe import Cell, cell, cells
+from widgets.statusline import StatusLine
+from widgets.tree import Tree
+from widgets.tree_data import Node, parse
+
+if TYPE_CHECKING:
+    from backends.model import ActionResult
+    from backends.ops.output import RunPage
+
+WIDE = 110
+OUTPUTS = 3
+"""The output of so many of the newest attempts is read."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Letter:
+    """What is read at once. `page` is None where history could not be asked; then `missing` says why."""
+
+    letter: DeadLetter
+    nodes: list[Node]
+    wrong: str
+    page: RunPage | None
+    outputs: dict[int, str]
+    missing: str
+
+
+class LetterScreen(ConsoleScreen):
+    """Payload left (in a narrow terminal: above), the story of its death right."""
+
+    NAME = "letter"
+    DEFAULT_CSS = """
+    LetterScreen {
+        & #facts1, & #facts2 { background: $panel; }
+        & #both { height: 1fr; layout: vertical; }
+        & #payload { height: 45%; }
+        & #story { height: 1fr; padding: 0 1; }
+        &.-wide #both { layout: horizontal; }
+        &.-wide #payload { width: 1fr; height: 1fr; }
+        &.-wide #story { width: 1fr; height: 1fr; }
+    }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("r", "retry", "retry"),
+        Binding("o", "run", "its run"),
+        Binding("tab", "app.focus_next", "payload and error"),
+    ]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._letter: DeadLetter | None = None
+        self._gone = ""
+
+    def body(self) -> ComposeResult:
+        """Two lines of facts, the payload, the story."""
+        yield StatusLine(id="facts1")
+        yield StatusLine(id="facts2")
+        with Container(id="both"):
+            yield Tree(id="payload", classes="panel")
+            yield LogPane(empty="reading …", id="story", classes="panel")
+
+    def on_mount(self) -> None:
+        """Titles; the letter if it is known already."""
+        self._tree, self._story = self.query_one(Tree), self.query_one(LogPane)
+        self._story.border_title = Content("Error and attempts")
+        super().on_mount()
+        self._tree.focus()
+
+    def on_resize(self) -> None:
+        """Side by side where there is room."""
+        self.set_class(self.size.width >= WIDE, "-wide")
+        super().on_resize()
+
+    # --- reading ---
+
+    def show_subject(self, subject: str | None) -> None:
+        """Another letter."""
+        self._letter, self._gone = None, ""
+        self._tree.show(())
+        self._tree.border_title = Content("Payload")
+        self._story.show((), empty="reading …" if subject else "no letter is chosen: Enter on one opens it here")
+        self._facts()
+        if subject:
+            self.read_once(lambda ops: _read(ops, subject), self._take)
+
+    def _take(self, found: _Letter) -> None:
+        if found.letter.id != self.subject:
+            return
+        letter = self._letter = found.letter
+        size = len(letter.envelope)
+        self._tree.show(found.nodes)
+        self._tree.border_title = Content(f"Envelope · {size:,} bytes" if size != 1 else "Envelope · 1 byte")
+        if found.wrong:
+            self._tree.border_title = cells_title(f"Envelope · {size:,} bytes · {found.wrong}")
+        self._story.show(self._lines(found))
+        self._facts()
+
+    def _lines(self, found: _Letter) -> list[Cell]:
+        letter = found.letter
+        out = error_lines(letter.error_class, letter.error)
+        if found.missing:
+            out += [(), cell(f"its attempts are not known: {found.missing}", "warn")]
+        for attempt in reversed(found.page.attempts if found.page else ()):
+            told = [
+                cell(f"Attempt {attempt.attempt}", "key"), outcome_cell(attempt.outcome),
+                cell(duration(attempt.duration_ms)),
+                cell(f"exit {attempt.exit_code}" if attempt.exit_code is not None else ""),
+                cell(clock_ms(attempt.finished_at, self.zone), "dim"), cell(attempt.worker or "", "faint"),
+            ]  # fmt: skip
+            out += [(), joined(told)]
+            same = attempt.error == letter.error or (attempt.error or "").strip() == ""
+            out += [cell("the same error", "dim")] if same and attempt.error else []
+            out += [] if same else error_lines(attempt.error_class or "", attempt.error or "")
+            output = found.outputs.get(attempt.attempt)
+            if output:
+                out += [cell("output:", "dim"), *paragraphs(output.rstrip("\n"))]
+        return out
+
+    def show_time(self) -> None:
+        """How long ago it died."""
+        self._facts()
+
+    def _facts(self) -> None:
+        letter, first, second = (
+            self._letter,
+            self.query_one("#facts1", StatusLine),
+            self.query_one("#facts2", StatusLine),
+        )
+        if letter is None:
+            first.show(cell(" reading …" if self.subject else " no letter", "dim"))
+            second.show(())
+            return
+        ago, died = age(self.now() - to_ms(letter.failed_at)), clock_ms(letter.failed_at, self.zone)
+        state = cell(f" {self._gone}", "accent") if self._gone else cell(" ✗ dead letter", "bad")
+        first.show(
+            joined([
+                state, cell(letter.job, "strong"), cells(cell("queue ", "dim"), cell(letter.queue)),
+                cells(cell("attempts ", "dim"), cell(count(letter.attempts))),
+                cells(cell("died ", "dim"), cell(f"{ago} ago"), cell(f"  {died}", "dim")),
+            ])
+        )  # fmt: skip
+        second.show(
+            joined([
+                cells(cell(" run ", "dim"), cell(letter.id)), cells(cell("group ", "dim"), cell(letter.group)),
+                cells(cell("engine ", "dim"), cell(letter.worker)) if letter.worker else (),
+            ])
+        )  # fmt: skip
+
+    # --- keys ---
+
+    def action_run(self) -> None:
+        """The page of its run."""
+        if self.subject:
+            self.shell.open("run", self.subject)
+
+    def action_retry(self) -> None:
+        """Put it back into its queue."""
+        letter = self._letter
+        if letter is None or self._gone:
+            self.tell("it is no longer dead: o shows its run" if letter else "nothing to retry", "warn")
+            return
+        self._gone = "→ retrying"
+        self._facts()
+
+        def told(result: ActionResult) -> str:
+            if self._letter is letter:
+                self._gone = "→ back in its queue" if result.changed else "no longer dead"
+                self._facts()
+            return f"✓ {letter.job} is back in its queue" if result.changed else f"{letter.job} was not there any more"
+
+        def failed() -> None:
+            if self._letter is letter:
+                self._gone = ""
+                self._facts()
+
+        self.do(lambda ops: ops.dead_retry([letter.id]), told, f"{letter.job} not retried", failed)
+
+
+def cells_title(text: str) -> Content:
+    """A title with text from outside in it."""
+    return Content(cell(text)[0][0])
+
+
+async def _read(ops: ConsoleOps, letter_id: str) -> _Letter:
+    letter = await ops.dead_show(letter_id)
+    nodes, wrong = await asyncio.to_thread(parse, letter.envelope)
+    page, outputs, missing = None, {}, ""
+    try:
+        page = await ops.run_page(letter_id)
+        missing = page.missing
+        for attempt in page.attempts[-OUTPUTS:]:
+            outputs[attempt.attempt] = await ops.run_output(letter_id, attempt.attempt) or ""
+    except CronsoleError as error:
+        missing = one_line(error)
+    return _Letter(letter, nodes, wrong, page, outputs, missing)

@@ -1,0 +1,319 @@
+"""One run: its life as a waterfall, what is known of the chosen attempt, and its output, live while it runs."""
+
+from __future__ import annotations
+
+import codecs
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Container
+from textual.content import Content
+
+from backends.errors import BadInputError
+from backends.model import RunningRow
+from console.feed import ConsoleOps, one_line
+from console.screens.base import ConsoleScreen
+from console.screens.dialog import AskDialog
+from console.screens.engines import CANCELLED
+from console.screens.run_looks import COLUMNS, attempt_lines, head_lines, marks, place_lines, planned_ms, spans
+from widgets.logpane import LogPane
+from widgets.rowlist import RowList
+from widgets.safe import cell, cells
+from widgets.statusline import StatusLine
+from widgets.waterfall import Waterfall
+
+if TYPE_CHECKING:
+    from backends.model import ActionResult
+    from backends.ops.output import RunPage
+    from backends.queues.where import LogPart
+
+WIDE = 110
+LOOK_S = 0.5
+ENDED_LOOKS = 8
+"""A run that has ended may be replayed: it is looked at every so many looks."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """What one look found."""
+
+    page: RunPage | None = None
+    number: int | None = None
+    log: LogPart | None = None
+    output: str | None = None
+    wrong: str = ""
+
+
+class RunScreen(ConsoleScreen):
+    """The waterfall above; facts and output of the chosen attempt below it."""
+
+    NAME = "run"
+    DEFAULT_CSS = """
+    RunScreen {
+        & #facts1, & #facts2 { background: $panel; }
+        & #attempts { height: 5; max-height: 40%; }
+        & #both { height: 1fr; layout: vertical; }
+        & #facts { height: 35%; padding: 0 1; }
+        & #output { height: 1fr; padding: 0 1; }
+        &.-wide #both { layout: horizontal; }
+        &.-wide #facts { width: 40%; height: 1fr; }
+        &.-wide #output { width: 1fr; height: 1fr; }
+    }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("c", "cancel", "cancel"),
+        Binding("r", "retry", "retry"),
+        Binding("l", "letter", "dead letter"),
+        Binding("tab", "app.focus_next", "panels"),
+    ]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._page: RunPage | None = None
+        self._looks = 0
+        self._pick: int | None = None
+        self._forget_output()
+
+    def _forget_output(self) -> None:
+        self._shown: tuple[int, bool] | None = None
+        """Which attempt's output is shown, and whether it is live."""
+        self._after = ""
+        self._decoder = codecs.getincrementaldecoder("utf-8")("backslashreplace")
+
+    def body(self) -> ComposeResult:
+        """Two lines of facts, the waterfall, facts and output."""
+        yield StatusLine(id="facts1")
+        yield StatusLine(id="facts2")
+        yield Waterfall(*COLUMNS, id="attempts", classes="panel")
+        with Container(id="both"):
+            yield LogPane(empty="it has not ended yet", id="facts", classes="panel")
+            yield LogPane(id="output", classes="panel")
+
+    def on_mount(self) -> None:
+        """Titles; the run if it is known already."""
+        self._attempts = self.query_one(Waterfall)
+        self._facts, self._output = self.query_one("#facts", LogPane), self.query_one("#output", LogPane)
+        self._facts.border_title = Content("Attempt")
+        super().on_mount()
+        self._attempts.focus()
+
+    def on_resize(self) -> None:
+        """Side by side where there is room."""
+        self.set_class(self.size.width >= WIDE, "-wide")
+        super().on_resize()
+        self._fit()
+
+    # --- reading ---
+
+    def show_subject(self, subject: str | None) -> None:
+        """Another run."""
+        self._page, self._looks, self._pick = None, 0, None
+        self._forget_output()
+        self._attempts.show((), (), self.now())
+        self._facts.show(())
+        self._output.show((), empty="reading …" if subject else "no run is chosen: Enter on one opens it here")
+        self.query_one("#facts1", StatusLine).show(cell(" reading …" if subject else " no run", "dim"))
+        self.query_one("#facts2", StatusLine).show(())
+        self._title()
+        if subject:
+            self._look_again()
+
+    def _look_again(self) -> None:
+        """At once, and then twice a second."""
+        subject = self.subject
+        if subject:
+            self.keep_reading(lambda ops: self._look(ops, subject), lambda look: self._take(subject, look), LOOK_S)
+
+    async def _look(self, ops: ConsoleOps, run_id: str) -> _Look:
+        """The page (rarely where nothing moves), then what is new of the output of the chosen attempt."""
+        known, log, output, page = self._page, None, None, None
+        self._looks += 1
+        if known is None or known.place is not None or self._looks % ENDED_LOOKS == 0:
+            try:
+                page = await ops.run_page(run_id)
+            except BadInputError as error:
+                if known is None:
+                    return _Look(wrong=one_line(error))
+        now = page or known
+        number = self._number(now)
+        if now is None or number is None:
+            return _Look(page)
+        live = self._shown == (number, True)
+        if is_live(now, number) or live:
+            log = await ops.run_log(queue_of(now), run_id, self._after if live else "", number)
+        if any(attempt.attempt == number for attempt in now.attempts) and self._shown != (number, False):
+            output = await ops.run_output(run_id, number)
+        return _Look(page, number, log, output)
+
+    def _number(self, page: RunPage | None) -> int | None:
+        """The attempt that is looked at: the chosen one, else the one that runs, else the newest that ended."""
+        if self._pick is not None or page is None:
+            return self._pick
+        if page.place is not None and (page.place.state == "running" or not page.attempts):
+            return page.place.attempt or None
+        return page.attempts[-1].attempt if page.attempts else None
+
+    def _take(self, subject: str, look: _Look) -> None:
+        if subject != self.subject:
+            return
+        if look.wrong:
+            self.query_one("#facts1", StatusLine).show(cell(f" {look.wrong}", "warn"))
+            self._output.show((), empty="nothing is known of it")
+            return
+        if look.page is not None and look.page != self._page:
+            self._page = look.page
+            self._show_page()
+        self._take_output(look)
+
+    def _take_output(self, look: _Look) -> None:
+        page, number = self._page, look.number
+        if page is None or number != self._number(page):
+            return
+        if number is None or not (is_live(page, number) or any(a.attempt == number for a in page.attempts)):
+            if self._shown is not None or not self._output.line_count:
+                self._forget_output()
+                self._output.show((), empty="it has not begun")
+            self._title()
+            return
+        if look.log is not None:
+            if self._shown != (number, True):
+                self._forget_output()
+                self._shown = (number, True)
+                self._output.show((), empty="nothing printed yet", follow=True)
+                if look.log.cut:
+                    self._output.append("… what it printed before is not shown\n")
+            self._after = look.log.last
+            self._output.append("".join(map(self._decoder.decode, look.log.chunks)))
+        if any(a.attempt == number for a in page.attempts) and self._shown != (number, False):
+            stored = look.output or ""
+            if self._shown != (number, True) or len(stored) > self._output.char_count:
+                self._output.show(stored.removesuffix("\n").split("\n") if stored else (), empty="it printed nothing",
+                                  follow=True)  # fmt: skip
+            self._shown = (number, False)
+        self._title()
+
+    # --- showing ---
+
+    def _show_page(self) -> None:
+        page = self._page
+        if page is None:
+            return
+        for name, line in zip(("#facts1", "#facts2"), head_lines(page, self.zone), strict=True):
+            self.query_one(name, StatusLine).show(line)
+        self.show_time()
+        number, keys = self._number(page), list(self._attempts.keys)
+        if str(number) in keys and self._attempts.cursor_key != str(number):
+            self._attempts.choose(keys.index(str(number)))
+        self._fit()
+        self._show_attempt()
+
+    def _show_attempt(self) -> None:
+        page = self._page
+        number = self._number(page)
+        self._facts.border_title = Content(f"Attempt {number}" if number else "Attempt")
+        found = next((a for a in page.attempts if a.attempt == number), None) if page else None
+        self._facts.replace(attempt_lines(found, self.zone) if found else place_lines(page, self.zone))
+
+    def _fit(self) -> None:
+        rows = max(len(self._attempts.keys), 1)
+        self._attempts.styles.height = rows + self._attempts.HEAD + self._attempts.gutter.height
+
+    def show_live(self) -> None:
+        """An engine may have taken it."""
+        self.show_time()
+
+    def show_time(self) -> None:
+        """What runs grows."""
+        page, now = self._page, self.now()
+        if page is None:
+            return
+        lines = spans(page, self._in_hand(), now)
+        self._attempts.show(lines, marks(page, lines, now, self.zone), now, planned_ms(page))
+        count = len(page.attempts)
+        self._attempts.border_title = Content(f"Attempts · {count} ended" if count else "Attempts")
+
+    def _in_hand(self) -> RunningRow | None:
+        live, page = self.state.live, self._page
+        if live is None or page is None or page.place is None:
+            return None
+        return next(
+            (r for e in live.engines for r in e.running if r.run_id == page.run_id and r.attempt == page.place.attempt),
+            None,
+        )
+
+    @on(LogPane.Moved, "#output")
+    def _title(self) -> None:
+        pane, words = self._output, "Output"
+        if self._shown is not None:
+            words += f" · {pane.dropped + pane.line_count:,} lines"
+            if self._shown[1]:
+                words += " · live" if pane.following else " · live, G follows"
+        pane.border_title = Content(words)
+
+    @on(RowList.Moved, "#attempts")
+    def _moved(self, event: RowList.Moved) -> None:
+        self._pick = None
+        if event.key != str(self._number(self._page)):
+            self._pick = int(event.key)
+        if self._shown is None or self._shown[0] != self._number(self._page):
+            self._forget_output()
+            self._output.show((), empty="reading …")
+            self._show_attempt()
+            self._look_again()
+
+    # --- keys ---
+
+    def action_letter(self) -> None:
+        """The dead letter it has become."""
+        if self._page and self._page.place and self._page.place.state == "dead":
+            self.shell.open("letter", self.subject)
+        else:
+            self.tell("it is no dead letter", "warn")
+
+    def action_retry(self) -> None:
+        """A dead one goes back into its queue."""
+        page = self._page
+        if page is None or page.place is None or page.place.state != "dead":
+            self.tell("r retries a run that is a dead letter; this one is not", "warn")
+            return
+
+        def told(result: ActionResult) -> str:
+            return "✓ it is back in its queue" if result.changed else "it was no dead letter any more"
+
+        self.do(lambda ops: ops.dead_retry([page.run_id]), told, "not retried")
+
+    def action_cancel(self) -> None:
+        """Ask, then end it."""
+        page = self._page
+        if page is None or page.place is None or page.place.state == "dead":
+            self.tell("it has ended: there is nothing to cancel", "warn")
+            return
+        what = "Its processes are ended" if page.place.state == "running" else "It leaves its queue"
+        lines = [
+            cells(cell("job    ", "dim"), cell(page.place.job, "strong")),
+            cells(cell("run    ", "dim"), cell(page.run_id)),
+            cell(f"{what}; it is not tried again."),
+        ]
+
+        def cancel(yes: bool | None) -> None:
+            if yes:
+                self.do(lambda ops: ops.cancel(page.run_id), lambda word: CANCELLED.get(word, word), "not cancelled")
+
+        self.app.push_screen(AskDialog("Cancel this run?", lines, "cancel it"), cancel)
+
+
+def is_live(page: RunPage, number: int) -> bool:
+    """Whether an attempt is at work."""
+    place = page.place
+    return (
+        place is not None and place.state == "running" and place.attempt == number
+        and all(attempt.attempt != number for attempt in page.attempts)
+    )  # fmt: skip
+
+
+def queue_of(page: RunPage) -> str:
+    """The queue of a run."""
+    return page.place.queue if page.place else page.attempts[-1].queue if page.attempts else ""
