@@ -76,11 +76,12 @@ class LetterScreen(ConsoleScreen):
         yield StatusLine(id="facts2")
         with Container(id="both"):
             yield Tree(id="payload", classes="panel")
-            yield LogPane(empty="reading …", id="story", classes="panel")
+            yield LogPane(empty="no letter is chosen: Enter on one opens it here", id="story", classes="panel")
 
     def on_mount(self) -> None:
         """Titles; the letter if it is known already."""
         self._tree, self._story = self.query_one(Tree), self.query_one(LogPane)
+        self._tree.EMPTY = ""
         self._story.border_title = Content("Error and attempts")
         super().on_mount()
         self._tree.focus()
@@ -88,7 +89,6 @@ class LetterScreen(ConsoleScreen):
     def on_resize(self) -> None:
         """Side by side where there is room."""
         self.set_class(self.size.width >= WIDE, "-wide")
-        super().on_resize()
 
     # --- reading ---
 
@@ -97,7 +97,7 @@ class LetterScreen(ConsoleScreen):
         self._letter, self._gone = None, ""
         self._tree.show(())
         self._tree.border_title = Content("Payload")
-        self._story.show((), empty="reading …" if subject else "no letter is chosen: Enter on one opens it here")
+        self._story.show((), empty="reading …" if subject else "no letter is chosen")
         self._facts()
         if subject:
             self.read_once(lambda ops: _read(ops, subject), self._take)

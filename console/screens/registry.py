@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from console.screens.audit import AuditScreen
 from console.screens.base import ConsoleScreen
 from console.screens.cronlab import CronLabScreen
 from console.screens.dead import DeadScreen
@@ -15,7 +16,8 @@ from console.screens.runs import RunsScreen
 OVERVIEW = "overview"
 
 SCREENS: Mapping[str, Callable[[], ConsoleScreen]] = {
-    screen.NAME: screen for screen in (DeadScreen, RunsScreen, LetterScreen, RunScreen, CronLabScreen, EnginesScreen)
+    screen.NAME: screen
+    for screen in (DeadScreen, RunsScreen, LetterScreen, RunScreen, CronLabScreen, EnginesScreen, AuditScreen)
 }
 """By name, as an operator calls them after ``:``. The overview is not among them: it is always there."""
 
@@ -25,5 +27,6 @@ NUMBERED: tuple[tuple[str, str, str], ...] = (
     ("5", RunsScreen.NAME, "runs"),
     ("7", CronLabScreen.NAME, "cron lab"),
     ("8", EnginesScreen.NAME, "engines"),
+    ("9", AuditScreen.NAME, "audit"),
 )
 """(key, name, words) of the screens that have a number."""

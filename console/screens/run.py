@@ -89,21 +89,22 @@ class RunScreen(ConsoleScreen):
         yield StatusLine(id="facts2")
         yield Waterfall(*COLUMNS, id="attempts", classes="panel")
         with Container(id="both"):
-            yield LogPane(empty="it has not ended yet", id="facts", classes="panel")
-            yield LogPane(id="output", classes="panel")
+            yield LogPane(id="facts", classes="panel")
+            yield LogPane(empty="no run is chosen: Enter on a run opens it here", id="output", classes="panel")
 
     def on_mount(self) -> None:
         """Titles; the run if it is known already."""
         self._attempts = self.query_one(Waterfall)
         self._facts, self._output = self.query_one("#facts", LogPane), self.query_one("#output", LogPane)
-        self._facts.border_title = Content("Attempt")
+        self._attempts.EMPTY = ""
+        self._facts.border_title, self._output.border_title = Content("Attempt"), Content("Output")
+        self._attempts.border_title = Content("Attempts")
         super().on_mount()
         self._attempts.focus()
 
     def on_resize(self) -> None:
         """Side by side where there is room."""
         self.set_class(self.size.width >= WIDE, "-wide")
-        super().on_resize()
         self._fit()
 
     # --- reading ---
@@ -114,7 +115,7 @@ class RunScreen(ConsoleScreen):
         self._forget_output()
         self._attempts.show((), (), self.now())
         self._facts.show(())
-        self._output.show((), empty="reading …" if subject else "no run is chosen: Enter on one opens it here")
+        self._output.show((), empty="reading …" if subject else "no run is chosen")
         self.query_one("#facts1", StatusLine).show(cell(" reading …" if subject else " no run", "dim"))
         self.query_one("#facts2", StatusLine).show(())
         self._title()

@@ -14,14 +14,11 @@ from textual.content import Content
 from backends.errors import BadInputError
 from backends.model import Outcome, Page, RunRow, from_ms, run_id_ms
 from console.feed import ConsoleOps
-from console.screens.details import run_lines
-from console.screens.dialog import TextDialog
 from console.screens.filterable import FilterableScreen
 from console.screens.filters import Filter
 from console.screens.pager import Pager
 from console.screens.rows import HISTORY_COLUMNS, count, moment, run_row
 from widgets.rowlist import RowList
-from widgets.safe import cell
 from widgets.table import Row, Table
 
 PAGE = 100
@@ -137,6 +134,4 @@ class RunsScreen(FilterableScreen):
     @on(RowList.Opened, "#runs")
     def _opened(self, event: RowList.Opened) -> None:
         run_id = event.key.rsplit("/", 1)[0]
-        dialog = TextDialog(f"Run …{run_id[-12:]}", [cell("reading …", "dim")])
-        self.app.push_screen(dialog)
-        self.read_once(lambda ops: ops.run_show(run_id), lambda found: dialog.show(run_lines(found, self.zone)))
+        self.shell.open("run", run_id)

@@ -96,7 +96,7 @@ async def test_every_screen_shows_hostile_text_and_dead_servers(size: tuple[int,
         ops.redis_error, ops.postgres_error = "redis is away", "postgres is away"
         for name in SCREENS:
             c.app.action_go(name)
-            await c.until(lambda: "is away" in c.screen())
+            await c.until(lambda: "✗ redis" in c.screen())
 
 
 async def test_engines_show_what_they_run_and_cancel_it() -> None:
