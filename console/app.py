@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import ClassVar
 
+from textual import work
 from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.screen import ModalScreen, Screen
 
 from backends.errors import CronsoleError
 from backends.model import now_ms
-from console.feed import Feed, OpenOps, Pace
+from console.contexts import Choice
+from console.feed import Feed, Link, OpenOps, Pace
 from console.screens.base import ConsoleScreen
 from console.screens.overview import OverviewScreen
 from console.screens.registry import NUMBERED, OVERVIEW, SCREENS
@@ -29,16 +31,17 @@ NO_TERMINAL = "the console needs a terminal; `cronsole status` prints the same w
 
 
 class Router:
-    """Hands what the feed says to the state, to the overview, and to the screen that is in front."""
+    """Hands what the feed says to the state, and to the screen that is in front. One a context."""
 
     def __init__(self, app: ConsoleApp) -> None:
         self._app = app
 
     def post_message(self, message: Message) -> None:
-        """Take a message; returns at once."""
+        """Take a message; returns at once. What comes late from a context that was left is dropped."""
         app = self._app
+        if app.router is not self:
+            return
         app.state.take(message)
-        app.overview.post_message(message)
         for screen in reversed(app.screen_stack):
             if isinstance(screen, ConsoleScreen):
                 screen.call_later(screen.truth_changed)
@@ -64,6 +67,7 @@ class ConsoleApp(CellDiff):
         open_ops: OpenOps,
         context_name: str,
         *,
+        contexts: Sequence[Choice] = (),
         preferences: Preferences | None = None,
         clock: Callable[[], int] = now_ms,
         pace: Pace | None = None,
@@ -77,12 +81,21 @@ class ConsoleApp(CellDiff):
             self._filters.append(AsciiFilter())
         self.register_theme(CALM)
         self.theme = CALM.name
-        self.overview = OverviewScreen(safe_line(context_name, 40), self.preferences, clock, ascii_only=self.ascii_only)
         self.clock = clock
-        self.state = ConsoleState(safe_line(context_name, 40))
-        pace = pace or Pace(busy_s=self.preferences.tick_s)
-        self.feed = Feed(open_ops, Router(self), clock=clock, pace=pace)
+        self.pace = pace or Pace(busy_s=self.preferences.tick_s)
+        self.contexts = {c.name: c for c in contexts} or {context_name: Choice(context_name, open_ops)}
+        self._left: list[Feed] = []
+        self._enter(self.contexts[context_name])
+
+    def _enter(self, context: Choice) -> None:
+        """Nothing is known yet of this context."""
+        self.context = context
+        links = {name: Link(name, "connecting", self.clock()) for name in ("redis", "postgres")}
+        self.state = ConsoleState(safe_line(context.name, 40), context.read_only, links, color=context.color)
         self.trail = Trail()
+        self.overview = OverviewScreen()
+        self.router = Router(self)
+        self.feed = Feed(context.opens, self.router, clock=self.clock, pace=self.pace)
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         """Our own names, for any theme that lacks them."""
@@ -101,6 +114,30 @@ class ConsoleApp(CellDiff):
     def on_unmount(self) -> None:
         """Let go of the servers."""
         self.feed.stop()
+
+    async def closed(self) -> None:
+        """Wait until every context that was open is closed."""
+        self.feed.stop()
+        await asyncio.gather(*(feed.closed() for feed in (*self._left, self.feed)))
+
+    @work(group="context", exclusive=True)
+    async def switch_context(self, name: str) -> None:
+        """Leave this context for another one. Nothing waits for a server, be it of the old one or of the new one."""
+        if name == self.context.name or name not in self.contexts:
+            return
+        self.feed.stop()
+        self._left.append(self.feed)
+        shown = [screen for screen in self._installed_screens.values() if isinstance(screen, ConsoleScreen)]
+        with self.batch_update():
+            while len(self.screen_stack) > 1:
+                await self.pop_screen()
+            for screen in shown:
+                self.uninstall_screen(screen)
+                await screen.remove()
+            self.overview._push_result_callback(self, None)  # noqa: SLF001 - the first screen has none, a switch takes one
+            self._enter(self.contexts[name])
+            await self.switch_screen(self.overview)
+        self.feed.start()
 
     def open(self, screen_name: str, subject: str | None = None) -> None:
         """Show the screen of that name, for one thing when `subject` (a key: a run's id, a job's name) is given.
@@ -150,8 +187,11 @@ class ConsoleApp(CellDiff):
         self.forget_screen()
 
 
-def run_console(open_ops: OpenOps, context_name: str) -> int:
-    """Show the console until the operator leaves; its exit code. `open_ops` connects, after the first frame."""
+def run_console(open_ops: OpenOps, context_name: str, contexts: Sequence[Choice] = ()) -> int:
+    """Show the console until the operator leaves; its exit code. `open_ops` connects, after the first frame.
+
+    `contexts`: where ``:ctx`` leads, with the one it begins with among them; empty: that one alone.
+    """
     if not has_terminal():
         sys.stderr.write(NO_TERMINAL + "\n")
         return 2
@@ -163,12 +203,11 @@ def run_console(open_ops: OpenOps, context_name: str) -> int:
     log_to_file()
 
     async def show() -> int:
-        app = ConsoleApp(open_ops, context_name, preferences=preferences)
+        app = ConsoleApp(open_ops, context_name, contexts=contexts, preferences=preferences)
         try:
             await app.run_async()
         finally:
-            app.feed.stop()
-            await app.feed.closed()
+            await app.closed()
         return app.return_code or 0
 
     return asyncio.run(show())

@@ -13,7 +13,10 @@ from console.feed import Connected, HistoryArrived, Link, LinkChanged, OverviewA
 
 @dataclass
 class ConsoleState:
-    """Written by the app alone, read by the screens. `depths`: recent depth of each queue, oldest first."""
+    """Written by the app alone, read by the screens. `depths`: recent depth of each queue, oldest first.
+
+    `color`: what the context is shown in, one of `backends.contexts.COLORS`; empty: as other text.
+    """
 
     context: str
     read_only: bool = False
@@ -21,6 +24,7 @@ class ConsoleState:
     live: Overview | None = None
     history: HistoryOverview | None = None
     depths: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    color: str = ""
 
     def take(self, message: Message) -> None:
         """Keep what a message of the feed says."""

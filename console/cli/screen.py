@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from functools import partial
 
 from backends.errors import BadInputError
 
@@ -13,9 +12,14 @@ def open_console() -> int:
     """Open the console on the configured servers; returns the exit code."""
     if not (sys.stdin.isatty() and sys.stdout.isatty()) or os.environ.get("TERM", "dumb") == "dumb":
         raise BadInputError("the console needs a terminal", "`cronsole status` shows the state in plain text")
-    from backends.ops import Ops
+    import click
+
+    from backends.contexts import load_config
     from console.app import run_console
     from console.cli.common import current_settings
+    from console.contexts import choices
 
     settings = current_settings()
-    return int(run_console(partial(Ops.open, settings, role="console"), "default") or 0)
+    read_only = bool(click.get_current_context().find_root().params.get("read_only"))
+    contexts = choices(load_config(), settings, read_only=read_only)
+    return int(run_console(contexts[0].opens, contexts[0].name, contexts) or 0)

@@ -1,31 +1,19 @@
-"""What every screen of the console shares: header, banner, foot, notices, actions in the background."""
+"""What every screen of the console shares: header, banner, foot, notices, and what it was opened for."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable
-from datetime import tzinfo
-from typing import TYPE_CHECKING, ClassVar, TypeVar
+from typing import ClassVar
 
-from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.screen import Screen
-from textual.worker import get_current_worker
 
-from backends.errors import CronsoleError
-from console.feed import ConsoleOps, Feed, one_line
-from console.screens.header import banner, header
+from console.screens.acting import ActingScreen
+from console.screens.header import banner, context_cell, header
 from console.screens.help import HelpDialog, key_names
-from console.state import ConsoleState
 from widgets.rowlist import RowList
 from widgets.safe import Cell, cell, cells
 from widgets.statusline import StatusLine
 
-if TYPE_CHECKING:
-    from console.app import ConsoleApp
-
-T = TypeVar("T")
 NOTICE_S = 6.0
 FRAME = """
 ConsoleScreen {
@@ -43,7 +31,7 @@ ConsoleScreen {
 """
 
 
-class ConsoleScreen(Screen[None]):
+class ConsoleScreen(ActingScreen):
     """A screen between the header and the line of keys. Subclasses say what the body is and show `state` in it.
 
     `NAME` is how the operator calls it (``:runs``); `TITLE` what stands above it.
@@ -106,7 +94,7 @@ class ConsoleScreen(Screen[None]):
             return
         self._framed = True
         self.set_class(self.shell.ascii_only, "-ascii")
-        self.set_interval(1.0, self._second)
+        self.set_interval(1.0, self.pass_time)
         self.show_keys()
         self.show_header()
         self.call_next(self._begin)
@@ -135,35 +123,11 @@ class ConsoleScreen(Screen[None]):
         self.show_keys()
         self.show_header()
 
-    def _second(self) -> None:
+    def pass_time(self) -> None:
+        """Once a second: clock and ages."""
         if self.is_current:
             self.show_header()
             self.show_time()
-
-    @property
-    def shell(self) -> ConsoleApp:
-        """The app."""
-        app: ConsoleApp = self.app  # type: ignore[assignment]
-        return app
-
-    @property
-    def state(self) -> ConsoleState:
-        """What is known."""
-        return self.shell.state
-
-    @property
-    def feed(self) -> Feed:
-        """Where reads and actions go."""
-        return self.shell.feed
-
-    @property
-    def zone(self) -> tzinfo | None:
-        """The zone times are shown in."""
-        return self.shell.preferences.zone
-
-    def now(self) -> int:
-        """Milliseconds since the epoch."""
-        return self.shell.clock()
 
     def show_header(self) -> None:
         """Header and banner."""
@@ -171,7 +135,7 @@ class ConsoleScreen(Screen[None]):
         live = state.live
         self.query_one("#header", StatusLine).show(
             *header(
-                state.context, state.read_only, state.links, live.engines if live else None,
+                context_cell(state.context, state.color), state.read_only, state.links, live.engines if live else None,
                 live.at_ms if live else now, live.dead_total if live else 0, now, self.zone, self.size.width,
             )
         )  # fmt: skip
@@ -212,62 +176,3 @@ class ConsoleScreen(Screen[None]):
         self.app.push_screen(
             HelpDialog((("Here", self.all_bindings()), ("In lists", RowList.BINDINGS), ("Screens", self.app.BINDINGS)))
         )
-
-    # --- doing ---
-
-    @work(group="actions")
-    async def do(
-        self,
-        action: Callable[[ConsoleOps], Awaitable[T]],
-        told: Callable[[T], str],
-        failed: str,
-        undo: Callable[[], None] | None = None,
-    ) -> None:
-        """Run an action in the background and tell how it went."""
-        try:
-            result = await self.feed.act(action)
-        except Exception as error:
-            if undo:
-                undo()
-            self.tell(f"✗ {failed}: {one_line(error)}", "bad")
-            if not isinstance(error, CronsoleError):
-                self.log.error(failed)
-            return
-        self.tell(told(result))
-
-    @work(group="reads")
-    async def read_once(
-        self,
-        ask: Callable[[ConsoleOps], Awaitable[T]],
-        show: Callable[[T], None],
-        ended: Callable[[], None] | None = None,
-    ) -> None:
-        """Read something once and show it; what goes wrong is told at the foot. `ended` comes first, either way."""
-        try:
-            try:
-                found = await self.feed.read(ask)
-            finally:
-                if ended:
-                    ended()
-            show(found)
-        except Exception as error:
-            self.tell(f"✗ {one_line(error)}", "bad")
-            if not isinstance(error, (CronsoleError, OSError)):
-                self.log.error(one_line(error))
-
-    @work(group="reading", exclusive=True)
-    async def keep_reading(
-        self, ask: Callable[[ConsoleOps], Awaitable[T]], show: Callable[[T], None], every_s: float
-    ) -> None:
-        """Read something again and again while this screen is in front. Failures wait; the last truth stays shown."""
-        worker, pause = get_current_worker(), every_s
-        while not worker.is_cancelled:
-            if self.is_current:
-                try:
-                    show(await self.feed.read(ask))
-                    pause = every_s
-                except Exception as error:
-                    if not isinstance(error, (CronsoleError, OSError)):
-                        self.log.error(one_line(error))
-                    pause = min(pause * 2, max(every_s, 10.0))
-            await asyncio.sleep(pause if self.is_current else 0.2)

@@ -8,7 +8,7 @@ from datetime import datetime, tzinfo
 from backends.model import EngineStatus
 from console.feed import Link
 from console.screens.rows import age, count
-from widgets.safe import Cell, cell, cells, width_of
+from widgets.safe import Cell, cell, cells, fit, width_of
 
 STALE_MS = 4_000
 """Data older than this is called old."""
@@ -54,8 +54,18 @@ def engines_cell(engines: Sequence[EngineStatus], at_ms: int, words: int = PLAIN
     )
 
 
+def context_cell(name: str, color: str) -> Cell:
+    """A context's name, on a ground of its colour if it has one."""
+    return cell(f" {name} ", f"badge-{color}") if color else cell(name, "strong")
+
+
+def shorter(content: Cell, width: int) -> Cell:
+    """`content` in at most `width` columns."""
+    return fit(content, width) if width_of(content) > width else content
+
+
 def header(
-    context: str,
+    context: Cell,
     read_only: bool,
     links: Mapping[str, Link],
     engines: Sequence[EngineStatus] | None,
@@ -75,7 +85,7 @@ def header(
         gap = cell("  " if brief else "   ")
         parts = [
             cell(" cronsole ", "key"),
-            cell(context[: 16 if brief else 30], "strong"),
+            shorter(context, 18 if brief else 32),
             cell(" read-only" if read_only else "", "warn"),
         ]
         parts += [cells(gap, link_cell(links[name], now_ms, words)) for name in ("redis", "postgres")]
@@ -92,7 +102,7 @@ def header(
 
 
 def banner(links: Mapping[str, Link], now_ms: int, zone: tzinfo | None) -> Cell:
-    """What is wrong with a server; empty when all is well. How old what is shown is comes first: it must be in sight."""
+    """What is wrong with a server; empty when all is well. First how old what is shown is: it must be in sight."""
     down = [link for link in links.values() if link.state == "down"]
     parts: list[Cell | str] = []
     for link in down:

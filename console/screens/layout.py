@@ -1,22 +1,13 @@
-"""Where things are on the overview, and how its panels are framed."""
+"""Where things are on the overview."""
 
 from __future__ import annotations
 
 CSS = """
 OverviewScreen {
-    background: $background;
-    & #banner { display: none; background: $panel; }
-    & #banner.-on { display: block; }
     & #middle { height: 8; }
     & #queues { width: 45%; min-width: 41; max-width: 74; }
     & #dead { width: 1fr; }
-    & RowList {
-        border: round $line; border-title-color: $text-dim; border-subtitle-color: $text-dim; padding: 0;
-        &:focus { border: round $line-focus; border-title-color: $text-strong; border-title-style: bold; }
-    }
-    &.-ascii RowList { border: ascii $line; &:focus { border: ascii $line-focus; } }
-    &.-short RowList { border: none; border-top: solid $line; &:focus { border-top: solid $line-focus; } }
-    &.-short.-ascii RowList { border: none; border-top: ascii $line; &:focus { border-top: ascii $line-focus; } }
+    & #runs { height: 1fr; }
     &.-short #dead { margin-left: 1; }
 }
 """

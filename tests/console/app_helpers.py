@@ -86,8 +86,8 @@ class Console:
     async def ticked(self) -> None:
         """Wait until data asked for after this moment has arrived."""
         self.clock.ms += 1
-        live, history = self.app.overview._live, self.app.overview._history
-        await self.until(lambda: self.app.overview._live is not live and self.app.overview._history is not history)
+        live, history = self.app.state.live, self.app.state.history
+        await self.until(lambda: self.app.state.live is not live and self.app.state.history is not history)
         await self.pilot.pause()
 
 
@@ -102,6 +102,6 @@ async def console(
     app = Recorded(opener(ops), "prod-eu", preferences=preferences, clock=clock, pace=QUICK)
     async with app.run_test(size=size) as pilot:
         c = Console(app, pilot, ops, clock)
-        await c.until(lambda: app.overview._live and app.overview._history)
+        await c.until(lambda: app.state.live and app.state.history)
         await pilot.pause()
         yield c

@@ -156,7 +156,7 @@ async def test_p_pauses_and_resumes_jobs_and_queues() -> None:
     async with console() as c:
         await c.pilot.press("j", "p")
         await c.until(lambda: "paused" in c.screen())
-        await c.until(lambda: any(j.paused for j in c.app.overview._live.jobs))  # type: ignore[union-attr]
+        await c.until(lambda: any(j.paused for j in c.app.state.live.jobs))  # type: ignore[union-attr]
         await c.pilot.press("p")
         await c.until(lambda: len(c.ops.calls) == 2)
         c.table("queues").focus()
@@ -217,7 +217,7 @@ async def test_a_slow_history_is_not_called_dead() -> None:
         c = Console(app, pilot, ops, Clock())
 
         def looked() -> bool:
-            seen.add(app.overview._links["postgres"].state)
+            seen.add(app.state.links["postgres"].state)
             return ops.looks >= 3
 
         await c.until(looked)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -9,7 +12,13 @@ import pytest
 from backends.connect import Settings
 from backends.contexts import current_settings, load_config
 from backends.errors import BadInputError
+from console.contexts import Choice, choices
+from console.feed import ConsoleOps
+from console.settings import Preferences
+from tests.console.app_helpers import QUICK, Clock, Console, Recorded
 from tests.console.cli_helpers import Cli
+from tests.console.fake_ops import FakeOps
+from widgets.statusline import StatusLine
 
 FILE = """
 default_context = "prod-eu"
@@ -141,3 +150,79 @@ def test_commands_act_in_the_context_that_is_named(
     assert lost.code == 3
     assert "redis_url of the context nowhere" in lost.err
     assert cli("--context", "gone", "queues").code == 2
+
+
+class Servers:
+    """What is open; a context without an Ops never answers."""
+
+    def __init__(self) -> None:
+        self.open: list[str] = []
+
+    def of(self, name: str, ops: FakeOps | None) -> Choice:
+        @asynccontextmanager
+        async def opens() -> AsyncIterator[ConsoleOps]:
+            if ops is None:
+                await asyncio.Event().wait()
+            assert ops is not None
+            ops.context_name = name
+            self.open.append(name)
+            try:
+                yield ops
+            finally:
+                self.open.remove(name)
+
+        return Choice(name, opens, "red" if name == "prod-eu" else "", name == "stage")
+
+
+async def test_ctx_switches_without_waiting_for_anybody() -> None:
+    clock, servers = Clock(), Servers()
+    prod, stage = FakeOps(clock), FakeOps(clock, read_only=True)
+    stage.dead = stage.dead[:2]
+    contexts = [servers.of("prod-eu", prod), servers.of("stage", stage), servers.of("lost", None)]
+    preferences = Preferences(timezone="UTC")
+    app = Recorded(contexts[0].opens, "prod-eu", contexts=contexts, preferences=preferences, clock=clock, pace=QUICK)
+    async with app.run_test(size=(120, 36)) as pilot:
+        c = Console(app, pilot, prod, clock)
+        await c.until(lambda: "37 dead" in c.screen())
+        header = app.overview.query_one("#header", StatusLine).content[0]
+        assert [tone for text, tone in header if "prod-eu" in text] == ["badge-red"]
+        await pilot.press("8")
+        await c.until(lambda: "web-2:991" in c.screen())
+        app.switch_context("lost")
+        await c.until(lambda: " lost" in c.line("header") and "redis connecting" in c.screen())
+        assert "37 dead" not in c.screen()
+        assert app.screen is app.overview
+        await c.until(lambda: not servers.open)
+        app.switch_context("stage")
+        await c.until(lambda: "2 dead" in c.screen())
+        assert "stage read-only" in c.line("header")
+        await pilot.press("8")
+        await c.until(lambda: "web-2:991" in c.screen())
+        await pilot.press("escape")
+        assert app.screen is app.overview
+        for name in ("nowhere", "stage"):
+            app.switch_context(name)
+            await pilot.pause()
+        assert servers.open == ["stage"]
+        assert len(app.screen_stack) == 1
+    await app.closed()
+    assert servers.open == []
+
+
+def test_the_console_can_go_to_every_context_of_the_file(tmp_path: Path) -> None:
+    env = environment(tmp_path)
+    config = load_config(env)
+    found = choices(config, current_settings("laptop", env), env)
+    assert [(c.name, c.color, c.read_only) for c in found] == [("laptop", "", False), ("prod-eu", "red", True)]
+    refusing = choices(config, current_settings("laptop", env, read_only=True), env, read_only=True)
+    assert all(c.read_only for c in refusing)
+    unnamed = choices(config, current_settings(env={**env, "CRONSOLE_REDIS_URL": "redis://h:1"}), env)
+    assert [c.name for c in unnamed] == ["default", "prod-eu", "laptop"]
+
+
+async def test_a_context_with_a_bad_url_is_told_when_it_is_opened(tmp_path: Path) -> None:
+    env = environment(tmp_path, "[contexts.bad]\nredis_url = 'nonsense'")
+    _, bad = choices(load_config(env), Settings(None, None, "default", tmp_path), env)
+    with pytest.raises(BadInputError) as caught:
+        bad.opens()
+    assert "redis_url of the context bad" in str(caught.value)

@@ -1,0 +1,52 @@
+"""The contexts an operator can switch to while the console runs, and how each is opened."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from functools import partial
+
+from backends.connect import Settings
+from backends.contexts import Config, Context, context_settings
+from console.feed import ConsoleOps, OpenOps
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A context: its name, how it is opened, how the header shows it. `color`: of `backends.contexts.COLORS`."""
+
+    name: str
+    opens: OpenOps
+    color: str = ""
+    read_only: bool = False
+
+
+def choices(
+    config: Config, started: Settings, env: Mapping[str, str] = os.environ, *, read_only: bool = False
+) -> tuple[Choice, ...]:
+    """The context the console begins with, then the others. `read_only`: all of them are.
+
+    A context is checked when it is opened: one with a bad URL is told about there, and hinders no other.
+    """
+    mine = config.contexts.get(started.context) if started.context else None
+    first = Choice(
+        started.context or started.namespace, partial(_open, started), mine.color if mine else "", started.read_only
+    )
+    others = [
+        Choice(c.name, partial(_open_named, c, env, read_only), c.color, c.read_only or read_only)
+        for c in config.contexts.values()
+        if c.name != first.name
+    ]
+    return (first, *others)
+
+
+def _open(settings: Settings) -> AbstractAsyncContextManager[ConsoleOps]:
+    from backends.ops import Ops
+
+    return Ops.open(settings, role="console")
+
+
+def _open_named(context: Context, env: Mapping[str, str], read_only: bool) -> AbstractAsyncContextManager[ConsoleOps]:
+    return _open(context_settings(context, env, read_only=read_only))
