@@ -118,6 +118,11 @@ class RowList(LineWidget, can_focus=True):
         """Rows that fit below the head."""
         return max(1, self.size.height - self.HEAD)
 
+    @property
+    def whole_height(self) -> int:
+        """Lines in which every row would be in sight, with head and frame; of an empty list, one row."""
+        return max(len(self.keys), 1) + self.HEAD + self.gutter.height
+
     def set_keys(self, keys: Sequence[str], changed: set[str]) -> None:
         """New order of the rows; `changed` are those whose look is new. Repaints only the lines that differ."""
         before = self._visible()

@@ -12,7 +12,7 @@ from widgets.rowlist import RowList
 from widgets.safe import Cell, cell, cells
 from widgets.tree_data import Node, children
 
-OPENED_FIRST = 60
+OPENED_FIRST = 40
 """So many rows are opened without being asked."""
 
 

@@ -104,6 +104,13 @@ class DeadScreen(FilterableScreen):
         self._list.focus()
         self._told()
 
+    def on_resize(self) -> None:
+        """The frames may be other ones."""
+        self.call_after_refresh(self._fit)
+
+    def _fit(self) -> None:
+        self._group_list.styles.height = self._group_list.whole_height
+
     # --- what is asked ---
 
     async def _ask(self, ops: ConsoleOps, cursor: str | None) -> Page[DeadLetter]:
@@ -169,7 +176,7 @@ class DeadScreen(FilterableScreen):
             every = (cell(f"{least}{count(total)}", "bad"), cell("all", "strong"), cell("every error", "dim"))
             rows.insert(0, Row(ALL, (*every, *(cell(""),) * 3)))
         self._group_list.set_rows(tuple(rows))
-        self._group_list.styles.height = max(len(rows), 1) + self._group_list.HEAD + self._group_list.gutter.height
+        self._fit()
         there = f" · the largest {len(self._groups)} of {count(self._groups_there)}"
         more = there if self._groups_there > len(self._groups) else f" · {len(shown)}" if shown else ""
         self._group_list.border_title = Content(f"Groups by error{more}")

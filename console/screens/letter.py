@@ -15,7 +15,7 @@ from backends.errors import CronsoleError
 from backends.model import DeadLetter, to_ms
 from console.feed import ConsoleOps, one_line
 from console.screens.base import ConsoleScreen
-from console.screens.rows import age, count, duration, outcome_cell
+from console.screens.rows import age, count, duration, moment, outcome_cell
 from console.screens.run_looks import clock_ms, error_lines, joined
 from widgets.logpane import LogPane, paragraphs
 from widgets.safe import Cell, cell, cells
@@ -124,7 +124,7 @@ class LetterScreen(ConsoleScreen):
                 cell(f"Attempt {attempt.attempt}", "key"), outcome_cell(attempt.outcome),
                 cell(duration(attempt.duration_ms)),
                 cell(f"exit {attempt.exit_code}" if attempt.exit_code is not None else ""),
-                cell(clock_ms(attempt.finished_at, self.zone), "dim"), cell(attempt.worker or "", "faint"),
+                cell(moment(attempt.finished_at, self.now(), self.zone), "dim"),
             ]  # fmt: skip
             out += [(), joined(told)]
             same = attempt.error == letter.error or (attempt.error or "").strip() == ""

@@ -105,7 +105,7 @@ class RunScreen(ConsoleScreen):
     def on_resize(self) -> None:
         """Side by side where there is room."""
         self.set_class(self.size.width >= WIDE, "-wide")
-        self._fit()
+        self.call_after_refresh(self._fit)
 
     # --- reading ---
 
@@ -219,8 +219,7 @@ class RunScreen(ConsoleScreen):
         self._facts.replace(attempt_lines(found, self.zone) if found else place_lines(page, self.zone))
 
     def _fit(self) -> None:
-        rows = max(len(self._attempts.keys), 1)
-        self._attempts.styles.height = rows + self._attempts.HEAD + self._attempts.gutter.height
+        self._attempts.styles.height = self._attempts.whole_height
 
     def show_live(self) -> None:
         """An engine may have taken it."""

@@ -211,7 +211,6 @@ def place_lines(page: RunPage | None, zone: tzinfo | None) -> list[Cell]:
     place = page.place if page else None
     if page is None or place is None:
         return []
-    text, tone = STATES.get(place.state, (place.state, "warn"))
     planned = planned_ms(page)
     facts = [
         ("planned", clock_ms(from_ms(planned), zone) if planned is not None else ""),
@@ -220,7 +219,7 @@ def place_lines(page: RunPage | None, zone: tzinfo | None) -> list[Cell]:
         ("waits for", waits_words(place, zone) if place.state == "waiting" else ""),
         ("engine", place.engine), ("trigger", place.trigger), ("by", place.by),
     ]  # fmt: skip
-    return [cell(text, tone), (), *[field(label, value) for label, value in facts if value]]
+    return [field(label, value) for label, value in facts if value]
 
 
 def error_lines(error_class: str, error: str) -> list[Cell]:
