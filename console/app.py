@@ -14,6 +14,7 @@ from textual.screen import ModalScreen, Screen
 
 from backends.errors import CronsoleError
 from backends.model import now_ms
+from console.commands import History
 from console.contexts import Choice
 from console.feed import Feed, Link, OpenOps, Pace
 from console.screens.base import ConsoleScreen
@@ -85,6 +86,7 @@ class ConsoleApp(CellDiff):
         self.pace = pace or Pace(busy_s=self.preferences.tick_s)
         self.contexts = {c.name: c for c in contexts} or {context_name: Choice(context_name, open_ops)}
         self._left: list[Feed] = []
+        self.history = History()
         self._enter(self.contexts[context_name])
 
     def _enter(self, context: Choice) -> None:

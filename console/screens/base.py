@@ -7,9 +7,11 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 
+from console.commands import Command
 from console.screens.acting import ActingScreen
 from console.screens.header import banner, context_cell, header
 from console.screens.help import HelpDialog, key_names
+from console.screens.palette import Palette
 from widgets.rowlist import RowList
 from widgets.safe import Cell, cell, cells
 from widgets.statusline import StatusLine
@@ -42,6 +44,7 @@ class ConsoleScreen(ActingScreen):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("tab", "app.focus_next", "next panel", show=False),
         Binding("shift+tab", "app.focus_previous", "previous panel", show=False),
+        Binding("colon", "command", "command"),
         Binding("question_mark", "help", "help"),
         Binding("q", "app.quit", "quit"),
     ]
@@ -170,6 +173,22 @@ class ConsoleScreen(ActingScreen):
             self.show_keys()
 
     # --- keys ---
+
+    def own_bindings(self) -> list[Binding]:
+        """What can be done on this screen and not on every one."""
+        everywhere = {b.key for b in ConsoleScreen.BINDINGS if isinstance(b, Binding)}
+        return [b for b in self.all_bindings() if b.show and b.key not in everywhere]
+
+    def action_command(self) -> None:
+        """Type a command."""
+        from console.screens.said import commands  # it knows every screen, and each is built on this module
+
+        self.app.push_screen(Palette(commands(self), self.shell.history), self._say)
+
+    def _say(self, command: Command | None) -> None:
+        if command is not None:
+            self.shell.history.add(command.text)
+            self.call_later(command.run)
 
     def action_help(self) -> None:
         """All keys."""

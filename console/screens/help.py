@@ -12,12 +12,13 @@ from widgets.safe import Cell, cell, cells, fit
 from widgets.timeline_geometry import BAND, ENDS, PLANNED, PLANNED_MANY
 
 _NAMES = {
-    "question_mark": "?", "slash": "/", "plus": "+", "equals_sign": "=", "minus": "-", "enter": "Enter", "tab": "Tab",
-    "shift+tab": "Shift+Tab",
+    "question_mark": "?", "slash": "/", "colon": ":", "plus": "+", "equals_sign": "=", "minus": "-",
+    "enter": "Enter", "tab": "Tab", "shift+tab": "Shift+Tab",
     "right_square_bracket": "]", "less_than_sign": "<", "greater_than_sign": ">", "f1": "F1", "ctrl+o": "Ctrl+O",
     "left": "←", "right": "→",
     "pagedown": "PgDn", "pageup": "PgUp", "escape": "Esc", "down": "↓", "up": "↑", "home": "Home", "end": "End",
     "ctrl+c": "Ctrl+C", "ctrl+d": "Ctrl+D", "ctrl+u": "Ctrl+U", "ctrl+l": "Ctrl+L",
+    "space": "Space", "backspace": "Backspace", "delete": "Del", "left_square_bracket": "[",
 }  # fmt: skip
 
 

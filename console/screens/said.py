@@ -1,0 +1,64 @@
+"""Every command of ``:`` at this moment: screens, what this screen can do, jobs, queues, contexts, themes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from functools import partial
+from typing import TYPE_CHECKING
+
+from console.commands import Command
+from console.screens.help import key_names
+from console.screens.registry import NUMBERED, SCREENS
+
+if TYPE_CHECKING:
+    from console.screens.base import ConsoleScreen
+
+
+def commands(screen: ConsoleScreen) -> list[Command]:
+    """In the order in which they are offered when nothing is typed."""
+    return [*_here(screen), *_screens(screen), *_app(screen), *_queues(screen), *_jobs(screen)]
+
+
+def _here(screen: ConsoleScreen) -> Iterator[Command]:
+    for binding in screen.own_bindings():
+        act = partial(screen.run_action, binding.action)
+        yield Command(binding.description, "here", partial(screen.call_next, act), key_names(binding.key))
+
+
+def _screens(screen: ConsoleScreen) -> Iterator[Command]:
+    for key, name, words in NUMBERED:
+        yield Command(name, f"the screen {words}", partial(screen.shell.open, name), key)
+
+
+def _app(screen: ConsoleScreen) -> Iterator[Command]:
+    app = screen.shell
+    for name, choice in app.contexts.items():
+        if choice is not app.context:
+            about = "switch to this context" + (", read-only" if choice.read_only else "")
+            yield Command(f"ctx {name}", about, partial(app.switch_context, name))
+    yield Command("help", "every key of this screen", screen.action_help, "?")
+    yield Command("redraw", "send every cell again", app.action_redraw, "Ctrl+L")
+    yield Command("quit", "leave the console", app.exit, "q")
+
+
+def _queues(screen: ConsoleScreen) -> Iterator[Command]:
+    live = screen.state.live
+    for queue in live.queues if live else ():
+        if "queue" in SCREENS:
+            yield Command(f"queue {queue.name}", "look at this queue", partial(screen.shell.open, "queue", queue.name))
+        yield _pausing(screen, f"queue:{queue.name}", paused=queue.paused is not None)
+
+
+def _jobs(screen: ConsoleScreen) -> Iterable[Command]:
+    live = screen.state.live
+    for job in live.jobs if live else ():
+        if "job" in SCREENS:
+            yield Command(f"job {job.name}", "look at this job", partial(screen.shell.open, "job", job.name))
+        yield Command(f"trigger {job.name}", "run it now, after a question", partial(screen.ask_trigger, job.name))
+        yield _pausing(screen, f"job:{job.name}", paused=job.paused is not None)
+
+
+def _pausing(screen: ConsoleScreen, target: str, *, paused: bool) -> Command:
+    if paused:
+        return Command(f"resume {target}", "hand its runs out again", partial(screen.resume, target))
+    return Command(f"pause {target}", "hand out no more of its runs", partial(screen.pause, target))
