@@ -1,0 +1,72 @@
+"""The audit screen: pages, the filter, one action; what an action was about in a line."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from console.screens.audit import PAGE, target_words
+from console.screens.dialog import TextDialog
+from tests.console.app_helpers import Console, console
+from tests.console.fake_ops import FakeOps
+from widgets.entry import Entry
+from widgets.table import Table
+
+
+def rows(c: Console) -> Table:
+    return c.app.screen.query_one("#actions", Table)
+
+
+def test_what_an_action_was_about() -> None:
+    assert target_words({"target": "queue:mail", "note": "busy", "for_s": None}) == "queue:mail · note: busy"
+    assert target_words({"ids": ["a"], "count": 1}) == "a"
+    assert target_words({"ids": ["a", "b"], "count": 950}) == "950 letters"
+    assert target_words({"queue": "mail", "everything": True, "upto": {"mail": 7}}) == "mail · everything"
+    assert target_words({}) == ""
+
+
+async def test_who_did_what_newest_first_in_pages_and_by_filter() -> None:
+    ops = FakeOps()
+    model = ops.acts[0]
+    ops.acts = [
+        replace(model, id=1_000 - n, who=f"u{n % 10}@host", verb=("pause", "cancel")[n % 2]) for n in range(250)
+    ]
+    async with console(ops=ops) as c:
+        await c.pilot.press("9")
+        await c.until(lambda: len(rows(c).rows) == PAGE)
+        await c.pilot.press("G")
+        await c.until(lambda: len(rows(c).rows) == 2 * PAGE)
+        rows(c).choose(180)
+        await c.until(lambda: len(rows(c).rows) == 250)
+        assert [row.key for row in rows(c).rows] == [str(1_000 - n) for n in range(250)]
+        await c.pilot.press("g")
+        ops.acts.insert(0, replace(model, id=2_000, who="ana@web-1", target={"job": "backup"}))
+        await c.until(lambda: rows(c).rows[0].key == "2000", 8)
+        await c.pilot.press("slash")
+        entry = c.app.screen.query_one(Entry)
+        for text, found in (("who:U3 what:cancel", 25), ("who:U3 what:pause", 0), ("backup", 1), ("what:dead", 1)):
+            entry.value = text
+            await c.until(lambda text=text, found=found: len(rows(c).rows) == found and f"/{text}" in c.screen())
+        await c.pilot.press("enter", "enter")
+        await c.until(lambda: isinstance(c.app.screen, TextDialog) and "Action 2000" in c.screen())
+        assert '"job": "backup"' in c.screen()
+
+
+async def test_a_filter_by_time_reads_no_further_than_that() -> None:
+    ops = FakeOps()
+    async with console(ops=ops) as c:
+        await c.pilot.press("9")
+        await c.until(lambda: len(rows(c).rows) == len(ops.acts))
+        await c.pilot.press("slash")
+        c.app.screen.query_one(Entry).value = "since:2h"
+        await c.until(lambda: "Audit · 5 · /since:2h" in c.screen())
+
+
+async def test_history_away_is_told_and_comes_back() -> None:
+    ops = FakeOps()
+    ops.acts = []
+    async with console(ops=ops) as c:
+        ops.postgres_error = "postgres is away"
+        await c.pilot.press("9")
+        await c.until(lambda: "✗ postgres is away" in c.screen())
+        ops.postgres_error = ""
+        await c.until(lambda: "nobody has done anything yet" in c.screen(), 8)
