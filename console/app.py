@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import ClassVar
 
 from textual import work
 from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.screen import ModalScreen, Screen
+from textual.theme import Theme
 
+from backends.contexts import known_instead, load_config
 from backends.errors import CronsoleError
 from backends.model import now_ms
 from console.commands import History
@@ -23,7 +25,7 @@ from console.screens.registry import NUMBERED, OVERVIEW, SCREENS
 from console.settings import Preferences, has_terminal, load_preferences, log_to_file, speaks_utf8
 from console.state import ConsoleState
 from console.terminal_guard import guard
-from console.theme import CALM, VARIABLES
+from console.theme import BUILT_IN, VARIABLES, load_themes
 from console.trail import Place, Trail
 from widgets.celldiff import CellDiff
 from widgets.safe import AsciiFilter, safe_line
@@ -70,6 +72,7 @@ class ConsoleApp(CellDiff):
         *,
         contexts: Sequence[Choice] = (),
         preferences: Preferences | None = None,
+        themes: Mapping[str, Theme] | None = None,
         clock: Callable[[], int] = now_ms,
         pace: Pace | None = None,
     ) -> None:
@@ -80,8 +83,10 @@ class ConsoleApp(CellDiff):
         self.animation_level = "none"
         if self.ascii_only:
             self._filters.append(AsciiFilter())
-        self.register_theme(CALM)
-        self.theme = CALM.name
+        self.themes = themes or BUILT_IN
+        for theme in self.themes.values():
+            self.register_theme(theme)
+        self.theme = self.preferences.theme
         self.clock = clock
         self.pace = pace or Pace(busy_s=self.preferences.tick_s)
         self.contexts = {c.name: c for c in contexts} or {context_name: Choice(context_name, open_ops)}
@@ -198,14 +203,17 @@ def run_console(open_ops: OpenOps, context_name: str, contexts: Sequence[Choice]
         sys.stderr.write(NO_TERMINAL + "\n")
         return 2
     try:
-        preferences = load_preferences()
+        config = load_config()
+        preferences, themes = load_preferences(config), load_themes(config)
+        if preferences.theme not in themes:
+            raise config.wrong(f"no theme {preferences.theme[:40]!r}", known_instead(preferences.theme, themes))
     except CronsoleError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code
     log_to_file()
 
     async def show() -> int:
-        app = ConsoleApp(open_ops, context_name, contexts=contexts, preferences=preferences)
+        app = ConsoleApp(open_ops, context_name, contexts=contexts, preferences=preferences, themes=themes)
         try:
             await app.run_async()
         finally:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import sys
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, tzinfo
@@ -15,7 +14,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import platformdirs
 
-from backends.errors import BadInputError
+from backends.contexts import Config, known_instead
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,13 +22,14 @@ class Preferences:
     """The table ``[console]`` of the configuration file.
 
     `ascii`: draw without UTF-8; None asks the terminal. `low_bandwidth`: repaint once a second at most.
-    `timezone`: IANA name for the clock and the time line; None is the machine's own.
+    `timezone`: IANA name for the clock and the time line; None is the machine's own. `theme`: its name.
     """
 
     cell_diff: bool = True
     ascii: bool | None = None
     low_bandwidth: bool = False
     timezone: str | None = None
+    theme: str = "dark"
 
     @property
     def zone(self) -> tzinfo | None:
@@ -54,40 +54,27 @@ def local_zone_name(env: Mapping[str, str] = os.environ, link: Path = Path("/etc
         return "UTC"
 
 
-def config_file(env: Mapping[str, str] = os.environ) -> Path:
-    """Where the configuration file is, or would be."""
-    given = env.get("CRONSOLE_CONFIG")
-    return Path(given) if given else Path(platformdirs.user_config_dir("cronsole")) / "config.toml"
-
-
 def log_file(env: Mapping[str, str] = os.environ) -> Path:
     """Where the console logs to."""
     given = env.get("CRONSOLE_DATA_DIR")
     return (Path(given) if given else Path(platformdirs.user_data_dir("cronsole"))) / "log" / "console.log"
 
 
-def load_preferences(env: Mapping[str, str] = os.environ) -> Preferences:
-    """Preferences of the configuration file, or the defaults where there is none. Raises BadInputError."""
-    path = config_file(env)
-    try:
-        table = tomllib.loads(path.read_text(encoding="utf-8")).get("console", {})
-    except FileNotFoundError:
-        return Preferences()
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise BadInputError(f"{path}: {error}", "mend or remove the file") from error
-    known = {f.name: f.type for f in fields(Preferences)}
-    if not isinstance(table, dict) or (unknown := sorted(set(table) - set(known))):
-        what = f"unknown key {unknown[0]!r} in [console]" if isinstance(table, dict) else "[console] is not a table"
-        raise BadInputError(f"{path}: {what}", f"known keys: {', '.join(sorted(known))}")
+def load_preferences(config: Config) -> Preferences:
+    """The table ``[console]`` of the configuration file, or the defaults where there is none. Raises BadInputError."""
+    table, known = config.table("console"), {f.name for f in fields(Preferences)}
     for key, value in table.items():
-        wanted = str if key == "timezone" else bool
+        if key not in known:
+            raise config.wrong(f"unknown key {key[:40]!r} in [console]", known_instead(key, known))
+        wanted = str if key in ("timezone", "theme") else bool
         if not isinstance(value, wanted):
-            raise BadInputError(f"{path}: {key} = {value!r}", f"must be {'text' if wanted is str else 'true or false'}")
+            must = "text" if wanted is str else "true or false"
+            raise config.wrong(f"{key} = {str(value)[:40]!r} in [console]", f"it must be {must}")
     chosen = replace(Preferences(), **table)
     try:
         _ = chosen.zone
     except (ZoneInfoNotFoundError, ValueError):
-        raise BadInputError(f"{path}: no time zone {chosen.timezone!r}", "use one such as 'Europe/Berlin'") from None
+        raise config.wrong(f"no time zone {str(chosen.timezone)[:40]!r}", "use one such as 'Europe/Berlin'") from None
     return chosen
 
 

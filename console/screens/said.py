@@ -36,6 +36,9 @@ def _app(screen: ConsoleScreen) -> Iterator[Command]:
         if choice is not app.context:
             about = "switch to this context" + (", read-only" if choice.read_only else "")
             yield Command(f"ctx {name}", about, partial(app.switch_context, name))
+    for name in app.themes:
+        if name != app.theme:
+            yield Command(f"theme {name}", "until the console is left", partial(setattr, app, "theme", name))
     yield Command("help", "every key of this screen", screen.action_help, "?")
     yield Command("redraw", "send every cell again", app.action_redraw, "Ctrl+L")
     yield Command("quit", "leave the console", app.exit, "q")
