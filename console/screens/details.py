@@ -1,14 +1,12 @@
-"""The text of detail dialogs: everything known about a dead letter, a run, a job or a queue."""
+"""The text of detail dialogs: everything known about a job or a queue; JSON as lines."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
 from datetime import datetime, tzinfo
-from typing import Any
 
-from backends.model import DeadLetter, JobStatus, LastRun, QueueStatus, from_ms
+from backends.model import JobStatus, LastRun, QueueStatus, from_ms
 from console.screens.rows import age, duration, outcome_cell
 from widgets.safe import Cell, SafeText, cell, cells, safe_lines
 
@@ -43,82 +41,8 @@ def json_lines(text: str) -> list[Cell]:
     return out
 
 
-def envelope_lines(raw: bytes) -> list[Cell]:
-    """The bytes that came in: as JSON where they are, else as text with broken UTF-8 shown as ``\\xNN``."""
-    if not raw:
-        return [cell("(empty)", "dim")]
-    try:
-        return json_lines(raw.decode("utf-8"))
-    except UnicodeDecodeError as error:
-        text = raw.decode("utf-8", "backslashreplace")
-        return [cell(f"not UTF-8: {error.reason} at byte {error.start}", "warn"), *map(cell, safe_lines(text))]
-
-
 def _time(at: datetime | None, zone: tzinfo | None) -> str:
     return at.astimezone(zone).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3] + at.astimezone(zone).strftime(" %Z") if at else ""
-
-
-def dead_lines(letter: DeadLetter, zone: tzinfo | None) -> list[Cell]:
-    """A dead letter: what died, why, and the envelope."""
-    return [
-        field("job", letter.job, "strong"),
-        field("queue", letter.queue),
-        field("run", letter.id),
-        field("died", _time(letter.failed_at, zone)),
-        field("attempts", letter.attempts),
-        field("error group", letter.group, "dim"),
-        *([field("engine", letter.worker)] if letter.worker else []),
-        (),
-        heading(f"Error  {letter.error_class}"),
-        *[cell(line, "bad") for line in safe_lines(letter.error)],
-        (),
-        heading(f"Envelope  {len(letter.envelope)} bytes"),
-        *envelope_lines(letter.envelope),
-    ]
-
-
-_FIRST = ("run_id", "attempt", "job", "queue", "outcome", "trigger", "error_class", "error")
-_NAMES = {"duration_ms": "took", "worker": "engine", "run_id": "run", "max_rss_kb": "memory kB", "cpu_ms": "CPU ms"}
-_TALL = ("output", "result", "error")
-
-
-def _value(key: str, value: object, zone: tzinfo | None) -> Cell:
-    if key == "outcome":
-        return outcome_cell(str(value))
-    if isinstance(value, datetime):
-        return cell(_time(value, zone))
-    if key == "duration_ms" and isinstance(value, (int, float)):
-        return cell(duration(value))
-    if value is True:
-        return cell("yes")
-    return cell(value, "bad" if key in ("error", "error_class") else "")
-
-
-def run_lines(attempts: Iterable[Mapping[str, Any]], zone: tzinfo | None) -> list[Cell]:
-    """A run: each attempt with every field that has a value, the newest attempt first."""
-    out: list[Cell] = []
-    for attempt in sorted(attempts, key=lambda a: -int(a.get("attempt") or 0)):
-        if out:
-            out.append(())
-        out.append(heading(f"Attempt {attempt.get('attempt', '?')}"))
-        names = [name for name in _FIRST if name in attempt] + [name for name in attempt if name not in _FIRST]
-        tall: list[tuple[str, object]] = []
-        for name in names:
-            value = attempt[name]
-            if value is None or value is False or value == "":
-                continue
-            if name in _TALL and (len(str(value)) > 60 or "\n" in str(value)):
-                tall.append((name, value))
-                continue
-            label = _NAMES.get(name, name.replace("_", " "))
-            out.append(cells(cell(label.ljust(_LABEL), "dim"), _value(name, value, zone)))
-        for name, value in tall:
-            out += [(), heading(name.capitalize())]
-            text = value if isinstance(value, str) else json.dumps(value, default=str)
-            out += json_lines(text) if name == "result" else [
-                cell(line, "bad" if name == "error" else "") for line in safe_lines(text)
-            ]  # fmt: skip
-    return out or [cell("history has nothing on this run yet", "dim")]
 
 
 def job_lines(job: JobStatus, last: LastRun | None, zone: tzinfo | None) -> list[Cell]:

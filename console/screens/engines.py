@@ -11,8 +11,7 @@ from textual.content import Content
 
 from backends.model import EngineStatus, RunningRow
 from console.screens.base import ConsoleScreen
-from console.screens.details import run_lines
-from console.screens.dialog import AskDialog, TextDialog
+from console.screens.dialog import AskDialog
 from console.screens.header import ENGINE_STALE_MS
 from console.screens.rows import age, so_far
 from widgets.rowlist import RowList
@@ -134,10 +133,7 @@ class EnginesScreen(ConsoleScreen):
 
     @on(RowList.Opened, "#running")
     def _opened(self, event: RowList.Opened) -> None:
-        run_id = event.key.rsplit("/", 1)[0]
-        dialog = TextDialog(f"Run …{run_id[-12:]}", [cell("reading …", "dim")])
-        self.app.push_screen(dialog)
-        self.read_once(lambda ops: ops.run_show(run_id), lambda found: dialog.show(run_lines(found, self.zone)))
+        self.shell.open("run", event.key.rsplit("/", 1)[0])
 
     def action_cancel(self) -> None:
         """Ask, then cancel the chosen run."""

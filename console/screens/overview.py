@@ -13,7 +13,7 @@ from textual.widget import Widget
 
 from console.screens import rows as look
 from console.screens.base import ConsoleScreen
-from console.screens.details import dead_lines, job_lines, queue_lines, run_lines
+from console.screens.details import job_lines, queue_lines
 from console.screens.dialog import AskDialog, TextDialog
 from console.screens.layout import CSS, heights
 from widgets.rowlist import RowList
@@ -237,13 +237,6 @@ class OverviewScreen(ConsoleScreen):
             if queue is not None:
                 self.app.push_screen(TextDialog(f"Queue {key}", queue_lines(queue, self.zone)))
         elif event.control is self._dead:
-            letter = next((d for d in live.dead if d.id == key), None)
-            if letter is not None:
-                dialog = TextDialog(f"Dead letter of {letter.job}", dead_lines(letter, self.zone))
-                self.app.push_screen(dialog)
-                self.read_once(lambda ops: ops.dead_show(key), lambda found: dialog.show(dead_lines(found, self.zone)))
+            self.shell.open("letter", key)
         else:
-            run_id = key.rsplit("/", 1)[0]
-            dialog = TextDialog(f"Run …{run_id[-12:]}", [cell("reading …", "dim")])
-            self.app.push_screen(dialog)
-            self.read_once(lambda ops: ops.run_show(run_id), lambda found: dialog.show(run_lines(found, self.zone)))
+            self.shell.open("run", key.rsplit("/", 1)[0])

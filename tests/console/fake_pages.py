@@ -9,7 +9,7 @@ from typing import Any
 
 from backends.errors import BadInputError, UnreachableError
 from backends.history.attempts import Attempt
-from backends.model import DeadGroup, DeadLetter, Page, RunRow, from_ms, to_ms
+from backends.model import DeadGroup, DeadLetter, Page, RunRow, fire_run_id, from_ms, to_ms
 from backends.ops.audit import Action
 from backends.ops.output import RunPage
 from backends.queues.where import LogPart, RunPlace
@@ -45,7 +45,11 @@ class FakePages:
     def make_pages(self, hostile: str = "") -> None:
         """An audit, a run in hand with its output."""
         now = self.clock()
-        self.places, self.logs, self.outputs, self.attempts, self.log_reads = {}, {}, {}, {}, []
+        self.logs, self.outputs, self.attempts, self.log_reads = {}, {}, {}, []
+        self.places = {
+            fire_run_id("fake", "a", now): RunPlace("billing", "running", "slow_export", 1, engine="web-1:4711"),
+            fire_run_id("fake", "b", now): RunPlace("default", "running", "sync_prices", 3, engine="web-1:4711"),
+        }
         self.acts = [
             Action(40 - n, from_ms(now - n * 1_700_000), ("ana@web-1 from 10.0.0.7", "root@web-2")[n % 3 == 2],
                    *VERBS[n % len(VERBS)])

@@ -228,11 +228,11 @@ async def test_enter_opens_details_and_escape_goes_back() -> None:
     async with console() as c:
         c.table("dead").focus()
         await c.pilot.press("enter")
-        await c.until(lambda: '"template": "receipt"' in c.screen())
+        await c.until(lambda: 'template: "receipt"' in c.screen())
         await c.pilot.press("escape")
         c.table("runs").focus()
         await c.pilot.press("G", "enter")
-        await c.until(lambda: "line one" in c.screen())
+        await c.until(lambda: "line two" in c.screen())
         await c.pilot.press("escape")
         c.timeline.focus()
         await c.pilot.press("enter")
