@@ -3,9 +3,9 @@
 python benchmarks/lists.py [--letters 1000000] [--runs 10000000] [--rounds 9]
 
 Embedded servers, filled by the servers themselves: 8 queues, 300 error groups in each; 1,000 jobs over 30 days, one
-attempt in 100 not a success, one job with 20 runs in all, one queue with 200. Middle of the rounds, and worst; ratios are
-to the first page of the same list. The console runs in this process, without a terminal: what a key costs until the
-screen is drawn.
+attempt in 100 not a success, one job with 20 runs in all, one queue with 200. Middle of the rounds, and worst; ratios
+are to the first page of the same list. The console runs in this process, without a terminal: what a key costs until
+the screen is drawn.
 """
 
 from __future__ import annotations
@@ -167,6 +167,11 @@ async def screens(ops: Ops, rounds: int) -> None:
             while not true():
                 await asyncio.sleep(0.001)
 
+        async def page_on(rows: Table) -> None:
+            last = rows.rows[-1].key
+            rows.action_edge(1)
+            await until(lambda: rows.rows[-1].key != last)
+
         await until(lambda: app.state.live and app.state.history)
         for name, table in (("dead", "#letters"), ("runs", "#runs")):
             app.action_go("overview")
@@ -180,10 +185,8 @@ async def screens(ops: Ops, rounds: int) -> None:
             before = process.memory_info().rss / 2**20
             steps = []
             for _ in range(rounds * 20):
-                first, last = rows.rows[0].key, rows.rows[-1].key
                 began = time.perf_counter()
-                rows.action_edge(1)
-                await until(lambda f=first, k=last: (rows.rows[0].key, rows.rows[-1].key) != (f, k))
+                await page_on(rows)
                 await pilot.pause(0)
                 steps.append(1000 * (time.perf_counter() - began))
             print(

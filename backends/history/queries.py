@@ -15,6 +15,8 @@ _ROW = (
     "run_id::text, attempt, job, queue, outcome, trigger, scheduled_for, started_at, finished_at, duration_ms, worker,"
     " exit_code, error"
 )
+_BAD = "outcome = %s and outcome <> 'succeeded'"
+"""The second half lets the planner take the partial indexes."""
 _NEWEST = "order by a.run_id desc, a.attempt desc"  # without the "a." it would be by the text, which no index has
 _TABLES = ("cronsole.attempt", "cronsole.attempt_keep")
 _LOGS = ("cronsole.run_log", "cronsole.run_log_keep")
@@ -53,11 +55,6 @@ class History:
             if value:
                 where.append(f"{column} = %s")
                 args.append(value)
-        if outcomes:
-            where.append("outcome = any(%s)")
-            args.append(list(outcomes))
-            if "succeeded" not in outcomes:
-                where.append("outcome <> 'succeeded'")  # lets the planner use the partial index
         if run_id:
             where.append("run_id between %s::uuid and %s::uuid")
             args += _range(run_id)
@@ -68,11 +65,23 @@ class History:
             last, attempt = _cursor(cursor)
             where.append("run_id <= %s::uuid and (run_id, attempt) < (%s::uuid, %s)")
             args += [last, last, attempt]
-        each = f"select {_ROW} from {{}} a where {' and '.join(where)} {_NEWEST} limit %s"
-        both = " union all ".join(f"({each.format(table)})" for table in _TABLES)
+        # An index keeps the order for one outcome, not for several: each has a walk of its own.
+        asked: list[tuple[str, list[Any]]] = [("true", [])]
+        if "succeeded" in outcomes:
+            asked = [("outcome = any(%s)", [list(outcomes)])]
+        elif outcomes:
+            asked = [(_BAD, [outcome]) for outcome in dict.fromkeys(outcomes)]
+        parts: list[str] = []
+        given: list[Any] = []
+        for table in _TABLES:
+            for condition, more_args in asked:
+                parts.append(
+                    f"(select {_ROW} from {table} a where {' and '.join([*where, condition])} {_NEWEST} limit %s)"
+                )
+                given += [*args, *more_args, limit]
         # The ids are unique text of one length, so their order as text is their order as uuid.
         rows = await self._all(
-            f"select * from ({both}) t order by 1 desc, 2 desc limit %s", [*args, limit, *args, limit, limit]
+            f"select * from ({' union all '.join(parts)}) t order by 1 desc, 2 desc limit %s", [*given, limit]
         )
         items = tuple(RunRow(*row) for row in rows)
         more = f"{items[-1].run_id}.{items[-1].attempt}" if len(items) == limit else None

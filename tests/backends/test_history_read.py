@@ -50,6 +50,8 @@ async def test_filters(outbox: Outbox) -> None:
     assert len((await history.runs(job="a")).items) == 2
     assert len((await history.runs(queue="other")).items) == 1
     assert [r.error for r in (await history.runs(outcomes=["failed"])).items] == ["x"]
+    assert [r.error for r in (await history.runs(outcomes=["lost", "failed", "failed"])).items] == ["x"]
+    assert len((await history.runs(outcomes=["succeeded", "failed"], job="a")).items) == 2
     assert len((await history.runs(since=datetime.now(UTC) + timedelta(hours=1))).items) == 0
     assert len((await history.runs(since=datetime.now(UTC) - timedelta(hours=1))).items) == 3
     assert set(await history.last_runs(["a", "b", "nope"])) == {"a", "b"}
@@ -105,6 +107,9 @@ async def test_no_page_reads_a_whole_day(outbox: Outbox) -> None:
         history.runs(job="j3"),
         history.runs(job="j3", outcomes=["failed"]),
         history.runs(outcomes=["failed"], cursor=cursor),
+        history.runs(outcomes=["failed", "lost"], queue="q"),
+        history.runs(queue="seldom"),
+        history.runs(outcomes=["cancelled"]),
         history.runs(run_id=new_run_id()[:11]),
         history.runs_between(now - timedelta(hours=1), now, limit=100),
         history.last_runs(["j1", "j2"]),
