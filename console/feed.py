@@ -25,7 +25,7 @@ from backends.overview import HistoryOverview, Overview
 if TYPE_CHECKING:
     from backends.ops.audit import Action
     from backends.ops.output import RunPage
-    from backends.queues.where import LogPart
+    from backends.queues.where import LogPart, RunPlace
 
 log = logging.getLogger("cronsole.console")
 T = TypeVar("T")
@@ -85,6 +85,9 @@ class ConsoleOps(Protocol):
 
     async def run_page(self, run_id: str) -> RunPage:
         """A run: its attempts, and where it is now."""
+
+    async def run_place(self, run_id: str) -> RunPlace | None:
+        """Where a run is now; None where it is in no queue."""
 
     async def run_output(self, run_id: str, attempt: int) -> str | None:
         """The tail of what an attempt printed."""

@@ -11,7 +11,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Container
 from textual.content import Content
 
-from backends.errors import CronsoleError
+from backends.errors import BadInputError, CronsoleError
 from backends.model import DeadLetter, to_ms
 from console.feed import ConsoleOps, one_line
 from console.screens.base import ConsoleScreen
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from backends.ops.output import RunPage
 
 WIDE = 110
+LOOK_S = 2.0
 OUTPUTS = 3
 """The output of so many of the newest attempts is read."""
 
@@ -100,12 +101,37 @@ class LetterScreen(ConsoleScreen):
         self._story.show((), empty="reading …" if subject else "no letter is chosen")
         self._facts()
         if subject:
-            self.read_once(lambda ops: _read(ops, subject), self._take)
+            self.keep_reading(
+                lambda ops: self._ask(ops, subject), lambda found: self._take(found) if found else None, LOOK_S
+            )
 
-    def _take(self, found: _Letter) -> None:
+    async def _ask(self, ops: ConsoleOps, letter_id: str) -> _Letter | str | None:
+        """The letter once; then only whether it still is one: what has become of it, None for nothing new."""
+        letter = self._letter
+        if letter is None:
+            try:
+                return await _read(ops, letter_id)
+            except BadInputError:
+                return "it is no dead letter (any more): o shows its run"
+        if self._gone:
+            return None
+        place = await ops.run_place(letter_id)
+        if place is None or place.state != "dead":
+            return "no longer dead"
+        return await _read(ops, letter_id) if place.since_ms != to_ms(letter.failed_at) else None
+
+    def _take(self, found: _Letter | str) -> None:
+        if isinstance(found, str):
+            if not self._gone:
+                self._gone = found
+                self._facts()
+            if self._letter is None:
+                self._story.show((), empty=found)
+            return
         if found.letter.id != self.subject:
             return
-        letter = self._letter = found.letter
+        letter, self._gone = found.letter, ""
+        self._letter = letter
         size = len(letter.envelope)
         self._tree.show(found.nodes)
         self._tree.border_title = Content(f"Envelope · {size:,} bytes" if size != 1 else "Envelope · 1 byte")
@@ -146,7 +172,7 @@ class LetterScreen(ConsoleScreen):
             self.query_one("#facts2", StatusLine),
         )
         if letter is None:
-            first.show(cell(" reading …" if self.subject else " no letter", "dim"))
+            first.show(cell(f" {self._gone or ('reading …' if self.subject else 'no letter')}", "dim"))
             second.show(())
             return
         ago, died = age(self.now() - to_ms(letter.failed_at)), clock_ms(letter.failed_at, self.zone)

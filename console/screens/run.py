@@ -216,7 +216,10 @@ class RunScreen(ConsoleScreen):
         number = self._number(page)
         self._facts.border_title = Content(f"Attempt {number}" if number else "Attempt")
         found = next((a for a in page.attempts if a.attempt == number), None) if page else None
-        self._facts.replace(attempt_lines(found, self.zone) if found else place_lines(page, self.zone))
+        if page and found:
+            self._facts.replace(attempt_lines(page.run_id, found, self.zone))
+        else:
+            self._facts.replace(place_lines(page, self._in_hand(), self.zone))
 
     def _fit(self) -> None:
         self._attempts.styles.height = self._attempts.whole_height

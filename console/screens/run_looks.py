@@ -153,7 +153,7 @@ def spans(page: RunPage, running: RunningRow | None, now_ms: int) -> list[Span]:
         waits = place.since_ms
     waited = (starts if starts is not None else now_ms) - waits if waits is not None else 0
     beside = (
-        cell(text, tone), cell(so_far(waited) if waited > 0 else "", "dim"),
+        cell(text, tone), cell(so_far(waited) if waited >= 1000 else "", "dim"),
         cell(so_far(now_ms - starts) if starts is not None else "", "accent"), cell(""), cell(""),
         cell(place.engine, "faint"),
     )  # fmt: skip
@@ -184,7 +184,7 @@ def memory(kb: int | None) -> str:
     return f"{kb / 1024:.0f} MB" if kb < 10_000_000 else f"{kb / 1_048_576:.1f} GB"
 
 
-def attempt_lines(attempt: Attempt, zone: tzinfo | None) -> list[Cell]:
+def attempt_lines(run_id: str, attempt: Attempt, zone: tzinfo | None) -> list[Cell]:
     """Everything about an attempt but its output."""
     out = [*error_lines(attempt.error_class or "", attempt.error or "")]
     if out:
@@ -196,7 +196,8 @@ def attempt_lines(attempt: Attempt, zone: tzinfo | None) -> list[Cell]:
         ("exit code", "" if attempt.exit_code is None else str(attempt.exit_code)),
         ("cpu", "" if attempt.cpu_ms is None else duration(attempt.cpu_ms)), ("memory", memory(attempt.max_rss_kb)),
         ("engine", attempt.worker or ""), ("trigger", attempt.trigger or ""), ("by", attempt.operator or ""),
-        ("producer's id", attempt.producer_id or ""), ("replay of", attempt.replay_of or ""),
+        ("producer's id", (attempt.producer_id or "") if attempt.producer_id != run_id else ""),
+        ("replay of", attempt.replay_of or ""),
         ("error group", attempt.fingerprint or ""),
         ("orphan", "the queue was flushed while it ran" if attempt.orphan else ""),
     ]  # fmt: skip
@@ -206,15 +207,16 @@ def attempt_lines(attempt: Attempt, zone: tzinfo | None) -> list[Cell]:
     return out
 
 
-def place_lines(page: RunPage | None, zone: tzinfo | None) -> list[Cell]:
+def place_lines(page: RunPage | None, running: RunningRow | None, zone: tzinfo | None) -> list[Cell]:
     """What is known of an attempt that has not ended."""
     place = page.place if page else None
     if page is None or place is None:
         return []
-    planned = planned_ms(page)
+    planned, queued = planned_ms(page), queued_ms(page) if place.since_ms is None else place.since_ms
     facts = [
         ("planned", clock_ms(from_ms(planned), zone) if planned is not None else ""),
-        ("queued", clock_ms(from_ms(place.since_ms), zone) if place.since_ms else ""),
+        ("queued", clock_ms(from_ms(queued), zone) if queued is not None else ""),
+        ("started", clock_ms(from_ms(running.started_ms), zone) if running else ""),
         ("due", clock_ms(from_ms(place.due_ms), zone) if place.due_ms else ""),
         ("waits for", waits_words(place, zone) if place.state == "waiting" else ""),
         ("engine", place.engine), ("trigger", place.trigger), ("by", place.by),

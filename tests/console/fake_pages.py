@@ -91,7 +91,7 @@ class FakePages:
         """A run; what `running` engines report is in hand."""
         if self.redis_error and self.postgres_error:
             raise UnreachableError(self.redis_error)
-        place = None if self.redis_error else self.places.get(run_id) or await self._dead_place(run_id)
+        place = None if self.redis_error else await self.run_place(run_id)
         if run_id in self.attempts:
             attempts = tuple(self.attempts[run_id])
         else:
@@ -103,7 +103,12 @@ class FakePages:
             raise BadInputError("no such run", "`cronsole runs list` lists the finished ones")
         return RunPage(run_id, attempts, place, self.redis_error or self.postgres_error)
 
-    async def _dead_place(self, run_id: str) -> RunPlace | None:
+    async def run_place(self, run_id: str) -> RunPlace | None:
+        """Where a run is now."""
+        if self.redis_error:
+            raise UnreachableError(self.redis_error)
+        if run_id in self.places:
+            return self.places[run_id]
         for d in self.dead:
             if d.id == run_id:
                 return RunPlace(d.queue, "dead", d.job, d.attempts, to_ms(d.failed_at), engine=d.worker)
