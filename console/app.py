@@ -19,6 +19,7 @@ from backends.model import now_ms
 from console.commands import History
 from console.contexts import Choice
 from console.feed import Feed, Link, OpenOps, Pace
+from console.keymap import KeyMap, load_keymap
 from console.screens.base import ConsoleScreen
 from console.screens.overview import OverviewScreen
 from console.screens.registry import NUMBERED, OVERVIEW, SCREENS
@@ -28,6 +29,7 @@ from console.terminal_guard import guard
 from console.theme import BUILT_IN, VARIABLES, load_themes
 from console.trail import Place, Trail
 from widgets.celldiff import CellDiff
+from widgets.rowlist import RowList
 from widgets.safe import AsciiFilter, safe_line
 
 NO_TERMINAL = "the console needs a terminal; `cronsole status` prints the same without one"
@@ -59,10 +61,10 @@ class ConsoleApp(CellDiff):
     ALLOW_SELECT = False
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+c", "quit", "quit", show=False, priority=True),
-        Binding("ctrl+l", "redraw", "draw anew", show=False),
-        *(Binding(key, f"go('{name}')", words, show=False) for key, name, words in NUMBERED),
-        Binding("escape", "retreat", "back to the screen before", show=False),
-        Binding("right_square_bracket", "forward", "forward to the screen that Esc left", show=False),
+        Binding("ctrl+l", "redraw", "draw anew", show=False, id="redraw"),
+        *(Binding(key, f"go('{name}')", words, show=False, id=f"go_{name}") for key, name, words in NUMBERED),
+        Binding("escape", "retreat", "back to the screen before", show=False, id="back"),
+        Binding("right_square_bracket", "forward", "forward to the screen that Esc left", show=False, id="forward"),
     ]
 
     def __init__(
@@ -73,6 +75,7 @@ class ConsoleApp(CellDiff):
         contexts: Sequence[Choice] = (),
         preferences: Preferences | None = None,
         themes: Mapping[str, Theme] | None = None,
+        keymap: KeyMap | None = None,
         clock: Callable[[], int] = now_ms,
         pace: Pace | None = None,
     ) -> None:
@@ -87,6 +90,7 @@ class ConsoleApp(CellDiff):
         for theme in self.themes.values():
             self.register_theme(theme)
         self.theme = self.preferences.theme
+        self.keymap = keymap or {}
         self.clock = clock
         self.pace = pace or Pace(busy_s=self.preferences.tick_s)
         self.contexts = {c.name: c for c in contexts} or {context_name: Choice(context_name, open_ops)}
@@ -114,6 +118,7 @@ class ConsoleApp(CellDiff):
 
     def on_mount(self) -> None:
         """Guard the terminal; connect once the first frame is out."""
+        self.set_keymap(dict(self.keymap))
         if not self.is_headless:
             guard(self)
         self.call_after_refresh(self.feed.start)
@@ -207,13 +212,16 @@ def run_console(open_ops: OpenOps, context_name: str, contexts: Sequence[Choice]
         preferences, themes = load_preferences(config), load_themes(config)
         if preferences.theme not in themes:
             raise config.wrong(f"no theme {preferences.theme[:40]!r}", known_instead(preferences.theme, themes))
+        keymap = load_keymap(config, {OVERVIEW: OverviewScreen, **SCREENS}, (ConsoleApp, RowList))
     except CronsoleError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code
     log_to_file()
 
     async def show() -> int:
-        app = ConsoleApp(open_ops, context_name, contexts=contexts, preferences=preferences, themes=themes)
+        app = ConsoleApp(
+            open_ops, context_name, contexts=contexts, preferences=preferences, themes=themes, keymap=keymap
+        )
         try:
             await app.run_async()
         finally:

@@ -10,6 +10,7 @@ from textual.geometry import Region
 from textual.strip import Strip
 from textual.widget import Widget
 
+from widgets.named import named
 from widgets.safe import Cell, width_of
 
 TONES = ("dim", "faint", "ok", "bad", "warn", "accent", "plan", "strong", "head", "key")
@@ -38,6 +39,12 @@ class LineWidget(Widget):
         &:focus > .line--selected { background: $selected; }
     }
     """
+
+    def __init_subclass__(cls, **options: bool) -> None:
+        """Every key of a widget can be mapped."""
+        if "BINDINGS" in cls.__dict__:
+            cls.BINDINGS = named(cls.BINDINGS)
+        super().__init_subclass__(**options)
 
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002
         super().__init__(id=id, classes=classes, markup=False)

@@ -142,7 +142,7 @@ class ActingScreen(Screen[None]):
     def pause(self, target: str) -> None:
         """Pause ``job:NAME`` or ``queue:NAME``."""
         name = target.partition(":")[2]
-        self.do(lambda ops: ops.pause(target), lambda _: f"‖ {name} is paused, p resumes it", f"{name} not paused")
+        self.do(lambda ops: ops.pause(target), lambda _: f"‖ {name} is paused", f"{name} not paused")
 
     def resume(self, target: str) -> None:
         """End the pause of ``job:NAME`` or ``queue:NAME``."""

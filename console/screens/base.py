@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 
 from console.commands import Command
+from console.keymap import class_bindings, mapped
 from console.screens.acting import ActingScreen
 from console.screens.header import banner, context_cell, header
 from console.screens.help import HelpDialog, key_names
 from console.screens.palette import Palette
+from widgets.named import named
 from widgets.rowlist import RowList
-from widgets.safe import Cell, cell, cells
+from widgets.safe import Cell, cell, cells, width_of
 from widgets.statusline import StatusLine
 
 NOTICE_S = 6.0
+EVERYWHERE = ("command", "help", "quit")
+"""What the foot of every screen ends with."""
 FRAME = """
 ConsoleScreen {
     background: $background;
@@ -33,6 +38,10 @@ ConsoleScreen {
 """
 
 
+def _foot(bindings: Iterable[Binding]) -> Cell:
+    return cells(*(cells(cell(" " + key_names(b.key), "key"), cell(f" {b.description} ", "dim")) for b in bindings))
+
+
 class ConsoleScreen(ActingScreen):
     """A screen between the header and the line of keys. Subclasses say what the body is and show `state` in it.
 
@@ -41,13 +50,21 @@ class ConsoleScreen(ActingScreen):
 
     NAME: ClassVar[str] = ""
     DEFAULT_CSS = FRAME
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("tab", "app.focus_next", "next panel", show=False),
-        Binding("shift+tab", "app.focus_previous", "previous panel", show=False),
-        Binding("colon", "command", "command"),
-        Binding("question_mark", "help", "help"),
-        Binding("q", "app.quit", "quit"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = named(
+        [
+            Binding("tab", "app.focus_next", "next panel", show=False),
+            Binding("shift+tab", "app.focus_previous", "previous panel", show=False),
+            Binding("colon", "command", "command"),
+            Binding("question_mark", "help", "help"),
+            Binding("q", "app.quit", "quit"),
+        ]
+    )
+
+    def __init_subclass__(cls, **options: bool) -> None:
+        """Every key of a screen can be mapped."""
+        if "BINDINGS" in cls.__dict__:
+            cls.BINDINGS = named(cls.BINDINGS)
+        super().__init_subclass__(**options)
 
     def __init__(self) -> None:
         super().__init__()
@@ -148,17 +165,20 @@ class ConsoleScreen(ActingScreen):
         line.show(trouble)
 
     def show_keys(self) -> None:
-        """The foot: keys from the bindings on the left, the newest notice on the right."""
-        shown = [b for b in self.all_bindings() if b.show]
-        parts = [cells(cell(" " + key_names(b.key), "key"), cell(f" {b.description} ", "dim")) for b in shown]
-        self.query_one("#keys", StatusLine).show(cells(*parts), self._notice)
+        """The foot: this screen's keys as far as there is room, those of every screen, and the newest notice."""
+        own, common = self.own_bindings(), [b for b in self.all_bindings() if b.show and b.id in EVERYWHERE]
+        room = self.size.width - width_of(self._notice) - (1 if self._notice else 0)
+        while own and width_of(_foot([*own, *common])) > room:
+            own.pop()
+        self.query_one("#keys", StatusLine).show(_foot([*own, *common]), self._notice)
 
     def all_bindings(self) -> list[Binding]:
-        """Those of the screen itself, then those of every screen."""
-        classes = [c for c in type(self).__mro__ if issubclass(c, ConsoleScreen)]
-        found = {b.key: b for c in reversed(classes) for b in c.__dict__.get("BINDINGS", ()) if isinstance(b, Binding)}
-        order = [b.key for c in classes for b in c.__dict__.get("BINDINGS", ()) if isinstance(b, Binding)]
-        return [found[key] for key in dict.fromkeys(order)]
+        """Those of the screen itself, then those of every screen, on the keys they are mapped to."""
+        return mapped(class_bindings(type(self)), self.shell.keymap)
+
+    def key(self, action: str) -> str:
+        """The key of an action, as it is printed on a keyboard."""
+        return next((key_names(b.key) for b in self.all_bindings() if b.id == action), "")
 
     def tell(self, text: str, tone: str = "ok") -> None:
         """A notice at the foot, for a few seconds."""
@@ -176,8 +196,7 @@ class ConsoleScreen(ActingScreen):
 
     def own_bindings(self) -> list[Binding]:
         """What can be done on this screen and not on every one."""
-        everywhere = {b.key for b in ConsoleScreen.BINDINGS if isinstance(b, Binding)}
-        return [b for b in self.all_bindings() if b.show and b.key not in everywhere]
+        return [b for b in self.all_bindings() if b.show and b.id not in EVERYWHERE]
 
     def action_command(self) -> None:
         """Type a command."""
@@ -192,6 +211,5 @@ class ConsoleScreen(ActingScreen):
 
     def action_help(self) -> None:
         """All keys."""
-        self.app.push_screen(
-            HelpDialog((("Here", self.all_bindings()), ("In lists", RowList.BINDINGS), ("Screens", self.app.BINDINGS)))
-        )
+        lists, screens = (mapped(b, self.shell.keymap) for b in (RowList.BINDINGS, self.app.BINDINGS))
+        self.app.push_screen(HelpDialog((("Here", self.all_bindings()), ("In lists", lists), ("Screens", screens))))

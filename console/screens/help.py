@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from textual.binding import Binding, BindingType
+from textual.keys import key_to_character
 
 from console.screens.dialog import TextDialog
 from console.screens.rows import outcome_cell
@@ -12,19 +14,24 @@ from widgets.safe import Cell, cell, cells, fit
 from widgets.timeline_geometry import BAND, ENDS, PLANNED, PLANNED_MANY
 
 _NAMES = {
-    "question_mark": "?", "slash": "/", "colon": ":", "plus": "+", "equals_sign": "=", "minus": "-",
-    "enter": "Enter", "tab": "Tab", "shift+tab": "Shift+Tab",
-    "right_square_bracket": "]", "less_than_sign": "<", "greater_than_sign": ">", "f1": "F1", "ctrl+o": "Ctrl+O",
-    "left": "←", "right": "→",
-    "pagedown": "PgDn", "pageup": "PgUp", "escape": "Esc", "down": "↓", "up": "↑", "home": "Home", "end": "End",
-    "ctrl+c": "Ctrl+C", "ctrl+d": "Ctrl+D", "ctrl+u": "Ctrl+U", "ctrl+l": "Ctrl+L",
-    "space": "Space", "backspace": "Backspace", "delete": "Del", "left_square_bracket": "[",
+    "tab": "Tab", "enter": "Enter", "escape": "Esc", "space": "Space", "backspace": "Backspace", "delete": "Del",
+    "left": "←", "right": "→", "up": "↑", "down": "↓", "pagedown": "PgDn", "pageup": "PgUp",
+    "home": "Home", "end": "End", "slash": "/", "backslash": "\\", "at": "@", "underscore": "_",
 }  # fmt: skip
+
+
+def key_name(key: str) -> str:
+    """A key, by Textual's name, as it is printed on a keyboard."""
+    *with_it, last = key.split("+")
+    shown = _NAMES.get(last) or key_to_character(last) or last
+    if with_it or re.fullmatch(r"f\d+", last):
+        shown = shown[:1].upper() + shown[1:]
+    return "+".join((*(part.capitalize() for part in with_it), shown))
 
 
 def key_names(keys: str) -> str:
     """A binding's keys as they are printed on a keyboard."""
-    return " ".join(_NAMES.get(key, key) for key in keys.split(","))
+    return " ".join(key_name(key) for key in keys.split(","))
 
 
 class HelpDialog(TextDialog):

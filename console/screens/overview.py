@@ -204,7 +204,7 @@ class OverviewScreen(ConsoleScreen):
             target, paused = self._timeline.cursor_key, {f"job:{j.name}" for j in live.jobs if j.paused}
             kind = "job"
         else:
-            self.tell("p pauses a job of the time line or a queue: choose one (Tab)", "warn")
+            self.tell(f"{self.key('pause')} pauses a job of the time line or a queue: choose one (Tab)", "warn")
             return
         if target is not None:
             target = f"{kind}:{target}"

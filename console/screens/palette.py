@@ -76,7 +76,7 @@ class Palette(ModalScreen[Command]):
     def on_mount(self) -> None:
         """Everything that can be said."""
         self.query_one("#colon", StatusLine).show(cell(": ", "key"))
-        keys = (("Enter", "run"), ("Tab", "complete"), ("↑ ↓", "choose, or what was run before"), ("Esc", "close"))
+        keys = (("Enter", "run"), ("Tab", "complete"), ("↑ ↓", "choose, history"), ("Esc", "close"))
         self.query_one("#keys", StatusLine).show(
             cells(*(part for key, word in keys for part in (cell(key, "key"), cell(f" {word}   ", "dim"))))
         )

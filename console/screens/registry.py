@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from console.screens.audit import AuditScreen
 from console.screens.base import ConsoleScreen
@@ -15,7 +15,7 @@ from console.screens.runs import RunsScreen
 
 OVERVIEW = "overview"
 
-SCREENS: Mapping[str, Callable[[], ConsoleScreen]] = {
+SCREENS: Mapping[str, type[ConsoleScreen]] = {
     screen.NAME: screen
     for screen in (DeadScreen, RunsScreen, LetterScreen, RunScreen, CronLabScreen, EnginesScreen, AuditScreen)
 }

@@ -22,12 +22,14 @@ def commands(screen: ConsoleScreen) -> list[Command]:
 def _here(screen: ConsoleScreen) -> Iterator[Command]:
     for binding in screen.own_bindings():
         act = partial(screen.run_action, binding.action)
-        yield Command(binding.description, "here", partial(screen.call_next, act), key_names(binding.key))
+        yield Command(binding.description, "on this screen", partial(screen.call_next, act), key_names(binding.key))
 
 
 def _screens(screen: ConsoleScreen) -> Iterator[Command]:
+    keymap = screen.shell.keymap
     for key, name, words in NUMBERED:
-        yield Command(name, f"the screen {words}", partial(screen.shell.open, name), key)
+        shown = key_names(keymap.get(f"go_{name}", key))
+        yield Command(name, f"the screen {words}", partial(screen.shell.open, name), shown)
 
 
 def _app(screen: ConsoleScreen) -> Iterator[Command]:
@@ -39,9 +41,9 @@ def _app(screen: ConsoleScreen) -> Iterator[Command]:
     for name in app.themes:
         if name != app.theme:
             yield Command(f"theme {name}", "until the console is left", partial(setattr, app, "theme", name))
-    yield Command("help", "every key of this screen", screen.action_help, "?")
-    yield Command("redraw", "send every cell again", app.action_redraw, "Ctrl+L")
-    yield Command("quit", "leave the console", app.exit, "q")
+    yield Command("help", "every key of this screen", screen.action_help, screen.key("help"))
+    yield Command("redraw", "send every cell again", app.action_redraw, key_names(app.keymap.get("redraw", "ctrl+l")))
+    yield Command("quit", "leave the console", app.exit, screen.key("quit"))
 
 
 def _queues(screen: ConsoleScreen) -> Iterator[Command]:
@@ -57,7 +59,7 @@ def _jobs(screen: ConsoleScreen) -> Iterable[Command]:
     for job in live.jobs if live else ():
         if "job" in SCREENS:
             yield Command(f"job {job.name}", "look at this job", partial(screen.shell.open, "job", job.name))
-        yield Command(f"trigger {job.name}", "run it now, after a question", partial(screen.ask_trigger, job.name))
+        yield Command(f"trigger {job.name}", "run it now: asks first", partial(screen.ask_trigger, job.name))
         yield _pausing(screen, f"job:{job.name}", paused=job.paused is not None)
 
 

@@ -13,6 +13,7 @@ from textual.screen import Screen
 
 from console.app import ConsoleApp
 from console.feed import Pace
+from console.keymap import KeyMap
 from console.settings import Preferences
 from tests.console.fake_ops import T0, FakeOps, opener
 from tests.console.terminal import Terminal
@@ -93,13 +94,13 @@ class Console:
 
 @asynccontextmanager
 async def console(
-    size: tuple[int, int] = (120, 36), ops: FakeOps | None = None, **choices: Any
+    size: tuple[int, int] = (120, 36), ops: FakeOps | None = None, keymap: KeyMap | None = None, **choices: Any
 ) -> AsyncIterator[Console]:
     clock = Clock()
     ops = ops or FakeOps(clock)
     ops.clock = clock
     preferences = Preferences(timezone="UTC", **choices)
-    app = Recorded(opener(ops), "prod-eu", preferences=preferences, clock=clock, pace=QUICK)
+    app = Recorded(opener(ops), "prod-eu", preferences=preferences, keymap=keymap, clock=clock, pace=QUICK)
     async with app.run_test(size=size) as pilot:
         c = Console(app, pilot, ops, clock)
         await c.until(lambda: app.state.live and app.state.history)
