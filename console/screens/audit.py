@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
 from textual.app import ComposeResult
@@ -13,6 +12,7 @@ from textual.binding import Binding, BindingType
 from textual.content import Content
 
 from backends.model import Page
+from console.audited import target_words, verb_words
 from console.feed import ConsoleOps
 from console.screens.details import field, json_lines
 from console.screens.dialog import TextDialog
@@ -32,23 +32,6 @@ COLUMNS = (
     Column("when", 8), Column("who", 16, flex=2), Column("what", 12, flex=1), Column("on", 16, flex=6),
     Column("meant", 6, align="right", drop=1), Column("changed", 7, align="right"),
 )  # fmt: skip
-WORDS = {"dead_retry": "retry dead"}
-"""Verbs as they are shown, where that is not as they are stored."""
-NAMES = ("target", "job", "queue", "run_id")
-"""What stands without its name where it is there."""
-
-
-def target_words(target: Mapping[str, Any]) -> str:
-    """What an action was about, in one line."""
-    parts = [str(target[name]) for name in NAMES if target.get(name)]
-    ids = target.get("ids")
-    if isinstance(ids, list):
-        parts.append(str(ids[0]) if len(ids) == 1 else f"{target.get('count', len(ids))} letters")
-    for name, value in target.items():
-        if name in (*NAMES, "ids", "count", "upto") or value in (None, "", False):
-            continue
-        parts.append(name if value is True else f"{name}: {value}")
-    return " · ".join(parts)
 
 
 class AuditScreen(FilterableScreen):
@@ -83,7 +66,7 @@ class AuditScreen(FilterableScreen):
 
     def _fits(self, action: Action) -> bool:
         chosen = self.filter
-        pairs = ((chosen.get("who"), action.who), (chosen.get("what"), f"{action.verb} {WORDS.get(action.verb, '')}"))
+        pairs = ((chosen.get("who"), action.who), (chosen.get("what"), f"{action.verb} {verb_words(action.verb)}"))
         return (
             all(part.casefold() in name.casefold() for part, name in pairs if part)
             and (self._since is None or action.at >= self._since)
@@ -95,7 +78,7 @@ class AuditScreen(FilterableScreen):
             str(action.id),
             (
                 cell(moment(action.at, self.now(), self.zone), "dim"), cell(action.who, "strong"),
-                cell(WORDS.get(action.verb, action.verb), "accent"), cell(target_words(action.target)),
+                cell(verb_words(action.verb), "accent"), cell(target_words(action.target)),
                 cell(count(action.matched), "dim"),
                 cell(count(action.changed), "faint" if not action.changed else ""),
             ),

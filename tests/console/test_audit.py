@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from console.screens.audit import PAGE, target_words
+from console.audited import target_words
+from console.screens.audit import PAGE
 from console.screens.dialog import TextDialog
 from tests.console.app_helpers import Console, console
+from tests.console.cli_helpers import HOSTILE, Cli
 from tests.console.fake_ops import FakeOps
 from widgets.entry import Entry
 from widgets.table import Table
@@ -70,3 +72,21 @@ async def test_history_away_is_told_and_comes_back() -> None:
         await c.until(lambda: "✗ postgres is away" in c.screen())
         ops.postgres_error = ""
         await c.until(lambda: "nobody has done anything yet" in c.screen(), 8)
+
+
+def test_the_command_line_lists_it_too(cli: Cli, world: list[str]) -> None:
+    """The contract of `audit --json`, paging, and hostile notes made visible."""
+    assert cli("audit").err.startswith("nobody has done anything")
+    cli("pause", "queue:mail", "--note", HOSTILE)
+    cli("resume", "queue:mail")
+    page = cli("audit", "--json").json
+    assert list(page) == ["items", "next_cursor"]
+    assert list(page["items"][0]) == ["id", "at", "who", "verb", "target", "matched", "changed"]
+    assert [item["verb"] for item in page["items"]] == ["resume", "pause"]
+    assert page["items"][0]["at"].endswith("Z")
+    cursor = cli("audit", "--json", "--limit", "1").json["next_cursor"]
+    assert [item["verb"] for item in cli("audit", "--json", "--cursor", cursor).json["items"]] == ["pause"]
+    shown = cli("audit")
+    assert "queue:mail" in shown.out
+    assert all(c.isprintable() for c in shown.out.replace("\n", ""))
+    assert cli("audit", "--cursor", "x").code == 2
