@@ -120,7 +120,7 @@ async def start_cost(servers: Servers) -> tuple[float, float]:
         for n, (e, z) in enumerate(mixed(MANY))
     }
 
-    async def known() -> dict[str, int]:
+    async def known(_: Sequence[str]) -> dict[str, tuple[int, str]]:
         return {}
 
     took = []

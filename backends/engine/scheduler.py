@@ -79,11 +79,11 @@ class Scheduler:
         name: str,
         namespace: str,
         queue: Callable[[str], StreamQueue],
-        known_marks: Callable[[], Awaitable[Mapping[str, int]]],
+        known_marks: Callable[[Sequence[str]], Awaitable[Mapping[str, tuple[int, str]]]],
         clock_ms: Callable[[], int] = now_ms,
         resync: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
-        """`known_marks`: the marks that history has, for when Redis lost its own. `resync` puts the clock right."""
+        """`known_marks`: see `marks.known_marks`. `resync` puts the clock right."""
         self._name = name
         self._namespace = namespace
         self._queue = queue
@@ -161,13 +161,10 @@ class Scheduler:
         """Learn the marks of new schedules, and of those whose mark Redis lost."""
         if not self._orphans:
             return
-        known: Mapping[str, int] = {}
-        try:
-            known = await self._known_marks()
-        except Exception as error:
-            log.warning("marks in history not read: %s", error, extra={"action": "marks_unread"})
+        orphans = [self._entries[name] for name in self._orphans]
+        known = await self._known_marks([entry.spec.name for entry in orphans])
         by_queue: dict[str, list[_Entry]] = {}
-        for entry in [self._entries[name] for name in self._orphans]:
+        for entry in orphans:
             by_queue.setdefault(entry.spec.queue, []).append(entry)
         for queue, entries in by_queue.items():
             rules = {e.spec.name: f"{e.spec.schedule} {e.spec.timezone}" for e in entries}
@@ -290,11 +287,12 @@ class Scheduler:
         for at in plan.run:
             fires.append(self._new_fire(spec, at, mark, Trigger.CATCHUP))
             mark = at
+        early = False
         for fire, answer in zip(fires, await queue.fire(fires) if fires else [], strict=True):
             self._tell(fire, answer)
-            mark = answer.last_ms
+            mark, early = answer.last_ms, early or answer.early
         await self._advance([(entry, mark)])
-        return True
+        return not early
 
     def _new_fire(self, spec: JobSpec, at: int, mark_ms: int | None, trigger: Trigger) -> NewFire:
         run_id = fire_run_id(self._namespace, spec.name, at)

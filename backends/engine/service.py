@@ -26,6 +26,7 @@ from backends.engine.clock import ServerClock
 from backends.engine.dispatch import Executors
 from backends.engine.lease import LEASE_S
 from backends.engine.logs import LiveLogs
+from backends.engine.marks import known_marks
 from backends.engine.reboot import fire_reboots
 from backends.engine.scheduler import Scheduler
 from backends.engine.worker import Worker
@@ -117,7 +118,12 @@ class Engine:
             log.info("history schema is now at version %d", version, extra={"action": "migrated", "version": version})
         history = History(pool)
         await self.clock.probe()
-        self.scheduler = Scheduler(self.name, self.namespace, self.queue, history.marks, self.clock, self.clock.probe)
+
+        async def marks(jobs: Sequence[str]) -> dict[str, tuple[int, str]]:
+            names = await live.queue_names(self.servers.redis, self.namespace)
+            return await known_marks(jobs, [self.queue(name) for name in names], history.marks, self.clock())
+
+        self.scheduler = Scheduler(self.name, self.namespace, self.queue, marks, self.clock, self.clock.probe)
         chores = Chores(self)
         self.worker.start()
         await self._take_over(load(self.options.jobs) if self.options.jobs else JobFile())

@@ -155,15 +155,30 @@ class StreamQueue(DeadLetters):
             expected, answer = last, Fired(part[-1].result, last)
         return answer
 
-    async def adopt(self, rules: Mapping[str, str], known: Mapping[str, int], at_ms: int) -> dict[str, int]:
-        """Take over schedules: their marks, by job."""
+    async def adopt(self, rules: Mapping[str, str], known: Mapping[str, tuple[int, str]], at_ms: int) -> dict[str, int]:
+        """Take over schedules: their marks, by job. `known`: marks from elsewhere, each with its rule or ''."""
         marks: dict[str, int] = {}
         for part in chunks(list(rules)):
             args: list[Arg] = [at_ms]
             for job in part:
-                args += (job, rules[job], known.get(job, ""))
+                args += (job, rules[job], *known.get(job, ("", "")))
             marks |= zip(part, map(int, await self._call("adopt", *args)), strict=True)
         return marks
+
+    async def marks(self, jobs: Sequence[str]) -> dict[str, tuple[int, str]]:
+        """Mark and rule of each of these jobs that this queue knows."""
+        found: dict[str, tuple[int, str]] = {}
+        for part in chunks(jobs):
+            pipe = self._redis.pipeline(transaction=False)
+            pipe.hmget(f"{self.prefix}marks", *part)
+            pipe.hmget(f"{self.prefix}rules", *part)
+            marks, rules = await pipe.execute()
+            found |= {
+                job: (int(mark), (rule or b"").decode())
+                for job, mark, rule in zip(part, marks, rules, strict=True)
+                if mark
+            }
+        return found
 
     async def mark(self, job: str) -> int | None:
         """The job's last decided instant."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import os
 import random
@@ -15,6 +16,7 @@ import pytest
 from backends.connect import Servers
 from backends.engine import catchup
 from backends.engine.clock import ServerClock
+from backends.engine.marks import known_marks
 from backends.engine.reboot import fire_reboots
 from backends.engine.scheduler import Scheduler, stable_jitter_ms
 from backends.history import History, Recorder
@@ -39,7 +41,7 @@ class Clock:
         return self.at
 
 
-async def no_marks() -> Mapping[str, int]:
+async def no_marks(_: Sequence[str]) -> Mapping[str, tuple[int, str]]:
     return {}
 
 
@@ -332,9 +334,33 @@ async def test_a_changed_schedule_counts_from_the_mark(world: World) -> None:
     assert [f[0] for f in await world.fires()] == [1, 30]
 
 
+async def test_a_job_that_moves_to_another_queue_and_back_fires_each_instant_once(world: World) -> None:
+    queues = {name: StreamQueue(world.servers.redis, world.namespace, name) for name in ("default", "mail")}
+
+    async def nothing() -> Mapping[str, int]:
+        return {}
+
+    async def marks(jobs: Sequence[str]) -> Mapping[str, tuple[int, str]]:
+        return await known_marks(jobs, list(queues.values()), nothing, world.clock())
+
+    fired: list[int] = []
+    s = Scheduler("s1", world.namespace, queues.__getitem__, marks, world.clock)
+    for minute, queue, schedule in (
+        (0, "default", "* * * * *"), (1, "default", "* * * * *"), (2, "mail", "* * * * *"),
+        (3, "default", "* * * * *"), (4, "default", "* * * * *"), (6, "mail", "*/2 * * * *"),
+    ):  # fmt: skip
+        world.clock.at = NOON + minute * MINUTE
+        s.set_jobs({"tick": job(queue=queue, schedule=schedule, catchup=Catchup.ALL)})
+        await tick(s)
+    for queue in queues.values():
+        for entry in (await queue.take("w", 50)).deliveries:
+            fired.append((to_ms(datetime.fromisoformat(json.loads(entry.envelope)["scheduledFor"])) - NOON) // MINUTE)
+    assert sorted(fired) == [1, 2, 3, 4], "and what a new rule would have fired earlier was never planned"
+
+
 async def test_marks_that_redis_lost_come_from_history(world: World) -> None:
-    async def marks() -> Mapping[str, int]:
-        return {"tick": NOON}
+    async def marks(_: Sequence[str]) -> Mapping[str, tuple[int, str]]:
+        return {"tick": (NOON, "")}
 
     world.clock.at = NOON + 2 * MINUTE + 30_000
     s = Scheduler("s1", world.namespace, lambda _: world.queue, marks, world.clock)

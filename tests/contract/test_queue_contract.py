@@ -380,10 +380,15 @@ async def test_a_pause_that_runs_out_gives_back_what_it_held(queue: Queue) -> No
 
 async def test_schedules_are_adopted_with_their_marks(queue: Queue) -> None:
     rules = {f"j{n}": "* * * * * UTC" for n in range(450)}
-    marks = await queue.adopt(rules, {"j3": 77}, 1000)
+    marks = await queue.adopt(rules, {"j3": (77, "")}, 1000)
     assert marks == {job: 77 if job == "j3" else 1000 for job in rules}
-    assert await queue.adopt(rules, {"j4": 5}, 2000) == marks, "a mark that is there stays"
-    changed = await queue.adopt({"j1": "0 3 * * * UTC", "j2": rules["j2"]}, {"j1": 7}, 3000)
+    assert await queue.adopt(rules, {"j4": (5, "")}, 2000) == marks, "a mark that is there stays"
+    newer = await queue.adopt({"j5": rules["j5"]}, {"j5": (1500, rules["j5"])}, 2000)
+    assert newer == {"j5": 1500}, "but for a newer one"
+    assert await queue.marks(["j5", "j6", "no"]) == {"j5": (1500, rules["j5"]), "j6": (1000, rules["j6"])}
+    other = await queue.adopt({"j7": rules["j7"]}, {"j7": (1500, "0 3 * * * UTC")}, 2000)
+    assert other == {"j7": 2000}, "which stood under another rule"
+    changed = await queue.adopt({"j1": "0 3 * * * UTC", "j2": rules["j2"]}, {"j1": (7, "")}, 3000)
     assert changed == {"j1": 3000, "j2": 1000}, "what the new rule would have fired earlier was never planned"
     assert await queue.adopt({"j1": "0 4 * * * UTC"}, {}, 2000) == {"j1": 3000}, "a mark never goes back"
 

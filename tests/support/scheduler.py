@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -77,7 +77,7 @@ async def _main(name: str, redis_url: str, namespace: str, zero_s: str, zero_ms:
     specs = msgspec.json.decode(sys.stdin.buffer.readline(), type=list[JobSpec])
     queue = StreamQueue(redis.asyncio.Redis.from_url(redis_url), namespace, "default")
 
-    async def known() -> Mapping[str, int]:
+    async def known(_: Sequence[str]) -> Mapping[str, tuple[int, str]]:
         return {}
 
     # A second of this clock is a sixtieth of a real one.
