@@ -1,30 +1,40 @@
-"""Send only the cells that changed (for the pinned Textual: overrides one private method, ``App._display``).
+"""Send only the cells that changed (Textual 8.2.8; overrides one private method, ``App._display``).
 
-Textual re-sends every cell of a dirty region, changed or not. This mixin keeps what the terminal shows and writes
-only the runs that differ. It must sit at ``_display`` and not in the compositor: frames rendered during
-``App.batch_update()`` are thrown away and must not count as sent.
+Textual sends every cell of a dirty region again, changed or not. This mixin keeps what the terminal shows and writes
+only what differs. It sits at ``_display`` and not in the compositor: each screen has a compositor of its own, and
+frames rendered inside ``App.batch_update`` are thrown away and must not count as sent.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 from rich.cells import cell_len
-from rich.console import Console
-from rich.control import Control
-from rich.segment import Segment
+from rich.color import ColorSystem
+from rich.console import COLOR_SYSTEMS, Console
 from rich.style import Style
 from textual._compositor import ChopsUpdate, CompositorUpdate, LayoutUpdate
 from textual.app import App
 from textual.screen import Screen
 from textual.strip import Strip
 
-GAP = 10
-"""Unchanged cells that are re-sent rather than stepped over: a cursor move costs about as much."""
+from widgets.pens import ODD, Piece, blank_style, pen, write
+
+GAP = 3
+"""Unchanged cells of the same look that are sent again rather than stepped over: a cursor move costs as much."""
+LEAD = 12
+"""So many blanks before a text go with it; more are erased by themselves."""
 
 Glyph = tuple[str, Style | None]
-Run = tuple[int, int, list[Segment]]
+Run = tuple[int, int, list[Glyph], bool]
+"""(column, line, what is to stand there, whether it reaches the right edge)."""
+
+
+_LOOKS: dict[Style, Style] = {}
+"""Equal styles are one object, so that most comparisons end at once."""
 
 
 def explode(strip: Strip) -> list[Glyph]:
@@ -33,32 +43,69 @@ def explode(strip: Strip) -> list[Glyph]:
     for text, style, control in strip:
         if control:
             continue
+        if not text.isprintable():
+            text = ODD.sub("\ufffd", text)
+        if style is not None:
+            style = _LOOKS.setdefault(style, style)
+        blank = (" ", blank_style(style))
         if text.isascii():
-            glyphs.extend([(char, style) for char in text])
+            glyphs.extend([(char, style) if char != " " else blank for char in text])
             continue
         for char in text:
-            width = cell_len(char)
+            width = 1 if char.isascii() else cell_len(char)
             if width == 0:
                 if glyphs:
                     glyphs[-1] = (glyphs[-1][0] + char, glyphs[-1][1])
                 continue
-            glyphs.append((char, style))
+            glyphs.append((char, style) if char != " " else blank)
             if width == 2:
                 glyphs.append(("", style))
     return glyphs
 
 
+@cache
+def erases(term: str) -> bool:
+    """Whether the terminal of that name fills what is erased with the colour it is told; false where nobody knows."""
+    try:
+        import curses
+
+        curses.setupterm(term, 1)
+        return curses.tigetflag("bce") == 1 and curses.tigetstr("ech") == b"\x1b[%p1%dX"
+    except Exception:  # no curses in this Python, no such terminal, no standard output
+        return False
+
+
 class RunsUpdate(CompositorUpdate):
-    """A frame made of runs: (column, line, segments)."""
+    """A frame made of runs."""
 
     def __init__(self, runs: list[Run]) -> None:
         self.runs = runs
 
     def render_segments(self, console: Console) -> str:
-        """The bytes of the runs, each after a cursor move."""
-        return "".join(
-            Control.move_to(x, y).segment.text + Strip(segments).render(console) for x, y, segments in self.runs
-        )
+        """The bytes of the runs."""
+        colors = COLOR_SYSTEMS.get(console.color_system or "", ColorSystem.TRUECOLOR)
+        pieces = [piece for run in self.runs for piece in _pieces(run, colors)]
+        return write(pieces, colors, erases=erases(os.environ.get("TERM", "")))
+
+
+def _pieces(run: Run, colors: ColorSystem) -> Iterator[Piece]:
+    """The run, cut where the look changes. Blanks go with the text beside them where that can't be told apart."""
+    x, y, glyphs, last = run
+    style, blank = glyphs[0][1], glyphs[0][0] == " "
+    look, text, start = pen(style, colors), "", x
+    for at, (char, next_style) in enumerate(glyphs, x):
+        if next_style is not style or (char == " ") is not blank:
+            style, blank = next_style, char == " "
+            wanted = pen(style, colors)
+            if wanted == look or (blank and wanted.is_blank and look.covers(wanted)):
+                pass
+            elif look.is_blank and wanted.covers(look) and len(text) <= LEAD and not text.strip(" "):
+                look = wanted
+            else:
+                yield Piece(y, start, text, at - start, look)
+                look, text, start = wanted, "", at
+        text += char
+    yield Piece(y, start, text, x + len(glyphs) - start, look, last)
 
 
 class CellDiff(App[int]):
@@ -119,8 +166,10 @@ class CellDiff(App[int]):
     @staticmethod
     def _diff(row: list[Glyph | None], x: int, y: int, strip: Strip, width: int) -> list[Run]:
         new = explode(strip)
-        runs: list[Run] = []
         n, i = min(len(new), width - x), 0
+        runs: list[Run] = []
+        if row[x : x + n] == new[:n]:
+            return runs
         while i < n:
             if row[x + i] == new[i]:
                 i += 1
@@ -129,21 +178,15 @@ class CellDiff(App[int]):
             while j < n and j - last <= GAP:
                 if row[x + j] != new[j]:
                     last = j
+                elif new[j][1] is not new[last][1]:
+                    break
                 j += 1
             end = last + 1
-            if i and new[i][0] == "":  # never start inside a wide glyph
+            while i and new[i][0] == "":  # never start inside a wide glyph
                 i -= 1
             while end < n and new[end][0] == "":
                 end += 1
-            segments: list[Segment] = []
-            text, style = "", new[i][1]
-            for char, glyph_style in new[i:end]:
-                if glyph_style is not style and glyph_style != style:
-                    segments.append(Segment(text, style))
-                    text, style = "", glyph_style
-                text += char
-            segments.append(Segment(text, style))
-            runs.append((x + i, y, segments))
+            runs.append((x + i, y, new[i:end], x + end >= width))
             row[x + i : x + end] = new[i:end]
             i = end
         return runs

@@ -6,20 +6,52 @@ import re
 
 from rich.cells import cell_len
 
-_TOKEN = re.compile(r"\x1b\[(?P<at>\d+;\d+)H|\x1b\[(?P<sgr>[\d;]*)m|(?P<char>[^\x1b])", re.DOTALL)
+_TOKEN = re.compile(
+    r"\x1b\[(?P<at>\d+;\d+)H|\x1b\[(?P<right>\d*)C|\x1b\[(?P<erased>\d+)X|\x1b\[(?P<sgr>[\d;]*)m|\x1b\[(?P<left>\d+)D|(?P<down>\x1bD)|(?P<char>[^\x1b])",
+    re.DOTALL,
+)
+_SEEN_IN_BLANKS = {"4", "7", "9"}
+Look = tuple[frozenset[str], str, str]
+PLAIN: Look = (frozenset(), "", "")
+
+
+def look_after(look: Look, codes: str) -> Look:
+    """(attributes, colour, background) after a style sequence."""
+    attributes, color, background = look
+    parts = codes.split(";") if codes else ["0"]
+    while parts:
+        code = parts.pop(0)
+        if code in ("38", "48"):
+            count = 4 if parts[0] == "2" else 2
+            value = ";".join(parts[:count])
+            del parts[:count]
+            color, background = (value, background) if code == "38" else (color, value)
+        elif code == "0":
+            attributes, color, background = PLAIN
+        elif code == "39":
+            color = ""
+        elif code == "49":
+            background = ""
+        elif 30 <= int(code) <= 37 or 90 <= int(code) <= 97:
+            color = code
+        elif 40 <= int(code) <= 47 or 100 <= int(code) <= 107:
+            background = code
+        else:
+            attributes |= {code}
+    return attributes, color, background
 
 
 class Terminal:
     """Understands cursor moves, styles and text; anything else is an error, so nothing foreign can slip by."""
 
     def __init__(self, width: int, height: int) -> None:
-        self.cells: list[list[tuple[str, str]]] = [[(" ", "")] * width for _ in range(height)]
+        self.cells: list[list[tuple[str, Look]]] = [[(" ", PLAIN)] * width for _ in range(height)]
         self.written = 0
 
     def feed(self, data: str) -> None:
         """Write bytes, so to speak. Raises ValueError for a sequence it does not know."""
         x = y = 0
-        style = ""
+        look = PLAIN
         self.written += len(data)
         position = 0
         while position < len(data):
@@ -29,8 +61,19 @@ class Terminal:
             position = token.end()
             if token["at"]:
                 y, x = (int(part) - 1 for part in token["at"].split(";"))
+            elif token["right"] is not None:
+                x += int(token["right"] or 1)
+            elif token["left"]:
+                x -= int(token["left"])
+            elif token["down"]:
+                y += 1
+            elif token["char"] == "\b":
+                x -= 1
+            elif token["erased"]:
+                for column in range(x, min(x + int(token["erased"]), len(self.cells[y]))):
+                    self._put(y, column, " ", look)
             elif token["sgr"] is not None:
-                style = "" if token["sgr"] in ("", "0") else token["sgr"]
+                look = look_after(look, token["sgr"])
             elif token["char"] == "\n":
                 x, y = 0, y + 1
             elif y < len(self.cells):
@@ -40,8 +83,14 @@ class Terminal:
                     self.cells[y][x - 1] = (text + token["char"], kept)
                 for i in range(size):
                     if x + i < len(self.cells[y]):
-                        self.cells[y][x + i] = (token["char"] if i == 0 else "", style)
+                        self._put(y, x + i, token["char"] if i == 0 else "", look)
                 x += size
+        assert look == PLAIN, "the next one to write would write in this style"
+
+    def _put(self, y: int, x: int, char: str, look: Look) -> None:
+        if char == " " and not look[0] & _SEEN_IN_BLANKS:
+            look = (frozenset(), "", look[2])  # what colour nothing has can't be seen
+        self.cells[y][x] = (char, look)
 
     def text(self) -> str:
         """What can be read."""

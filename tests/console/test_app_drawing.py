@@ -50,7 +50,7 @@ async def test_cell_diff_leaves_the_same_screen_for_fewer_bytes() -> None:
             await c.pilot.pause()
         assert c.app.terminals
         plain, diffed = c.app.terminals
-        assert diffed.text() == c.screen()
+        await c.until(lambda: diffed.text() == c.screen())
         assert diffed.written < plain.written / 2
 
 

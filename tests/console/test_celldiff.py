@@ -1,0 +1,92 @@
+"""The cell diff: whatever changes into whatever, the terminal shows what plain Textual would have shown."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+from rich.color import ColorSystem
+from rich.console import Console
+from rich.segment import Segment
+from rich.style import Style
+from textual._compositor import LayoutUpdate
+from textual.geometry import Region
+from textual.strip import Strip
+
+from tests.console.terminal import Terminal
+from widgets import celldiff
+from widgets.celldiff import CellDiff, RunsUpdate
+from widgets.pens import Piece, move, pen, write
+
+WIDTH, HEIGHT = 30, 5
+STYLES = [
+    Style.parse(words)
+    for words in (
+        "", "red", "#aabbcc on #102030", "bold #aabbcc on #102030", "on #102030",
+        "underline #aabbcc on #102030", "reverse", "#aabbcc on #405060", "dim italic",
+    )
+]  # fmt: skip
+TEXTS = ("a", "hello", " ", "            ", "1000", "日本", "é\u0301", "━━", "x y", "👍", "─")
+
+
+def frame(rng: random.Random) -> LayoutUpdate:
+    """Lines of a given width, made of pieces at random."""
+    strips = []
+    for _ in range(HEIGHT):
+        parts = [Segment(rng.choice(TEXTS), rng.choice(STYLES)) for _ in range(rng.randrange(9))]
+        strips.append([Strip(parts).adjust_cell_length(WIDTH, STYLES[4])])
+    return LayoutUpdate(strips, Region(0, 0, WIDTH, HEIGHT))
+
+
+@pytest.mark.parametrize("erasing", [True, False])
+@pytest.mark.parametrize("colors", ["truecolor", "256", "standard"])
+def test_any_frame_after_any_other_leaves_the_same_cells(
+    colors: str, erasing: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(celldiff, "erases", lambda term: erasing)
+    console = Console(color_system=colors, force_terminal=True, width=WIDTH)
+    for style in STYLES:
+        style._ansi = None  # Rich keeps the bytes of the first terminal that a style was written to
+    rng = random.Random(5)
+    app: CellDiff = CellDiff()
+    plain, diffed = Terminal(WIDTH, HEIGHT), Terminal(WIDTH, HEIGHT)
+    for n in range(150):
+        update = frame(rng)
+        plain.feed(update.render_segments(console))
+        diffed.feed(RunsUpdate(app.changed_runs(update, WIDTH, HEIGHT)).render_segments(console))
+        assert plain.text() == diffed.text(), f"frame {n}"
+        different = [(y, x) for y in range(HEIGHT) for x in range(WIDTH) if plain.cells[y][x] != diffed.cells[y][x]]
+        assert not different, (
+            f"frame {n}: {different[0]}: {[t.cells[different[0][0]][different[0][1]] for t in (plain, diffed)]}"
+        )
+
+
+def test_what_the_terminal_shows_is_not_sent_again() -> None:
+    app: CellDiff = CellDiff()
+    update = frame(random.Random(1))
+    assert app.changed_runs(update, WIDTH, HEIGHT)
+    assert app.changed_runs(update, WIDTH, HEIGHT) == []
+    app.forget_screen()
+    assert app.changed_runs(update, WIDTH, HEIGHT)
+
+
+def test_no_control_character_passes_even_where_a_widget_forgot_the_gate() -> None:
+    strip = Strip([Segment("a\x1b]2;t\x07\x9b2J\x00b\x7f", STYLES[1])])
+    assert "".join(char for char, _ in celldiff.explode(strip)) == "a�]2;t��2J�b�"
+
+
+def test_a_frame_is_written_pen_by_pen() -> None:
+    one, other = (pen(Style.parse(color), ColorSystem.TRUECOLOR) for color in ("#010101", "#020202"))
+    pieces = [Piece(0, 0, "a", 1, one), Piece(0, 1, "b", 1, other), Piece(1, 0, "c", 1, one)]
+    assert write(pieces, ColorSystem.TRUECOLOR, erases=False) == (
+        "\x1b[1;1H\x1b[0;38;2;1;1;1ma\x1bD\bc\x1b[1;2H\x1b[38;2;2;2;2mb\x1b[0m"
+    )
+
+
+def test_after_a_wide_character_or_the_edge_the_cursor_is_placed_anew() -> None:
+    """Terminals differ on the width of some characters, and on where the cursor is after the last column."""
+    look = pen(None, ColorSystem.TRUECOLOR)
+    for piece in (Piece(0, 0, "👍", 2, look), Piece(0, 0, "é\u0301", 1, look), Piece(0, 0, "ab", 2, look, last=True)):
+        sent = write([piece, Piece(0, 4, "x", 1, look)], ColorSystem.TRUECOLOR, erases=False)
+        assert "\x1b[1;5Hx" in sent
+    assert move(3, 10, 3, 12) == "\x1b[2C"
