@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import pty
+import re
 import signal
 import struct
 import subprocess
@@ -15,46 +16,104 @@ from collections.abc import Mapping, Sequence
 
 import pyte
 
+SYNC_ASKED, SYNC_KNOWN = b"\x1b[?2026$p", b"\x1b[?2026;2$y"
+NOT_EMULATED = re.compile(rb"\x1b\[[?>=<][0-9;]*(?:\$p|u)")
+"""Queries and keyboard modes that a terminal swallows and pyte would print."""
+TICK_S = 0.01
+
 
 class Terminal:
-    """Runs a program on a pty of a given size."""
+    """Runs a program on a pty of a given size, as its controlling terminal, and answers what Textual asks.
 
-    def __init__(self, args: Sequence[str], env: Mapping[str, str], columns: int = 120, rows: int = 40) -> None:
+    `emulate`: keep a screen for `text`; without it only `raw` and `chunks` are kept, which costs next to nothing.
+    `kbit_s`: the speed of the line to the terminal. `hold` stops reading, as a line that stalls does.
+    """
+
+    def __init__(
+        self,
+        args: Sequence[str],
+        env: Mapping[str, str],
+        columns: int = 120,
+        rows: int = 40,
+        *,
+        emulate: bool = True,
+        kbit_s: float | None = None,
+        answers: bool = True,
+    ) -> None:
         ours, theirs = pty.openpty()
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
         self.screen = pyte.Screen(columns, rows)
-        self._stream = pyte.ByteStream(self.screen)
+        self._stream = pyte.ByteStream(self.screen) if emulate else None
         self._lock = threading.Lock()
+        self._reads = threading.Event()
+        self._reads.set()
+        self._answers = answers
+        self.kbit_s = kbit_s
         self.raw = bytearray()
+        self.chunks: list[tuple[float, int]] = []
+        """(when, length of `raw` after it) of each piece that was read, by `time.perf_counter`."""
         self._fd = ours
+
+        def begin() -> None:
+            signal.signal(signal.SIGHUP, signal.SIG_DFL)  # whoever runs the tests may ignore it
+            fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+        self.started = time.perf_counter()
         self.process = subprocess.Popen(
-            list(args), stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True,
-            preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),  # whoever runs the tests may ignore it
-            env={**env, "TERM": "xterm-256color", "COLORTERM": "truecolor", "LANG": "C.UTF-8"},
+            list(args), stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True, preexec_fn=begin,
+            env={"TERM": "xterm-256color", "COLORTERM": "truecolor", "LANG": "C.UTF-8", **_bare(env)},
         )  # fmt: skip
         os.close(theirs)
         threading.Thread(target=self._read, daemon=True).start()
 
     def _read(self) -> None:
         while True:
+            self._reads.wait()
+            size = 65536 if self.kbit_s is None else max(1, int(self.kbit_s * 125 * TICK_S))
             try:
-                data = os.read(self._fd, 65536)
+                data = os.read(self._fd, size)
+                if self._answers and SYNC_ASKED in data:
+                    os.write(self._fd, SYNC_KNOWN)
             except OSError:
                 return
             if not data:
                 return
             with self._lock:
                 self.raw += data
-                self._stream.feed(data)
+                self.chunks.append((time.perf_counter(), len(self.raw)))
+                if self._stream is not None:
+                    self._stream.feed(NOT_EMULATED.sub(b"", data))
+            if self.kbit_s is not None:
+                time.sleep(len(data) / (self.kbit_s * 125))
+
+    def hold(self) -> None:
+        """Read nothing any more (what a read that waits already gets is still taken)."""
+        self._reads.clear()
+
+    def go_on(self) -> None:
+        """Read again."""
+        self._reads.set()
 
     def text(self) -> str:
         """What the screen shows."""
         with self._lock:
             return "\n".join(line.rstrip() for line in self.screen.display)
 
-    def keys(self, text: str) -> None:
+    def keys(self, text: str | bytes) -> None:
         """Type."""
-        os.write(self._fd, text.encode())
+        os.write(self._fd, text.encode() if isinstance(text, str) else text)
+
+    def resize(self, columns: int, rows: int) -> None:
+        """Another size; the program is told."""
+        with self._lock:
+            self.screen.resize(rows, columns)
+        fcntl.ioctl(self._fd, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+
+    def hang_up(self) -> None:
+        """Close the terminal, as a line that is cut does."""
+        self._answers = False
+        fd, self._fd = self._fd, os.open(os.devnull, os.O_RDWR)
+        os.close(fd)
 
     def until(self, words: str | Sequence[str], seconds: float = 20.0, *, gone: bool = False) -> str:
         """Wait until all words are on the screen (or, `gone`, none is); returns the screen."""
@@ -69,13 +128,42 @@ class Terminal:
             assert time.monotonic() < deadline, f"{'still' if gone else 'not'} there: {wanted}\n{text}"
             time.sleep(0.03)
 
+    def until_raw(self, wanted: bytes, seconds: float = 20.0, *, after: int = 0) -> int:
+        """Wait until those bytes have been written, `after` so many others; where they end."""
+        deadline = time.monotonic() + seconds
+        while (at := self.raw.find(wanted, after)) < 0:
+            assert time.monotonic() < deadline, f"not written: {wanted!r}; the end: {bytes(self.raw[-300:])!r}"
+            time.sleep(0.002)
+        return at + len(wanted)
+
+    def arrived(self, position: int) -> float:
+        """When the byte before `position` in `raw` was read, by `time.perf_counter`."""
+        with self._lock:
+            return next(at for at, end in self.chunks if end >= position)
+
+    def quiet(self, seconds: float = 0.4, most: float = 10.0) -> None:
+        """Wait until nothing has been written for so long."""
+        deadline = time.monotonic() + most
+        while time.monotonic() < deadline:
+            last = self.chunks[-1][0] if self.chunks else self.started
+            if time.perf_counter() - last >= seconds:
+                return
+            time.sleep(0.02)
+
     def ended(self, seconds: float = 10.0) -> int:
         """Wait for the program to end; returns its exit code."""
         return self.process.wait(seconds)
 
     def close(self) -> None:
         """End it if it still runs."""
+        self._reads.set()
         if self.process.poll() is None:
             os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
         os.close(self._fd)
+
+
+def _bare(env: Mapping[str, str]) -> dict[str, str]:
+    """`env` without what whoever runs the tests has set for a terminal of his own."""
+    own = {"TERM", "COLORTERM", "LANG", "NO_COLOR", "COLUMNS", "LINES", "LC_ALL", "TMUX", "STY"}
+    return {name: value for name, value in env.items() if name not in own or value != os.environ.get(name)}
