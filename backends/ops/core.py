@@ -26,8 +26,10 @@ from backends.model import (
 )
 from backends.ops.audit import AuditReads
 from backends.ops.backfill import MOST, Backfill, Only, plan_backfill, start_alone, window_slot
+from backends.ops.jobs import JobReads
 from backends.ops.letters import Selection, freeze, walk
 from backends.ops.output import OutputReads
+from backends.ops.queueing import QueueingReads
 from backends.ops.reads import unknown
 from backends.ops.talk import redis_talk, stop_if_cancelled
 from backends.queues.base import BATCH, Entered, NewRun, OnFull
@@ -64,7 +66,7 @@ def refuse(what: str) -> RefusedError:
     )
 
 
-class Ops(AuditReads, OutputReads):
+class Ops(AuditReads, OutputReads, QueueingReads, JobReads):
     """Everything an operator can see and do in one context."""
 
     @classmethod

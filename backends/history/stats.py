@@ -1,0 +1,88 @@
+"""What the screens of queues and jobs read: minutes of the rollup, the newest attempts of a job in numbers, fires."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+LAST = 50
+"""Attempts of a job that its numbers are made from."""
+STRIP = 20
+
+
+@dataclass(frozen=True, slots=True)
+class JobStats:
+    """A job's newest attempts, at most `LAST`. `outcomes`: of the newest 20, oldest first; durations in milliseconds.
+
+    The percentiles are of the attempts that succeeded; None where none did.
+    """
+
+    outcomes: tuple[str, ...] = ()
+    attempts: int = 0
+    succeeded: int = 0
+    p50_ms: float | None = None
+    p95_ms: float | None = None
+
+    @property
+    def success(self) -> float | None:
+        """The part that succeeded, 0 to 1."""
+        return self.succeeded / self.attempts if self.attempts else None
+
+
+@dataclass(frozen=True, slots=True)
+class JobFire:
+    """What became of one planned instant. `result`: fired, skipped or missed."""
+
+    planned_at: datetime
+    result: str
+    reason: str = ""
+    run_id: str = ""
+    decided_at: datetime | None = None
+
+
+async def job_stats(pool: Any, jobs: Sequence[str], last: int = LAST) -> Mapping[str, JobStats]:
+    """The numbers of each job; one without attempts is left out. By the index on (job, run id)."""
+    rows = await _all(
+        pool,
+        "select j, r.* from unnest(%s::text[]) j cross join lateral (select (array_agg(n.outcome))[1:%s], count(*),"
+        " count(*) filter (where n.outcome = 'succeeded'),"
+        " percentile_cont(array[0.5, 0.95]) within group (order by n.duration_ms)"
+        " filter (where n.outcome = 'succeeded')"
+        " from (select a.outcome, a.duration_ms from cronsole.attempt a where a.job = j"
+        " order by a.run_id desc, a.attempt desc limit %s) n) r",
+        (list(jobs), STRIP, last),
+    )
+    return {
+        job: JobStats(tuple(reversed(outcomes)), n, good, *(times or (None, None)))
+        for job, outcomes, n, good, times in rows
+        if n
+    }
+
+
+async def queue_minutes(pool: Any, since: datetime) -> list[tuple[datetime, str, int, float]]:
+    """(minute, queue, attempts that ended, sum of their milliseconds) since then, oldest first; from the rollup."""
+    return await _all(
+        pool,
+        "select at, queue, sum(n)::bigint, sum(sum_ms) from cronsole.rollup where at >= %s group by at, queue"
+        " order by at, queue",
+        (since,),
+    )
+
+
+async def job_fires(pool: Any, job: str, limit: int, before: datetime | None = None) -> list[JobFire]:
+    """A job's fires, the newest first, planned before `before`."""
+    rows = await _all(
+        pool,
+        "select planned_at, result, coalesce(reason, ''), coalesce(run_id::text, ''), decided_at"
+        f" from cronsole.schedule_fire where job = %s{' and planned_at < %s' if before else ''}"
+        " order by planned_at desc limit %s",
+        (job, *((before,) if before else ()), limit),
+    )
+    return [JobFire(*row) for row in rows]
+
+
+async def _all(pool: Any, sql: str, args: Sequence[Any]) -> list[Any]:
+    async with pool.connection() as connection:
+        return list(await (await connection.execute(sql, args)).fetchall())

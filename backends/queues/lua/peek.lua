@@ -1,0 +1,81 @@
+#!lua flags=no-writes
+-- A page of what lies in the queue, without the envelopes. ARGV: state, where, after, count (at most 200).
+--   ready    where: a place      after: an entry id, '' for the first     in the order in which they are taken
+--   running  as ready
+--   later    where: ''           after: '<due ms> <run id>' or ''         soonest first
+--   waiting  where: a wait key   after: '<score> <run id>' or ''          next to get the slot first
+-- Returns rows of 9: {what `after` takes to go on behind it, run id, attempt, crashes, priority, job, slot, beginning of
+-- the payload, rest}; the rest is '' for ready, '<engine> <idle ms>' for running, due ms for later, '' for waiting.
+local state, where, after, count = ARGV[1], ARGV[2], ARGV[3], math.min(tonumber(ARGV[4]), 200)
+local HEAD, SHOWN = 2000, 160
+local rows = {}
+
+local function payload(env)
+  local head = string.sub(env, 1, HEAD)
+  local _, at = string.find(head, '"payload"%s*:%s*')
+  return at and string.sub(head, at + 1, at + SHOWN) or ''
+end
+
+local function add(cursor, run, a, k, p, job, slot, env, rest)
+  rows[#rows + 1] = { cursor, run, tostring(a), tostring(k), tostring(p), job, slot, payload(env), rest }
+end
+
+local function last_delivered(key)
+  local groups = redis.pcall('XINFO', 'GROUPS', key)
+  if groups.err or not groups[1] then return '-' end
+  for n = 1, #groups[1], 2 do
+    if groups[1][n] == 'last-delivered-id' then return '(' .. groups[1][n + 1] end
+  end
+end
+
+local function later_than(a, b)
+  local a1, a2 = string.match(a, '(%d+)-(%d+)')
+  local b1, b2 = string.match(b, '(%d+)-(%d+)')
+  if a1 ~= b1 then return tonumber(a1) > tonumber(b1) end
+  return tonumber(a2) > tonumber(b2)
+end
+
+local function ready()
+  local key = P .. 'ready:' .. where
+  local from = last_delivered(key)
+  if after ~= '' and (from == '-' or later_than(after, from)) then from = '(' .. after end
+  for _, e in ipairs(redis.call('XRANGE', key, from, '+', 'COUNT', count)) do
+    local v = e[2]
+    add(e[1], v[2], v[4], v[8], v[10], v[12], v[16], v[14], '')
+  end
+end
+
+local function running()
+  local key = P .. 'ready:' .. where
+  local found = redis.pcall('XPENDING', key, GROUP, after == '' and '-' or '(' .. after, '+', count)
+  if found.err then return end
+  for _, x in ipairs(found) do
+    local e = entry(where, x[1])
+    if e then add(x[1], e.i, e.a, e.k, e.p, e.j, e.c, e.e, x[2] .. ' ' .. int(x[3])) end
+  end
+end
+
+local function held(key, with_due)
+  local from = 0
+  if after ~= '' then
+    local score, run = string.match(after, '^(%S+) (.*)$')
+    local rank = redis.call('ZRANK', key, run)
+    -- it has left since: whatever has its score or a greater one comes behind it
+    from = rank and rank + 1 or redis.call('ZCOUNT', key, '-inf', '(' .. score)
+  end
+  local found = redis.call('ZRANGE', key, from, from + count - 1, 'WITHSCORES')
+  for n = 1, #found, 2 do
+    local run, score = found[n], int(tonumber(found[n + 1]))
+    local packed = redis.call('HGET', P .. 'held', run)
+    if packed then
+      local h = cmsgpack.unpack(packed)
+      add(score .. ' ' .. run, run, h[1], h[3], h[4], h[5], h[7], h[6], with_due and score or '')
+    end
+  end
+end
+
+if state == 'ready' then ready()
+elseif state == 'running' then running()
+elseif state == 'later' then held(P .. 'later', true)
+else held(P .. 'wait:' .. where, false) end
+return rows

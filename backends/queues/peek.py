@@ -1,0 +1,134 @@
+"""What lies in a queue, a page at a time and without the envelopes: ready, running, later, and waiting for what."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from backends.errors import BadInputError
+from backends.queues.base import BATCH
+from backends.queues.scripts import script
+from backends.queues.streams import PLACES
+
+STATES = ("ready", "running", "later", "waiting")
+
+
+@dataclass(frozen=True, slots=True)
+class QueuedRun:
+    """A run in a queue. `state`: one of STATES. Times in milliseconds since the epoch.
+
+    `slot`: the overlap or concurrency limit it counts under, '' for none; `waits_for`: the slot it waits for, or
+    ``pause/<job>``; `holder`: a run that holds that slot. `payload`: its beginning, as it was written.
+    """
+
+    run_id: str
+    state: str
+    job: str
+    attempt: int
+    crashes: int = 0
+    priority: int = 1
+    slot: str = ""
+    payload: str = ""
+    ready_ms: int | None = None  # ready and running: since when it is there to be taken
+    engine: str = ""
+    seen_ms: int | None = None  # running: so long ago its engine was last heard of it
+    due_ms: int | None = None
+    waits_for: str = ""
+    holder: str = ""
+
+
+async def peek(
+    client: Any, prefix: str, state: str, limit: int, cursor: str | None = None, wait_keys: Sequence[str] = ()
+) -> tuple[list[QueuedRun], str | None]:
+    """(up to `limit` runs in that state in the order in which they go on, cursor behind them or None at the end).
+
+    `wait_keys`: what runs may wait for, in the order in which waiting ones are listed (`wait_sizes` finds them).
+    Raises BadInputError for a cursor that is none.
+    """
+    wheres: Sequence[str] = PLACES if state in ("ready", "running") else ("",) if state == "later" else wait_keys
+    where, after = _start(cursor, wheres)
+    found: list[QueuedRun] = []
+    limit, last = min(limit, BATCH - 1), ""
+    for each in wheres[where:]:
+        rows = await script("peek")(client, [prefix], [state, each, after, limit + 1 - len(found)])
+        for row in rows:
+            if len(found) == limit:
+                return found, last
+            found.append(_run(state, each, row))
+            last = f"{each}|{row[0].decode()}"
+        after = ""
+    return found, None
+
+
+def _start(cursor: str | None, wheres: Sequence[str]) -> tuple[int, str]:
+    """(which of `wheres` to begin with, behind what in it). One that is gone counts as read."""
+    if cursor is None:
+        return 0, ""
+    where, sign, after = cursor.rpartition("|")
+    if not sign or not after[:1].isdecimal():
+        raise BadInputError(f"{cursor[:60]!r} is not a cursor", "take `next_cursor` of the page before")
+    if where in wheres:
+        return wheres.index(where), after
+    return next((n for n, each in enumerate(wheres) if each > where), len(wheres)), ""
+
+
+def _run(state: str, where: str, row: Sequence[bytes]) -> QueuedRun:
+    cursor, run, attempt, crashes, priority, job, slot, payload, rest = (v.decode("utf-8", "replace") for v in row)
+    engine, _, idle = rest.rpartition(" ") if state == "running" else ("", "", "")
+    return QueuedRun(
+        run, state, job, int(float(attempt)), int(float(crashes)), int(float(priority)), slot.rpartition("|")[0],
+        payload,
+        ready_ms=int(cursor.partition("-")[0]) if state in ("ready", "running") else None,
+        engine=engine, seen_ms=int(idle) if idle else None,
+        due_ms=int(rest) if state == "later" else None,
+        waits_for=where if state == "waiting" else "",
+    )  # fmt: skip
+
+
+async def wait_sizes(client: Any, prefix: str, jobs: Iterable[str]) -> dict[str, int]:
+    """How many runs wait for what, of all that runs of these jobs may wait for; only what somebody waits for."""
+    keys = [f"{kind}{job}" for job in jobs for kind in ("job:", "pause/", "backfill:")]
+    pipe = client.pipeline(transaction=False)
+    for key in keys:
+        pipe.zcard(f"{prefix}wait:{key}")
+    sizes: list[int] = await pipe.execute() if keys else []
+    return {key: size for key, size in zip(keys, sizes, strict=True) if size}
+
+
+async def holders(client: Any, prefix: str, slots: Sequence[str]) -> dict[str, str]:
+    """Who holds each slot: the run that has had it longest."""
+    pipe = client.pipeline(transaction=False)
+    for slot in slots:
+        pipe.zrange(f"{prefix}slot:{slot}", 0, 0)
+    found: list[list[bytes]] = await pipe.execute() if slots else []
+    return {slot: runs[0].decode() for slot, runs in zip(slots, found, strict=True) if runs}
+
+
+async def flows(client: Any, prefixes: Sequence[str]) -> list[tuple[int, int]]:
+    """For each queue (entries that ever became ready, entries there now); one round trip."""
+    from redis.exceptions import NoScriptError
+
+    flow = script("flow")
+    for last in (False, True):
+        pipe = client.pipeline(transaction=False)
+        for prefix in prefixes:
+            pipe.execute_command("EVALSHA", flow.sha, 1, prefix)
+        answers: list[Any] = await pipe.execute(raise_on_error=False) if prefixes else []
+        if last or not any(isinstance(a, NoScriptError) for a in answers):
+            break
+        await client.script_load(flow.text)
+    for answer in answers:
+        if isinstance(answer, Exception):
+            raise answer
+    return [(int(added), int(there)) for added, there in answers]
+
+
+async def due_counts(client: Any, prefix: str, edges: Sequence[int]) -> list[int]:
+    """How many runs of `later` are due in each stretch between two edges (milliseconds); what is overdue is in the
+    first."""
+    pipe = client.pipeline(transaction=False)
+    for n, (low, high) in enumerate(itertools.pairwise(edges)):
+        pipe.zcount(f"{prefix}later", "-inf" if n == 0 else low, f"({high}")
+    return [int(n) for n in await pipe.execute()]
