@@ -42,10 +42,10 @@ def catch_up(spec: JobSpec, schedule: Schedule, first_ms: int, now: int) -> Catc
 
 def _why(spec: JobSpec, in_window: bool) -> str:
     if not in_window and spec.catchup is not Catchup.NONE:
-        return "no scheduler ran; older than the catch-up window"
+        return "no scheduler had it then; older than the catch-up window"
     if spec.catchup is Catchup.ALL:
-        return f"no scheduler ran; more than catchup_max = {spec.catchup_max}"
-    return f'no scheduler ran; catchup = "{spec.catchup.value}"'
+        return f"no scheduler had it then; more than catchup_max = {spec.catchup_max}"
+    return f'no scheduler had it then; catchup = "{spec.catchup.value}"'
 
 
 def _latest(schedule: Schedule, start: datetime, end: datetime) -> tuple[Sequence[int], bool]:

@@ -74,12 +74,13 @@ class Engine:
         self.options = options
         self.file = JobFile()
         self.stop_asked = asyncio.Event()
+        self._reloading = asyncio.Lock()
         self._queues: dict[str, StreamQueue] = {}
         self._inboxes: dict[str, ListInbox] = {}
         self._blocking: Any = None
         self._tasks: list[asyncio.Task[None]] = []
         self._stop_parts = asyncio.Event()
-        self.logs = LiveLogs(servers.redis, self._prefix_of_run)
+        self.logs = LiveLogs(servers.redis, lambda run_id: self.worker.place_of(run_id))
         self.executors = Executors(options.slots, self.logs)
         self.clock = ServerClock(self._server_ms)
         self.worker = Worker(self.name, options.slots, self.executors, options.lease_s, self.clock)
@@ -143,18 +144,26 @@ class Engine:
         )  # fmt: skip
 
     async def reload(self) -> None:
-        """Read the job file again; keep the old one if the new one is bad."""
+        """Read the job file again; keep the old one if the new one is bad or can't be published. One at a time."""
         if self.options.jobs is None:
             return
-        try:
-            file = await asyncio.to_thread(load, self.options.jobs)
-        except BadInputError as error:
-            log.error("the job file is kept as it was: %s", error, extra={"action": "reload_refused"})
-            return
-        await self._take_over(file)
-        log.info("job file read again: %d jobs", len(file.jobs), extra={"action": "reloaded", "jobs": len(file.jobs)})
+        async with self._reloading:
+            try:
+                file = await asyncio.to_thread(load, self.options.jobs)
+                await self._take_over(file)
+            except BadInputError as error:
+                log.error("the job file is kept as it was: %s", error, extra={"action": "reload_refused"})
+            except Exception as error:
+                log.error(
+                    "the job file is kept as it was, it can't be published: %s; SIGHUP again when the servers answer",
+                    error, extra={"action": "reload_failed"},
+                )  # fmt: skip
+            else:
+                extra = {"action": "reloaded", "jobs": len(file.jobs)}
+                log.info("job file read again: %d jobs", len(file.jobs), extra=extra)
 
     async def _take_over(self, file: JobFile) -> None:
+        """First what can fail, then, without a pause, what this engine itself goes by."""
         unknown = sorted(set(self.options.queues) - set(file.queues))
         if unknown:
             raise BadInputError(
@@ -162,21 +171,23 @@ class Engine:
             )
         for warning in file.warnings:
             log.warning("%s", warning, extra={"action": "job_file_warning"})
-        self.file = file
-        self.worker.set_jobs(file.jobs)
-        await publish_jobs(self.servers.redis, self.namespace, file)
+        chosen = self.options.queues
+        for name in file.queues:
+            if not chosen or name in chosen:
+                await self.queue(name).announce()
         specs = {name: msgspec.json.encode(spec.to_row()) for name, spec in file.jobs.items()}
         origin = f"{socket.gethostname()}:{file.path.absolute() if file.path else ''}"
         await History(await self.servers.pool()).publish(specs, origin)
+        await publish_jobs(self.servers.redis, self.namespace, file)
+        self.file = file
+        self.worker.set_jobs(file.jobs)
         self._inboxes = {
             name: ListInbox(self.queue(name), self.servers.redis, file.queues[name].inbox_key)
             for name in self.served()
             if file.queues[name].inbox == "list"
         }
         for name in self.served():
-            queue = self.queue(name)
-            await queue.announce()
-            self.worker.serve(queue, file.queues[name].concurrency)
+            self.worker.serve(self.queue(name), file.queues[name].concurrency)
         if self.scheduler is not None:
             self.scheduler.set_jobs(self.scheduled())
 
@@ -224,10 +235,6 @@ class Engine:
             f"{queue_prefix(self.namespace, n)}out" for n in await live.queue_names(self.servers.redis, self.namespace)
         ]
 
-    def _prefix_of_run(self, run_id: str) -> str | None:
-        queue = self.worker.queue_of(run_id)
-        return queue.prefix if queue else None
-
     @property
     def parts_stopping(self) -> asyncio.Event:
         """Set when the parts are to end."""
@@ -251,7 +258,13 @@ async def serve(settings: Settings, options: EngineOptions) -> int:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, asked)
         reloads: set[asyncio.Task[None]] = set()
-        loop.add_signal_handler(signal.SIGHUP, lambda: reloads.add(asyncio.create_task(engine.reload())))
+
+        def hup() -> None:
+            task = asyncio.create_task(engine.reload())
+            reloads.add(task)
+            task.add_done_callback(reloads.discard)
+
+        loop.add_signal_handler(signal.SIGHUP, hup)
         await engine.start()
         failed = False
         if options.drain:

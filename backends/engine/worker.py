@@ -121,10 +121,10 @@ class Worker:
             for h in hands
         )
 
-    def queue_of(self, run_id: str) -> StreamQueue | None:
-        """The queue of a run that is in hand."""
+    def place_of(self, run_id: str) -> tuple[str, int] | None:
+        """(key prefix of its queue, attempt) of a run that is in hand."""
         hand = self._hands.get(run_id)
-        return hand.queue if hand else None
+        return (hand.queue.prefix, hand.delivery.attempt) if hand else None
 
     async def idle(self) -> None:
         """Wait until nothing is in hand."""

@@ -142,6 +142,11 @@ class StreamQueue(DeadLetters):
             answers += map(_fired, found[::3], found[1::3], found[2::3])
         return answers
 
+    async def move_mark(self, field: str, expected_ms: int, at_ms: int) -> bool:
+        """Set a mark forward without a fire; False where it was another one meanwhile."""
+        word, _ = await self._call("account", field, expected_ms, at_ms)
+        return bool(word == b"ok")
+
     async def account(self, records: Sequence[FireRecord], expected_ms: int | None) -> Fired:
         """Record fires of one job that will not run."""
         await self.announce()

@@ -8,9 +8,12 @@ import logging
 import os
 import random
 import socket
+import subprocess
+import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
+import psutil
 import pytest
 
 from backends.connect import Servers
@@ -29,6 +32,8 @@ from backends.queues.streams import StreamQueue
 NOON = to_ms(datetime(2026, 6, 1, 12, 0, tzinfo=UTC))
 """In the past: the server refuses to fire what lies ahead of its clock."""
 MINUTE = 60_000
+BORN = int(psutil.Process().create_time() * 1000)
+"""When this process began, which is the engine of the tests of @reboot."""
 
 
 class Clock:
@@ -181,7 +186,7 @@ async def test_catch_up_of_all_has_a_cap(world: World) -> None:
     await tick(world.scheduler(spec, name="s2"))
     found = await world.fires()
     assert [f[:2] for f in found] == [(n, "missed" if n < 8 else "fired") for n in range(1, 11)]
-    assert {f[2] for f in found if f[1] == "missed"} == {"no scheduler ran; more than catchup_max = 3"}
+    assert {f[2] for f in found if f[1] == "missed"} == {"no scheduler had it then; more than catchup_max = 3"}
 
 
 async def test_more_missed_fires_than_are_listed_are_told_in_one(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -288,18 +293,35 @@ async def reboot(world: World, name: str, at: int, *others: EngineStatus) -> lis
 
 
 async def test_reboot_fires_once_for_each_start_on_a_host(world: World) -> None:
-    assert await reboot(world, "e1", NOON) == ["warm"]
-    first = engine("e1", NOON)
-    assert await reboot(world, "e2", NOON + 5, first) == [], "the host's engine already runs"
-    assert await reboot(world, "e3", NOON + 9_000, engine("e9", NOON, host="elsewhere")) == ["warm"]
-    gone = engine("e3", NOON + 9_000, pid=2**22 - 1)
-    assert await reboot(world, "e4", NOON + 12_000, gone) == ["warm"], "a heartbeat of a dead process"
+    assert await reboot(world, "e1", BORN) == ["warm"]
+    assert await reboot(world, "e2", BORN + 5, engine("e1", BORN)) == [], "the host's engine already runs"
+    assert await reboot(world, "e3", BORN + 9, engine("e2", BORN + 5)) == [], "nor when that one has left meanwhile"
+    assert await reboot(world, "e4", BORN + 20, engine("e9", BORN, host="elsewhere")) == ["warm"]
+    gone = engine("e4", BORN + 20, pid=2**22 - 1)
+    assert await reboot(world, "e5", BORN + 30, gone) == ["warm"], "a heartbeat of a dead process"
     assert [r for _, r, _ in await world.fires("warm")] == ["fired"] * 3
     assert await world.fires("tick") == []
 
 
+def ended_but_not_waited_for() -> subprocess.Popen[bytes]:
+    process = subprocess.Popen(["true"])
+    while psutil.Process(process.pid).status() != psutil.STATUS_ZOMBIE:
+        time.sleep(0.01)
+    return process
+
+
+async def test_a_process_that_is_not_the_engine_any_more_does_not_count(world: World) -> None:
+    before_it_began = BORN - 60_000
+    assert await reboot(world, "e1", before_it_began) == ["warm"]
+    assert await reboot(world, "e2", BORN, engine("e1", before_it_began)) == ["warm"], "its pid has come back"
+    zombie = ended_but_not_waited_for()
+    killed = engine("e2", now_ms(), pid=zombie.pid)
+    assert await reboot(world, "e3", now_ms(), killed) == ["warm"], "nobody has waited for it yet"
+    zombie.wait()
+
+
 async def test_engines_that_start_together_reboot_once(world: World) -> None:
-    everybody = [engine(f"e{n}", NOON + n) for n in range(6)]
+    everybody = [engine(f"e{n}", BORN + n) for n in range(6)]
     fired = await asyncio.gather(*(reboot(world, e.id, e.started_ms, *everybody) for e in everybody))
     assert sorted(map(len, fired)) == [0, 0, 0, 0, 0, 1]
 
@@ -343,7 +365,6 @@ async def test_a_job_that_moves_to_another_queue_and_back_fires_each_instant_onc
     async def marks(jobs: Sequence[str]) -> Mapping[str, tuple[int, str]]:
         return await known_marks(jobs, list(queues.values()), nothing, world.clock())
 
-    fired: list[int] = []
     s = Scheduler("s1", world.namespace, queues.__getitem__, marks, world.clock)
     for minute, queue, schedule in (
         (0, "default", "* * * * *"), (1, "default", "* * * * *"), (2, "mail", "* * * * *"),
@@ -352,9 +373,9 @@ async def test_a_job_that_moves_to_another_queue_and_back_fires_each_instant_onc
         world.clock.at = NOON + minute * MINUTE
         s.set_jobs({"tick": job(queue=queue, schedule=schedule, catchup=Catchup.ALL)})
         await tick(s)
-    for queue in queues.values():
-        for entry in (await queue.take("w", 50)).deliveries:
-            fired.append((to_ms(datetime.fromisoformat(json.loads(entry.envelope)["scheduledFor"])) - NOON) // MINUTE)
+    runs = [d for queue in queues.values() for d in (await queue.take("w", 50)).deliveries]
+    planned = [datetime.fromisoformat(json.loads(d.envelope)["scheduledFor"]) for d in runs]
+    fired = [(to_ms(at) - NOON) // MINUTE for at in planned]
     assert sorted(fired) == [1, 2, 3, 4], "and what a new rule would have fired earlier was never planned"
 
 

@@ -14,6 +14,7 @@ from backends.connect import Servers
 from backends.history import History
 from backends.model import new_run_id, to_ms
 from backends.queues.base import NewRun
+from backends.queues.keys import jobs_key
 from backends.queues.streams import StreamQueue
 from tests.support.engine import EngineProcess, until
 
@@ -94,6 +95,13 @@ async def test_sighup_reads_the_job_file_again_and_refuses_a_bad_one(
         engine.process.send_signal(signal.SIGHUP)
         await until(lambda: said("reload_refused"), "a bad file is refused")
         jobs('[jobs.one]\ncommand = "true"\n[jobs.two]\ncommand = "true"\n')
+        async with (await connected.pool()).connection() as postgres:
+            await postgres.execute("alter table cronsole.schedule rename to schedule_away")
+            engine.process.send_signal(signal.SIGHUP)
+            await until(lambda: said("reload_failed"), "what can't be published is not taken over")
+            assert await connected.redis.hkeys(jobs_key(connected.settings.namespace)) == [b"one"]
+            await postgres.execute("alter table cronsole.schedule_away rename to schedule")
+        engine.process.send_signal(signal.SIGHUP)
         engine.process.send_signal(signal.SIGHUP)
         await until(lambda: said("job file read again: 2 jobs"), "a good one is taken over")
         run_id = new_run_id()
