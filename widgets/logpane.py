@@ -77,6 +77,18 @@ class LogPane(LineWidget, can_focus=True):
         """Characters held."""
         return self._chars
 
+    def tail(self, most: int) -> str:
+        """The last characters of the text, about `most` of them."""
+        found: list[str] = [] if self._unended else [""]
+        size = 0
+        for line in reversed(self._lines):
+            if size >= most:
+                break
+            if isinstance(line, str):
+                found.append(line)
+                size += len(line) + 1
+        return "\n".join(reversed(found))[-most:]
+
     @property
     def first_line(self) -> int:
         """Number of the line at the top, from 1."""

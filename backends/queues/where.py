@@ -139,8 +139,15 @@ async def read_log(client: Any, prefix: str, run_id: str, after: str = "", attem
         found = (await client.xrevrange(key, "+", "-", count=LOG_STEP))[::-1]
     full, whose = len(found) == LOG_STEP, b"%d" % (attempt or 0)
     return LogPart(
-        tuple([fields.get(b"d", b"") for _, fields in found if attempt is None or fields.get(b"a", whose) == whose]),
+        tuple([_chunk(fields) for _, fields in found if attempt is None or fields.get(b"a", whose) == whose]),
         found[-1][0].decode() if found else after,
         cut=full and not after,
         more=full and bool(after),
     )
+
+
+def _chunk(fields: Mapping[bytes, bytes]) -> bytes:
+    """A chunk of output, after a line that tells what came too fast to be kept, where something did."""
+    left_out = fields.get(b"s")
+    told = b"\n... %d bytes came too fast to be kept live ...\n" % int(left_out) if left_out else b""
+    return told + fields.get(b"d", b"")

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 WIDE = 110
 LOOK_S = 0.5
+SEAMS = (400, 100, 25)
+"""By so many characters the end of what came live is found in what is stored."""
 ENDED_LOOKS = 8
 """A run that has ended may be replayed: it is looked at every so many looks."""
 
@@ -189,12 +191,20 @@ class RunScreen(ConsoleScreen):
             self._after = look.log.last
             self._output.append("".join(map(self._decoder.decode, look.log.chunks)))
         if any(a.attempt == number for a in page.attempts) and self._shown != (number, False):
-            stored = look.output or ""
-            if self._shown != (number, True) or len(stored) > self._output.char_count:
-                self._output.show(stored.removesuffix("\n").split("\n") if stored else (), empty="it printed nothing",
-                                  follow=True)  # fmt: skip
+            self._end_output(look.output or "", was_live=self._shown == (number, True))
             self._shown = (number, False)
         self._title()
+
+    def _end_output(self, stored: str, *, was_live: bool) -> None:
+        """What is stored of it; what came live stays where that is more, and gets the end that is missing."""
+        pane = self._output
+        if was_live and pane.char_count >= len(stored):
+            for size in SEAMS:
+                rest = after_tail(stored, pane.tail(size))
+                if rest is not None:
+                    pane.append(rest)
+                    return
+        pane.show(stored.removesuffix("\n").split("\n") if stored else (), empty="it printed nothing", follow=True)
 
     # --- showing ---
 
@@ -315,6 +325,12 @@ def is_live(page: RunPage, number: int) -> bool:
         place is not None and place.state == "running" and place.attempt == number
         and all(attempt.attempt != number for attempt in page.attempts)
     )  # fmt: skip
+
+
+def after_tail(text: str, tail: str) -> str | None:
+    """What of `text` follows `tail`; None where that is not in it."""
+    at = text.rfind(tail)
+    return text[at + len(tail) :] if tail and at >= 0 else None
 
 
 def queue_of(page: RunPage) -> str:

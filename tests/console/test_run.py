@@ -10,7 +10,7 @@ from backends.model import fire_run_id, from_ms
 from backends.queues.where import RunPlace
 from console.screens.dialog import AskDialog
 from console.screens.letter import LetterScreen
-from console.screens.run import RunScreen
+from console.screens.run import RunScreen, after_tail
 from console.screens.run_looks import error_lines, waits_words
 from console.screens.runs import RunsScreen
 from tests.console.app_helpers import SIZES, Console, console
@@ -110,9 +110,10 @@ async def test_output_follows_while_the_run_works_and_only_what_is_new_is_read()
         assert "more" not in seen(output(c)), "a reader is not pulled away"
         await c.pilot.press("G")
         await c.until(lambda: "more" in seen(output(c)))
-        end(ops, run_id, "stored tail\n")
+        end(ops, run_id, "more\n" * 5 + "the last words\n")
         await c.until(lambda: "✓ succeeded" in c.screen() and "· live" not in c.screen())
-        assert "more" in seen(output(c)), "what was followed is more than the stored tail"
+        shown = seen(output(c)).splitlines()
+        assert (shown[-1], shown[-2], len(shown)) == ("the last words", "more", output(c).size.height)
         reads = len(ops.log_reads)
         for _ in range(3):
             await c.ticked()
@@ -129,6 +130,12 @@ async def test_what_ended_shows_the_stored_tail_where_that_is_more() -> None:
         await c.until(lambda: "all of it came at the end" in c.screen())
         await c.pilot.press("k")
         await c.until(lambda: "attempt 2 begins" in c.screen())
+
+
+def test_the_end_that_did_not_come_live_is_found() -> None:
+    assert after_tail("a\nb\nc\n", "b\n") == "c\n"
+    assert after_tail("a\nb", "x") is None
+    assert after_tail("a", "") is None
 
 
 async def test_cancel_asks_first_and_retry_is_for_dead_ones() -> None:
