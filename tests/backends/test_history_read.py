@@ -110,6 +110,7 @@ async def test_no_page_reads_a_whole_day(outbox: Outbox) -> None:
         history.runs(outcomes=["failed", "lost"], queue="q"),
         history.runs(queue="seldom"),
         history.runs(outcomes=["cancelled"]),
+        history.runs(outcomes=["failed"], queue="q", job="j0"),
         history.runs(run_id=new_run_id()[:11]),
         history.runs_between(now - timedelta(hours=1), now, limit=100),
         history.last_runs(["j1", "j2"]),
