@@ -33,6 +33,7 @@ from backends.model import (
 from backends.overview import HistoryOverview, Overview
 from backends.schedule import parse
 from tests.console.fake_pages import FakePages
+from tests.console.fake_queues import FakeQueues
 
 VALKEY, POSTGRES = "Valkey 9.1.0", "PostgreSQL 18.1"
 T0 = 1_795_473_790_000
@@ -98,7 +99,7 @@ def _page(seed: int, now: int) -> tuple[list[RunRow], list[PlannedFire]]:
     return sorted(runs, key=lambda r: r.finished_at or from_ms(0), reverse=True), sorted(fires, key=lambda f: f.at_ms)
 
 
-class FakeOps(FakePages):
+class FakeOps(FakePages, FakeQueues):
     """Answers like Ops. `redis_error` and `postgres_error` make a server unreachable; `calls` notes the actions."""
 
     def __init__(
@@ -118,6 +119,7 @@ class FakeOps(FakePages):
         self.depth = 0
         self._hostile = hostile
         self.make_pages(HOSTILE if hostile else "")
+        self.make_queues(JOBS, HOSTILE if hostile else "")
         if hostile:
             self.schedules[HOSTILE] = parse("*/7 * * * *")
             self.dead.insert(0, replace(self.dead[0], id=new_run_id(self._born), job=HOSTILE, queue=HOSTILE,
@@ -164,9 +166,10 @@ class FakeOps(FakePages):
             RunningRow(fire_run_id("fake", "b", self._born), 3, "sync_prices", "default", self._born - 8_000),
         )
         engines = (
-            EngineStatus("web-1:4711", "web-1", 4711, "0.1.0", now - 86_400_000, now, 16, 2, running=running),
-            EngineStatus("web-2:991", "web-2", 991, "0.1.0", now - 80_000_000, now, 16, 1),
-        )
+            EngineStatus("web-1:4711", "web-1", 4711, "0.1.0", now - 86_400_000, now, 16, 2,
+                         queues=("billing", "default", "mail"), running=running),
+            EngineStatus("web-2:991", "web-2", 991, "0.1.0", now - 80_000_000, now, 16, 1, queues=("billing", "mail")),
+        )  # fmt: skip
         last: dict[str, LastRun] = (await self._last()) if not self.postgres_error else {}
         jobs = tuple(
             JobStatus(
@@ -211,6 +214,7 @@ class FakeOps(FakePages):
         """Notes the call and adds a finished run."""
         self._may()
         self.calls.append(("trigger", job))
+        self.payloads.append(payload)
         run_id, now = new_run_id(self.clock()), from_ms(self.clock())
         self.ended.insert(0, RunRow(run_id, 1, job, "default", "succeeded", "manual", None, now, now, 12.0))
         return run_id
