@@ -19,12 +19,17 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
 from textual.message import Message
 
 from backends.errors import CronsoleError
-from backends.model import ActionResult, DeadGroup, DeadLetter, Page, RunRow, ServerHealth, now_ms
+from backends.model import ActionResult, DeadGroup, DeadLetter, Page, QueueStatus, RunRow, ServerHealth, now_ms
 from backends.overview import HistoryOverview, Overview
 
 if TYPE_CHECKING:
+    from backends.forecast import Forecast
+    from backends.history.stats import JobFire, JobStats
+    from backends.jobs.spec import JobSpec
     from backends.ops.audit import Action
     from backends.ops.output import RunPage
+    from backends.ops.queueing import QueueFlow
+    from backends.queues.peek import QueuedRun
     from backends.queues.where import LogPart, RunPlace
 
 log = logging.getLogger("cronsole.console")
@@ -97,6 +102,26 @@ class ConsoleOps(Protocol):
 
     async def actions(self, limit: int = 100, cursor: str | None = None) -> Page[Action]:
         """What operators did, newest first."""
+
+    async def queue_flows(self) -> Mapping[str, QueueFlow]:
+        """By queue: what goes through it."""
+
+    async def queue_runs(
+        self, queue: str, state: str, limit: int = 100, cursor: str | None = None
+    ) -> Page[QueuedRun]:
+        """What lies in a queue, next to go first; `state`: ready, running, later or waiting."""
+
+    async def queue_forecast(self, status: QueueStatus, live: Overview, flow: QueueFlow | None) -> Forecast:
+        """The depth of a queue over the next hour."""
+
+    async def job_stats(self, jobs: Sequence[str]) -> Mapping[str, JobStats]:
+        """The newest attempts of some jobs in numbers."""
+
+    async def job_fires(self, job: str, limit: int = 100, cursor: str | None = None) -> Page[JobFire]:
+        """What became of a job's fires, newest first."""
+
+    async def job_spec(self, job: str) -> JobSpec | None:
+        """What is published of a job."""
 
 
 class Sink(Protocol):

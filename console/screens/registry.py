@@ -10,6 +10,7 @@ from console.screens.cronlab import CronLabScreen
 from console.screens.dead import DeadScreen
 from console.screens.engines import EnginesScreen
 from console.screens.letter import LetterScreen
+from console.screens.queues import QueuesScreen
 from console.screens.run import RunScreen
 from console.screens.runs import RunsScreen
 
@@ -17,12 +18,22 @@ OVERVIEW = "overview"
 
 SCREENS: Mapping[str, type[ConsoleScreen]] = {
     screen.NAME: screen
-    for screen in (DeadScreen, RunsScreen, LetterScreen, RunScreen, CronLabScreen, EnginesScreen, AuditScreen)
+    for screen in (
+        QueuesScreen,
+        DeadScreen,
+        RunsScreen,
+        LetterScreen,
+        RunScreen,
+        CronLabScreen,
+        EnginesScreen,
+        AuditScreen,
+    )
 }
 """By name, as an operator calls them after ``:``. The overview is not among them: it is always there."""
 
 NUMBERED: tuple[tuple[str, str, str], ...] = (
     ("1", OVERVIEW, "overview"),
+    ("3", QueuesScreen.NAME, "queues"),
     ("4", DeadScreen.NAME, "dead letters"),
     ("5", RunsScreen.NAME, "runs"),
     ("7", CronLabScreen.NAME, "cron lab"),
