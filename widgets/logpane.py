@@ -12,7 +12,7 @@ from textual.message import Message
 from textual.strip import Strip
 
 from widgets.line import LineWidget
-from widgets.safe import Cell, cell, cells, safe_line
+from widgets.safe import Cell, cell, safe_line
 from widgets.textpane import wrapped_lines
 
 LINES_HELD = 20_000
@@ -248,8 +248,3 @@ class LogPane(LineWidget, can_focus=True):
         """One line of the content area."""
         rows = self._in_sight()
         return self.strip(rows[y] if y < len(rows) else ())
-
-
-def paragraphs(text: str, tone: str = "") -> list[Cell]:
-    """A text as lines of one tone."""
-    return [cells(cell(line.removesuffix("\r").replace("\t", "    "), tone)) for line in text.split("\n")]

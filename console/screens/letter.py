@@ -16,8 +16,8 @@ from backends.model import DeadLetter, to_ms
 from console.feed import ConsoleOps, one_line
 from console.screens.base import ConsoleScreen
 from console.screens.rows import age, count, duration, moment, outcome_cell
-from console.screens.run_looks import clock_ms, error_lines, joined
-from widgets.logpane import LogPane, paragraphs
+from console.screens.run_looks import clock_ms, error_lines, framed_lines, joined
+from widgets.logpane import LogPane
 from widgets.safe import Cell, cell, cells
 from widgets.statusline import StatusLine
 from widgets.tree import Tree
@@ -158,7 +158,7 @@ class LetterScreen(ConsoleScreen):
             out += [] if same else error_lines(attempt.error_class or "", attempt.error or "")
             output = found.outputs.get(attempt.attempt)
             if output:
-                out += [cell("output:", "dim"), *paragraphs(output.rstrip("\n"))]
+                out += [cell("output:", "dim"), *framed_lines(output.rstrip("\n"))]
         return out
 
     def show_time(self) -> None:

@@ -228,11 +228,22 @@ def error_lines(error_class: str, error: str) -> list[Cell]:
     """An error; the lines that say where it came from are set off."""
     if not error and not error_class:
         return []
-    lines = safe_lines(error)
     out = [cell(error_class, "bad")] if error_class and not error.startswith(error_class) else []
-    if not any(FRAME.match(line) for line in lines):
-        return out + [cell(line, "bad") for line in lines]
-    for line in lines:
-        inner = line.startswith((" ", "\t"))
-        out.append(cell(line, "plan" if FRAME.match(line) else "dim" if inner else "bad"))
+    return out + framed_lines(error, "bad")
+
+
+def framed_lines(text: str, tone: str = "") -> list[Cell]:
+    """A text in lines; in a traceback the places are set off from the rest, and the error at its end is loud."""
+    out: list[Cell] = []
+    inside = False
+    for line in safe_lines(text):
+        indented = line.startswith((" ", "\t"))
+        if FRAME.match(line):
+            inside = True
+            out.append(cell(line, "plan"))
+        elif inside and indented:
+            out.append(cell(line, "dim"))
+        else:
+            out.append(cell(line, "bad" if inside else tone))
+            inside = False
     return out
