@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from backends.errors import CronsoleError, RefusedError, UnreachableError
+from backends.errors import BadInputError, RefusedError, UnreachableError
 from backends.model import (
     ActionResult,
     DeadLetter,
@@ -117,7 +117,7 @@ class FakeOps(FakePages, FakeQueues):
         self.schedules = {name: parse(schedule, "Europe/Berlin") for name, schedule, *_ in JOBS if schedule}
         self.dead = [self._dead(i) for i in range(37)]
         self.depth = 0
-        self._hostile = hostile
+        self._hostile, self._empty = hostile, False
         self.make_pages(HOSTILE if hostile else "")
         self.make_queues(JOBS, HOSTILE if hostile else "")
         if hostile:
@@ -127,6 +127,12 @@ class FakeOps(FakePages, FakeQueues):
                                         envelope=HOSTILE.encode() + b"\xff\xfe", sequence=1000))  # fmt: skip
             self.ended.insert(0, replace(self.ended[0], job=HOSTILE, error=HOSTILE, worker=HOSTILE, queue=HOSTILE,
                                         run_id=new_run_id(self._born), outcome=HOSTILE, trigger=HOSTILE))  # fmt: skip
+
+    def make_empty(self) -> None:
+        """As on the first day: nothing was ever declared, ran or died."""
+        self._empty = True
+        self.ended, self.fires, self.dead, self.schedules = [], [], [], {}
+        self.acts = []
 
     def _dead(self, i: int) -> DeadLetter:
         rng = random.Random(i)
@@ -186,10 +192,12 @@ class FakeOps(FakePages, FakeQueues):
             queues = (replace(queues[0], name=HOSTILE, kind=HOSTILE, paused=pause), *queues)
             row = RunningRow(HOSTILE, 1, HOSTILE, HOSTILE, now - 9_000)
             engines = (replace(engines[0], id=HOSTILE, host=HOSTILE, running=(row, *running)), *engines[1:])
+        if self._empty:
+            queues, engines, jobs = (), (), ()
         health = ServerHealth(True, HOSTILE if self._hostile else VALKEY, 0.3, now)
         return Overview(now, health, engines, queues, jobs,
                         self.schedules, tuple(self.dead[:50]), len(self.dead),
-                        (LiveEvent(now, "mail", {"succeeded": 3}),))  # fmt: skip
+                        () if self._empty else (LiveEvent(now, "mail", {"succeeded": 3}),))  # fmt: skip
 
     async def _last(self) -> dict[str, LastRun]:
         last: dict[str, LastRun] = {}
@@ -250,7 +258,7 @@ class FakeOps(FakePages, FakeQueues):
         for letter in self.dead:
             if letter.id == letter_id:
                 return letter
-        raise CronsoleError("no such dead letter", "it may have been retried")
+        raise BadInputError("no such dead letter", "it may have been retried")
 
     async def runs(
         self, limit: int = 50, cursor: str | None = None, *, job: str | None = None, queue: str | None = None,
