@@ -5,12 +5,11 @@ from __future__ import annotations
 import click
 
 from console.cli.common import seconds, writable_settings
+from console.cli.output import visible
 
 
 @click.command("engine")
-@click.option(
-    "-j", "--jobs", metavar="FILE", help="The job file; default: CRONSOLE_JOBS, else ./jobs.toml if there is one."
-)
+@click.option("-j", "--jobs", metavar="FILE", help="The job file; default: CRONSOLE_JOBS, else ./jobs.toml.")
 @click.option("--queues", metavar="A,B", default="", help="Serve only these queues.")
 @click.option("--concurrency", type=click.IntRange(1, 10_000), help="Runs at once.  [default: 10]")
 @click.option("--grace", type=seconds, metavar="DURATION", help="Time to finish after SIGTERM.  [default: 30s]")
@@ -33,11 +32,17 @@ def engine_command(
     from pathlib import Path
 
     from backends.engine.service import DEFAULT_SLOTS, GRACE_S, EngineOptions, run_engine
+    from backends.errors import BadInputError
 
     settings = writable_settings("run an engine", jobs)
-    here = Path("jobs.toml")
+    file = settings.jobs_file or Path("jobs.toml")
+    if settings.jobs_file is None and not file.exists():
+        raise BadInputError(
+            f"there is no jobs.toml in {visible(str(Path.cwd()))}, and neither -j nor CRONSOLE_JOBS names a job file",
+            "write one as docs/reference/jobs.md shows, or try `cronsole demo`",
+        )
     options = EngineOptions(
-        jobs=settings.jobs_file or (here if here.exists() else None),
+        jobs=file,
         queues=tuple(name.strip() for name in queues.split(",") if name.strip()),
         slots=concurrency or DEFAULT_SLOTS,
         grace_s=GRACE_S if grace is None else grace,

@@ -102,6 +102,14 @@ def test_a_bad_job_file_or_queue_is_2(env: dict[str, str], tmp_path: Path) -> No
     assert ask(env, "engine", "--queues", "nope")[0] == 2
 
 
+def test_no_job_file_is_2(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An engine without jobs could run nothing."""
+    monkeypatch.chdir(tmp_path)
+    answer = cli("engine")
+    assert (answer.code, answer.out) == (2, "")
+    assert f"there is no jobs.toml in {tmp_path}, and neither -j nor CRONSOLE_JOBS names a job file" in answer.err
+
+
 def test_drain_leaves_when_all_is_done(env: dict[str, str]) -> None:
     """An engine with nothing to do ends by itself; what it published stays."""
     assert ask(env, "engine", "--drain")[0] == 0
