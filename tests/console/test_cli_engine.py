@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from backends.connect import Settings
+from tests.console.cli_helpers import Cli
 
 ROOT = Path(__file__).parents[2]
 JOBS = """
