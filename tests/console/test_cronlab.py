@@ -164,7 +164,9 @@ async def test_a_mistake_is_marked_and_the_last_good_result_stays_faint() -> Non
         c.lines.fill("0 61 * * " + " " * 100 + "*", BERLIN)
         await c.pilot.pause()
         assert c.row(3) == "‹", "it stands further left, out of sight"
-        await c.pilot.press("e", "home")
+        c.lines.expression.scroll_to(x=0, animate=False, force=True, immediate=True)
+        assert c.row(3) == "^^", "the wheel has scrolled it"
+        await c.pilot.press("e", "end", "home")
         assert c.row(3) == "^^"
         await c.enter("0 6 * * *")
         assert c.row(5) == "At 06:00, every day"
