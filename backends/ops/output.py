@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 
 from backends.errors import BadInputError, UnreachableError
@@ -11,6 +12,9 @@ from backends.ops.dead import DeadReads
 from backends.ops.talk import redis_talk
 from backends.queues.keys import queue_prefix
 from backends.queues.where import LogPart, RunPlace, find_run, read_log
+
+HISTORY_S = 2.0
+"""So long the page of a run waits for its attempts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +43,13 @@ class OutputReads(DeadReads):
         except UnreachableError as error:
             missing.append(error)
         try:
-            async with self.history():
+            # what a run prints now must not wait for a history that does not answer
+            async with asyncio.timeout(HISTORY_S), self.history():
                 attempts = await read_attempts(await self.servers.pool(), run_id)
         except UnreachableError as error:
             missing.append(error)
+        except TimeoutError:
+            missing.append(UnreachableError(f"Postgres: no answer within {HISTORY_S:g} s", "the queue answers"))
         if len(missing) == 2:
             raise missing[0]
         if not attempts and place is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from time import monotonic
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from backends.model import ActionResult
 
 PAGE = 100
+GROUPS_SHOWN = 100
+GROUPS_S = 1.5
+"""Seconds between two reads of the groups, at least."""
 ALL = ""
 """Key of the row that stands for every group."""
 GROUPS = (
@@ -86,7 +90,8 @@ class DeadScreen(FilterableScreen):
         self._retried: dict[tuple[str, int], str] = {}
         self._aged = 0
         self._seen: object = None
-        self._groups_read = False
+        self._groups_read = self._groups_due = False
+        self._groups_asked = -GROUPS_S
 
     def body(self) -> ComposeResult:
         """Both lists and the line to filter them."""
@@ -195,7 +200,15 @@ class DeadScreen(FilterableScreen):
             return
         self._seen = seen
         self._pager.refresh()
-        self.read_once(lambda ops: ops.dead_group_page(), self._take_groups)
+        self._groups_due = True
+        self._read_groups()
+
+    def _read_groups(self) -> None:
+        """Groups cost more than a page: they are not read at every change of a busy system."""
+        now = monotonic()
+        if self._groups_due and now - self._groups_asked >= GROUPS_S:
+            self._groups_due, self._groups_asked = False, now
+            self.read_once(lambda ops: ops.dead_group_page(GROUPS_SHOWN), self._take_groups)
 
     def _take_groups(self, page: Page[DeadGroup]) -> None:
         self._groups, self._groups_there, self._groups_read = page.items, page.total or len(page.items), True
@@ -203,7 +216,8 @@ class DeadScreen(FilterableScreen):
         self._told()
 
     def show_time(self) -> None:
-        """Ages: once a minute when all are older than that."""
+        """Groups that changed; ages, once a minute when all are older than that."""
+        self._read_groups()
         now, items = self.now(), self._pager.items
         step = 1000 if items and now - to_ms(items[0].failed_at) < 60_000 else 60_000
         if now // step != self._aged:

@@ -14,10 +14,13 @@ from textual.content import Content
 from backends.errors import BadInputError, CronsoleError
 from backends.model import DeadLetter, to_ms
 from console.feed import ConsoleOps, one_line
+from console.keymap import mapped
 from console.screens.base import ConsoleScreen
+from console.screens.help import HelpDialog
 from console.screens.rows import age, count, duration, moment, outcome_cell
 from console.screens.run_looks import clock_ms, error_lines, framed_lines, joined
 from widgets.logpane import LogPane
+from widgets.rowlist import RowList
 from widgets.safe import Cell, cell, cells
 from widgets.statusline import StatusLine
 from widgets.tree import Tree
@@ -192,6 +195,13 @@ class LetterScreen(ConsoleScreen):
         )  # fmt: skip
 
     # --- keys ---
+
+    def action_help(self) -> None:
+        """All keys."""
+        keymap = self.shell.keymap
+        groups = [("Here", self.all_bindings()), ("In the payload", mapped(Tree.BINDINGS, keymap))]
+        groups += [("In lists", mapped(RowList.BINDINGS, keymap)), ("Screens", mapped(self.app.BINDINGS, keymap))]
+        self.app.push_screen(HelpDialog(groups))
 
     def action_run(self) -> None:
         """The page of its run."""

@@ -15,9 +15,11 @@ from textual.content import Content
 from backends.errors import BadInputError
 from backends.model import RunningRow
 from console.feed import ConsoleOps, one_line
+from console.keymap import mapped
 from console.screens.base import ConsoleScreen
 from console.screens.dialog import AskDialog
 from console.screens.engines import CANCELLED
+from console.screens.help import HelpDialog
 from console.screens.run_looks import COLUMNS, attempt_lines, head_lines, marks, place_lines, planned_ms, spans
 from widgets.logpane import LogPane
 from widgets.rowlist import RowList
@@ -278,6 +280,13 @@ class RunScreen(ConsoleScreen):
             self._look_again()
 
     # --- keys ---
+
+    def action_help(self) -> None:
+        """All keys."""
+        keymap = self.shell.keymap
+        groups = [("Here", self.all_bindings()), ("In the output", mapped(LogPane.BINDINGS, keymap))]
+        groups += [("In lists", mapped(RowList.BINDINGS, keymap)), ("Screens", mapped(self.app.BINDINGS, keymap))]
+        self.app.push_screen(HelpDialog(groups))
 
     def action_letter(self) -> None:
         """The dead letter it has become."""

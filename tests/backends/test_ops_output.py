@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime
 
 import msgspec
 import pytest
 
+from backends.connect import Settings
 from backends.errors import BadInputError
 from backends.history.store import store
 from backends.model import AttemptRecord, Outcome, new_run_id, now_ms
-from backends.ops import Ops
+from backends.ops import Ops, output
 from backends.queues.dead_heads import HEAD_BYTES, HEAD_MOST
 from backends.queues.where import LOG_STEP
 from tests.backends.ops_helpers import bury
@@ -151,6 +153,19 @@ class TestRunPage:
         page = await ops.run_page(run_id)
         assert page.place
         assert "Postgres" in page.missing
+
+    async def test_a_history_that_is_silent_holds_nobody_up(
+        self, ops: Ops, settings: Settings, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A server that takes connections and says nothing."""
+        (run_id,) = await bury(ops.live.queue("mail"), 1)
+        monkeypatch.setattr(output, "HISTORY_S", 0.2)
+        silent = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0)
+        url = f"postgresql://nobody@127.0.0.1:{silent.sockets[0].getsockname()[1]}/none"
+        async with silent, Ops.open(replace(settings, postgres_url=url)) as other:
+            page = await asyncio.wait_for(other.run_page(run_id), 10)
+        assert page.place
+        assert "no answer within 0.2 s" in page.missing
 
     async def test_output_is_of_one_attempt(self, ops: Ops) -> None:
         """Without it, None."""
