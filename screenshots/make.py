@@ -28,6 +28,7 @@ SHOTS: tuple[tuple[str, tuple[int, int], tuple[str, ...]], ...] = (
     ("dead-letter", (120, 36), ("tab", "tab", "j", "enter")),
     ("trigger", (120, 36), ("j", "t")),
     ("help", (120, 36), ("question_mark",)),
+    ("cron-lab", (120, 36), (*"jjjjj7", *["greater_than_sign"] * 4, "tab", *"jjjjh", "shift+tab")),
 )
 PACE = Pace(busy_s=0.02, idle_s=0.02, history_s=0.05, history_idle_s=0.1)
 TICKS, TICK_MS = 40, 2000
