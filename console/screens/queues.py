@@ -71,6 +71,7 @@ class QueuesScreen(FilterableScreen):
         if live is None:
             return
         shown = self._sorted([q for q in live.queues if self.filter.matches(q.name)])
+        width = (self._list.widths() or [0])[-1]
         taking = tuple((e.id, e.draining, e.queues) for e in live.engines)
         rows: dict[str, tuple[object, Row]] = {}
         for queue in shown:
@@ -78,11 +79,11 @@ class QueuesScreen(FilterableScreen):
             flow = self.flows.get(queue.name)
             seen = (
                 queue.ready, queue.running, queue.later, queue.waiting, queue.inbox, queue.dead, queue.paused is None,
-                None if oldest is None else age(oldest * 1000), flow, taking,
+                None if oldest is None else age(oldest * 1000), flow, taking, width,
             )  # fmt: skip
             known = self._rows.get(queue.name)
             same = known is not None and known[0] == seen
-            rows[queue.name] = known if known and same else (seen, look.queue_row(queue, flow, live.engines))
+            rows[queue.name] = known if known and same else (seen, look.queue_row(queue, flow, live.engines, width))
         self._rows = rows
         self._list.set_rows(tuple([row for _, row in rows.values()]))
         self._tell_title(len(shown), live.queues)

@@ -26,9 +26,8 @@ QUEUE_COLUMNS = (
 )  # fmt: skip
 QUEUED_COLUMNS = (
     Column("run", 13), Column("job", 12, flex=2), Column("try", 3, align="right"), Column("since", 8, align="right"),
-    Column("why it is here", 20, flex=5), Column("payload", 10, flex=4, drop=1),
+    Column("why it is here", 20, flex=5), Column("payload", 24, flex=4, drop=1),
 )  # fmt: skip
-SPARK = 60
 FULL = "its engines are full"
 
 
@@ -41,10 +40,12 @@ def rate(per_min: float | None) -> str:
     return count(round(per_min))
 
 
-def spark(values: Sequence[float], tone: str = "accent", width: int = SPARK) -> Cell:
-    """A sparkline whose zeros are faint."""
-    drawn = sparkline(values, width, least_peak=4).lstrip()
-    return cells(*[cell("".join(g), "faint" if low else tone) for low, g in groupby(drawn, LEVELS[0].__eq__)])
+def spark(minutes: Sequence[int], width: int) -> Cell:
+    """The whole hour as a sparkline of at most `width` columns, each of as many minutes; its zeros are faint."""
+    each = next((n for n in (1, 2, 3, 4, 5, 6, 10) if len(minutes) <= n * width), 12)
+    parts = [sum(minutes[n : n + each]) for n in range(0, len(minutes), each)]
+    drawn = sparkline(parts, len(parts), least_peak=4)
+    return cells(*[cell("".join(g), "faint" if low else "accent") for low, g in groupby(drawn, LEVELS[0].__eq__)])
 
 
 def takers(name: str, engines: Sequence[EngineStatus]) -> list[EngineStatus]:
@@ -69,8 +70,8 @@ def trouble(queue: QueueStatus, engines: Sequence[EngineStatus]) -> tuple[int, i
     return (0 if held else 1 if queue.dead else 2, -there, queue.name)
 
 
-def queue_row(queue: QueueStatus, flow: QueueFlow | None, engines: Sequence[EngineStatus]) -> Row:
-    """A queue in one line."""
+def queue_row(queue: QueueStatus, flow: QueueFlow | None, engines: Sequence[EngineStatus], width: int) -> Row:
+    """A queue in one line; `width`: of the column of the last hour."""
     why = stuck(queue, engines)
     name = cell(queue.name, "strong")
     if queue.paused:
@@ -86,7 +87,7 @@ def queue_row(queue: QueueStatus, flow: QueueFlow | None, engines: Sequence[Engi
             number(queue.waiting, "plan"), number(queue.inbox), number(queue.dead, "bad"), cell(oldest, "dim"),
             rate_cell(flow.in_per_min if flow else None), rate_cell(flow.out_per_min if flow else None),
             cell(taking, "dim") if taking else cell("none", "warn" if queue.ready + queue.inbox else "faint"),
-            spark(flow.ended) if flow and flow.ended else cell("·", "faint"),
+            spark(flow.ended, width) if flow and flow.ended else cell("·", "faint"),
         ),
     )  # fmt: skip
 
@@ -216,7 +217,7 @@ def assumed(found: Forecast) -> Cell:
     """What a forecast assumes, in a line."""
     parts = [f"{found.planned} planned fires"]
     parts += [f"{found.due} due from later"] if found.due else []
-    parts.append(f"{rate(found.other_per_min)}/min from elsewhere as in the last hour")
+    parts.append(f"{rate(found.other_per_min)}/min from elsewhere")
     parts.append(f"{found.slots:.1f}".rstrip("0").rstrip(".") + " slots for it")
     parts.append(f"{duration(found.usual_ms)} a run" if found.usual_ms is not None else "1 s a run where none is known")
     parts += [f"paused for {found.paused_steps} min"] if 0 < found.paused_steps < STEPS else []

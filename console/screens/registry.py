@@ -10,19 +10,23 @@ from console.screens.cronlab import CronLabScreen
 from console.screens.dead import DeadScreen
 from console.screens.engines import EnginesScreen
 from console.screens.letter import LetterScreen
+from console.screens.queue import QueueScreen
 from console.screens.queues import QueuesScreen
 from console.screens.run import RunScreen
 from console.screens.runs import RunsScreen
+from console.screens.timeline import TimelineScreen
 
 OVERVIEW = "overview"
 
 SCREENS: Mapping[str, type[ConsoleScreen]] = {
     screen.NAME: screen
     for screen in (
+        TimelineScreen,
         QueuesScreen,
         DeadScreen,
         RunsScreen,
         LetterScreen,
+        QueueScreen,
         RunScreen,
         CronLabScreen,
         EnginesScreen,
@@ -33,6 +37,7 @@ SCREENS: Mapping[str, type[ConsoleScreen]] = {
 
 NUMBERED: tuple[tuple[str, str, str], ...] = (
     ("1", OVERVIEW, "overview"),
+    ("2", TimelineScreen.NAME, "timeline"),
     ("3", QueuesScreen.NAME, "queues"),
     ("4", DeadScreen.NAME, "dead letters"),
     ("5", RunsScreen.NAME, "runs"),
