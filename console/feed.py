@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from backends.ops.audit import Action
     from backends.ops.output import RunPage
     from backends.ops.queueing import QueueFlow
+    from backends.ops.timeline import TimelinePast
     from backends.queues.peek import QueuedRun
     from backends.queues.where import LogPart, RunPlace
 
@@ -106,9 +107,7 @@ class ConsoleOps(Protocol):
     async def queue_flows(self) -> Mapping[str, QueueFlow]:
         """By queue: what goes through it."""
 
-    async def queue_runs(
-        self, queue: str, state: str, limit: int = 100, cursor: str | None = None
-    ) -> Page[QueuedRun]:
+    async def queue_runs(self, queue: str, state: str, limit: int = 100, cursor: str | None = None) -> Page[QueuedRun]:
         """What lies in a queue, next to go first; `state`: ready, running, later or waiting."""
 
     async def queue_forecast(self, status: QueueStatus, live: Overview, flow: QueueFlow | None) -> Forecast:
@@ -122,6 +121,14 @@ class ConsoleOps(Protocol):
 
     async def job_spec(self, job: str) -> JobSpec | None:
         """What is published of a job."""
+
+    async def timeline(
+        self, jobs: Sequence[str], start_ms: int, end_ms: int, step_ms: int, witnesses: Sequence[str] = ()
+    ) -> TimelinePast:
+        """The past of these jobs in a stretch of time."""
+
+    async def timeline_runs(self, job: str, start_ms: int, end_ms: int, limit: int = 200) -> tuple[RunRow, ...]:
+        """Attempts of a job that were at work in this stretch, newest run first."""
 
 
 class Sink(Protocol):

@@ -32,6 +32,7 @@ from backends.ops.output import OutputReads
 from backends.ops.queueing import QueueingReads
 from backends.ops.reads import unknown
 from backends.ops.talk import redis_talk, stop_if_cancelled
+from backends.ops.timeline import TimelineReads
 from backends.queues.base import BATCH, Entered, NewRun, OnFull
 from backends.queues.lists import Rejected, inspect
 from backends.queues.streams import StreamQueue, chunks, overlap_slot
@@ -66,7 +67,7 @@ def refuse(what: str) -> RefusedError:
     )
 
 
-class Ops(AuditReads, OutputReads, QueueingReads, JobReads):
+class Ops(AuditReads, OutputReads, QueueingReads, JobReads, TimelineReads):
     """Everything an operator can see and do in one context."""
 
     @classmethod

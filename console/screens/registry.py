@@ -9,6 +9,7 @@ from console.screens.base import ConsoleScreen
 from console.screens.cronlab import CronLabScreen
 from console.screens.dead import DeadScreen
 from console.screens.engines import EnginesScreen
+from console.screens.jobs import JobsScreen
 from console.screens.letter import LetterScreen
 from console.screens.queue import QueueScreen
 from console.screens.queues import QueuesScreen
@@ -28,6 +29,7 @@ SCREENS: Mapping[str, type[ConsoleScreen]] = {
         LetterScreen,
         QueueScreen,
         RunScreen,
+        JobsScreen,
         CronLabScreen,
         EnginesScreen,
         AuditScreen,
@@ -41,6 +43,7 @@ NUMBERED: tuple[tuple[str, str, str], ...] = (
     ("3", QueuesScreen.NAME, "queues"),
     ("4", DeadScreen.NAME, "dead letters"),
     ("5", RunsScreen.NAME, "runs"),
+    ("6", JobsScreen.NAME, "jobs"),
     ("7", CronLabScreen.NAME, "cron lab"),
     ("8", EnginesScreen.NAME, "engines"),
     ("9", AuditScreen.NAME, "audit"),

@@ -34,6 +34,7 @@ from backends.overview import HistoryOverview, Overview
 from backends.schedule import parse
 from tests.console.fake_pages import FakePages
 from tests.console.fake_queues import FakeQueues
+from tests.console.fake_timeline import FakeTimeline
 
 VALKEY, POSTGRES = "Valkey 9.1.0", "PostgreSQL 18.1"
 T0 = 1_795_473_790_000
@@ -99,7 +100,7 @@ def _page(seed: int, now: int) -> tuple[list[RunRow], list[PlannedFire]]:
     return sorted(runs, key=lambda r: r.finished_at or from_ms(0), reverse=True), sorted(fires, key=lambda f: f.at_ms)
 
 
-class FakeOps(FakePages, FakeQueues):
+class FakeOps(FakePages, FakeQueues, FakeTimeline):
     """Answers like Ops. `redis_error` and `postgres_error` make a server unreachable; `calls` notes the actions."""
 
     def __init__(
@@ -120,6 +121,7 @@ class FakeOps(FakePages, FakeQueues):
         self._hostile, self._empty = hostile, False
         self.make_pages(HOSTILE if hostile else "")
         self.make_queues(JOBS, HOSTILE if hostile else "")
+        self.make_timeline(HOSTILE if hostile else "")
         if hostile:
             self.schedules[HOSTILE] = parse("*/7 * * * *")
             self.dead.insert(0, replace(self.dead[0], id=new_run_id(self._born), job=HOSTILE, queue=HOSTILE,
