@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import codecs
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
@@ -36,6 +36,10 @@ WIDE = 110
 LOOK_S = 0.5
 SEAMS = (400, 100, 25)
 """By so many characters the end of what came live is found in what is stored."""
+STEPS = 8
+"""So many reads of live output follow each other where much has come since the last look."""
+TAIL_BYTES = 64_000
+"""Stored output of this length is the tail of a longer one."""
 ENDED_LOOKS = 8
 """A run that has ended may be replayed: it is looked at every so many looks."""
 
@@ -84,7 +88,7 @@ class RunScreen(ConsoleScreen):
     def _forget_output(self) -> None:
         self._shown: tuple[int, bool] | None = None
         """Which attempt's output is shown, and whether it is live."""
-        self._after = ""
+        self._after, self._cut = "", False
         self._decoder = codecs.getincrementaldecoder("utf-8")("backslashreplace")
 
     def body(self) -> ComposeResult:
@@ -149,6 +153,11 @@ class RunScreen(ConsoleScreen):
         live = self._shown == (number, True)
         if is_live(now, number) or live:
             log = await ops.run_log(queue_of(now), run_id, self._after if live else "", number)
+            for _ in range(STEPS):
+                if not log.more:
+                    break
+                part = await ops.run_log(queue_of(now), run_id, log.last, number)
+                log = replace(part, chunks=log.chunks + part.chunks, cut=log.cut)
         if any(attempt.attempt == number for attempt in now.attempts) and self._shown != (number, False):
             output = await ops.run_output(run_id, number)
         return _Look(page, number, log, output)
@@ -206,6 +215,7 @@ class RunScreen(ConsoleScreen):
                 if rest is not None:
                     pane.append(rest)
                     return
+        self._cut = len(stored.encode()) >= TAIL_BYTES
         pane.show(stored.removesuffix("\n").split("\n") if stored else (), empty="it printed nothing", follow=True)
 
     # --- showing ---
@@ -264,6 +274,7 @@ class RunScreen(ConsoleScreen):
         pane, words = self._output, "Output"
         if self._shown is not None:
             words += f" · {pane.dropped + pane.line_count:,} lines"
+            words += " · the tail" if self._cut else ""
             if self._shown[1]:
                 words += " · live" if pane.following else " · live, G follows"
         pane.border_title = Content(words)

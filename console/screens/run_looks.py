@@ -27,6 +27,8 @@ STATES = {
     "ready": ("○ ready", "accent"), "running": ("▶ running", "accent"), "later": ("◦ later", "plan"),
     "waiting": ("‖ waiting", "warn"), "dead": ("✗ dead letter", "bad"),
 }  # fmt: skip
+NAME = 40
+"""Characters of a job's name in the facts, so that what follows it is seen."""
 FRAME = re.compile(r'^\s*(File "|at |from |#\d|\.\.\.|Caused by|Traceback)')
 """Lines of an error that say where it came from: Python, Java, JavaScript, C# and Ruby write them so."""
 
@@ -61,7 +63,11 @@ def head_lines(page: RunPage, zone: tzinfo | None) -> tuple[Cell, Cell]:
     trigger = (last.trigger if last else None) or (place.trigger if place else "")
     by = (last.operator if last else None) or (place.by if place else "")
     planned = planned_ms(page)
-    first = [cells(" ", state_cell(page)), cell(job, "strong"), cells(cell("queue ", "dim"), cell(queue))]
+    first = [
+        cells(" ", state_cell(page)),
+        cell(job if len(job) <= NAME else f"{job[: NAME - 1]}…", "strong"),
+        cells(cell("queue ", "dim"), cell(queue)),
+    ]
     if trigger:
         first.append(cells(cell("by ", "dim"), cell(trigger), cell(f", {by}" if by else "", "dim")))
     if planned is not None:

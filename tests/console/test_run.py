@@ -10,7 +10,7 @@ from backends.model import fire_run_id, from_ms
 from backends.queues.where import RunPlace
 from console.screens.dialog import AskDialog
 from console.screens.letter import LetterScreen
-from console.screens.run import RunScreen, after_tail
+from console.screens.run import TAIL_BYTES, RunScreen, after_tail
 from console.screens.run_looks import error_lines, waits_words
 from console.screens.runs import RunsScreen
 from tests.console.app_helpers import SIZES, Console, console
@@ -250,6 +250,7 @@ async def test_much_output_is_shown_quickly_and_safely(size: tuple[int, int]) ->
             ops.outputs[run.run_id, run.attempt] = f"{name}\n{text}\nlast of {name}"
             c.app.open("run", run.run_id)
             await c.until(lambda name=name: f"last of {name}" in c.screen())
+            assert ("· the tail" in c.screen()) == (len(text.encode()) > TAIL_BYTES)
             pane = output(c)
             pane.focus()
             await c.pilot.press("g")
