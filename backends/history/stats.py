@@ -16,19 +16,21 @@ STRIP = 20
 class JobStats:
     """A job's newest attempts, at most `LAST`. `outcomes`: of the newest 20, oldest first; durations in milliseconds.
 
-    The percentiles are of the attempts that succeeded; None where none did.
+    `judged`: those that ended well or badly, not cancelled ones. The percentiles are of the attempts that succeeded;
+    None where none did.
     """
 
     outcomes: tuple[str, ...] = ()
     attempts: int = 0
+    judged: int = 0
     succeeded: int = 0
     p50_ms: float | None = None
     p95_ms: float | None = None
 
     @property
     def success(self) -> float | None:
-        """The part that succeeded, 0 to 1."""
-        return self.succeeded / self.attempts if self.attempts else None
+        """The part of the judged ones that succeeded, 0 to 1."""
+        return self.succeeded / self.judged if self.judged else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,7 @@ async def job_stats(pool: Any, jobs: Sequence[str], last: int = LAST) -> Mapping
     rows = await _all(
         pool,
         "select j, r.* from unnest(%s::text[]) j cross join lateral (select (array_agg(n.outcome))[1:%s], count(*),"
+        " count(*) filter (where n.outcome in ('succeeded', 'failed', 'timed_out', 'lost')),"
         " count(*) filter (where n.outcome = 'succeeded'),"
         " percentile_cont(array[0.5, 0.95]) within group (order by n.duration_ms)"
         " filter (where n.outcome = 'succeeded')"
@@ -55,8 +58,8 @@ async def job_stats(pool: Any, jobs: Sequence[str], last: int = LAST) -> Mapping
         (list(jobs), STRIP, last),
     )
     return {
-        job: JobStats(tuple(reversed(outcomes)), n, good, *(times or (None, None)))
-        for job, outcomes, n, good, times in rows
+        job: JobStats(tuple(reversed(outcomes)), n, judged, good, *(times or (None, None)))
+        for job, outcomes, n, judged, good, times in rows
         if n
     }
 

@@ -9,6 +9,7 @@ from console.screens.base import ConsoleScreen
 from console.screens.cronlab import CronLabScreen
 from console.screens.dead import DeadScreen
 from console.screens.engines import EnginesScreen
+from console.screens.job import JobScreen
 from console.screens.jobs import JobsScreen
 from console.screens.letter import LetterScreen
 from console.screens.queue import QueueScreen
@@ -28,6 +29,7 @@ SCREENS: Mapping[str, type[ConsoleScreen]] = {
         RunsScreen,
         LetterScreen,
         QueueScreen,
+        JobScreen,
         RunScreen,
         JobsScreen,
         CronLabScreen,

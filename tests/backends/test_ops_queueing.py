@@ -205,7 +205,7 @@ async def test_the_forecast_knows_fires_what_is_due_and_the_pause(ops: Ops, queu
 
 async def test_numbers_of_jobs_come_from_their_newest_attempts(ops: Ops) -> None:
     at = now_ms()
-    outcomes = [Outcome.SUCCEEDED] * 40 + [Outcome.FAILED] * 5 + [Outcome.SUCCEEDED] * 15
+    outcomes = [Outcome.SUCCEEDED] * 35 + [Outcome.CANCELLED] * 5 + [Outcome.FAILED] * 5 + [Outcome.SUCCEEDED] * 15
     await keep(
         ops,
         [record("noop", at - 1000 * (60 - n), n, o, 1000 if n == 59 else n) for n, o in enumerate(outcomes)],
@@ -214,9 +214,10 @@ async def test_numbers_of_jobs_come_from_their_newest_attempts(ops: Ops) -> None
     assert list(stats) == ["noop"]
     found = stats["noop"]
     assert found.outcomes == (*["failed"] * 5, *["succeeded"] * 15)
-    assert (found.attempts, found.succeeded, found.success) == (50, 45, 0.9)
-    assert found.p50_ms == pytest.approx(32)
-    assert found.p95_ms == pytest.approx(56.8)
+    assert (found.attempts, found.judged, found.succeeded) == (50, 45, 40)
+    assert found.success == 40 / 45
+    assert found.p50_ms == pytest.approx(29.5)
+    assert found.p95_ms == pytest.approx(57.05)
     assert (await ops.job_stats(["noop"]))["noop"].attempts == 50
 
 

@@ -122,7 +122,8 @@ class FakeQueues:
             times = sorted(r.duration_ms or 0.0 for r in runs if r.outcome == "succeeded")
             if runs:
                 found[job] = JobStats(
-                    tuple(r.outcome for r in reversed(runs[:20])), len(runs), len(times),
+                    tuple(r.outcome for r in reversed(runs[:20])), len(runs),
+                    sum(r.outcome in ("succeeded", "failed", "timed_out", "lost") for r in runs), len(times),
                     times[len(times) // 2] if times else None, times[len(times) * 95 // 100] if times else None,
                 )  # fmt: skip
         return found
