@@ -110,7 +110,13 @@ class JobScreen(ConsoleScreen):
 
     def on_resize(self) -> None:
         """Side by side where there is room."""
-        self.set_class(self.size.width >= WIDE, "-wide")
+        self.set_class(not self.brief, "-wide")
+        self.show_live()
+
+    @property
+    def brief(self) -> bool:
+        """Whether there is no room for two columns."""
+        return self.size.width < WIDE
 
     # --- reading ---
 
@@ -168,23 +174,23 @@ class JobScreen(ConsoleScreen):
             return
         spec = self._known.spec if self._known else None
         usual = self._known.stats.p50_ms if self._known and self._known.stats else None
-        seen = (job.name, job.schedule, job.timezone, job.next_fire, job.description, spec, usual)
+        seen = (job.name, job.schedule, job.timezone, job.next_fire, job.description, spec, usual, self.brief)
         if seen != self._about_of:
             self._about_of = seen
-            self._about.show(look.about_lines(job, spec, self._when(job, usual)))
+            self._about.show(look.about_lines(job, spec, self._when(job, usual), brief=self.brief))
 
     def _when(self, job: JobStatus, usual_ms: float | None) -> list[Cell]:
         live = self.state.live
         schedule = live.schedules.get(job.name) if live else None
         if schedule is None:
-            return look.schedule_lines(job, None, (), (), self.zone)
+            return look.schedule_lines(job, None, (), (), self.zone, brief=self.brief)
         now = datetime.fromtimestamp(self.now() / 1000, UTC)
-        fires = [fire.at for fire in fires_from(schedule, now, NEXT)]
+        fires = fires_from(schedule, now, NEXT)
         try:
             found = hints(schedule, now, usual_ms=usual_ms)
         except ScheduleError:
             found = ()
-        return look.schedule_lines(job, schedule, found, fires, self.zone)
+        return look.schedule_lines(job, schedule, found, fires, self.zone, brief=self.brief)
 
     def show_history(self) -> None:
         """Something ended: was it this job?"""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, tzinfo
+from datetime import tzinfo
 from itertools import groupby
 
 from backends.history.stats import STRIP, JobFire, JobStats
@@ -11,6 +11,7 @@ from backends.jobs.spec import JobSpec
 from backends.model import JobStatus, LastRun, RunRow, from_ms, to_ms
 from backends.schedule import Schedule
 from backends.schedule.hints import Hint
+from backends.schedule.preview import NextFire
 from backends.schedule.words import describe
 from console.screens.queues_looks import pause_words
 from console.screens.rows import GLYPHS, age, duration, moment, outcome_cell, soon
@@ -30,7 +31,6 @@ JOB_RUN_COLUMNS = (
 FIRE_COLUMNS = (Column("planned", 12), Column("result", 9), Column("reason", 14, flex=4))
 RESULTS = {"fired": ("✓", "ok"), "skipped": ("»", "warn"), "missed": ("◌", "bad")}
 FINE = ("succeeded", "skipped", "running")
-SHORT = 60_000
 
 
 def strip(outcomes: Sequence[str]) -> Cell:
@@ -103,11 +103,11 @@ def stats_line(stats: JobStats | None, *, drawn: bool = False) -> Cell:
     """The numbers of its newest attempts, and of how many they are; `drawn`: with the strip before them."""
     if stats is None or not stats.attempts:
         return cell("no attempt is recorded", "dim")
-    took = [cell("half within ", "dim"), cell(duration(stats.p50_ms)), cell(", 95% within ", "dim"),
+    took = [cell("   p50 ", "dim"), cell(duration(stats.p50_ms)), cell("   p95 ", "dim"),
             cell(duration(stats.p95_ms))] if stats.p50_ms is not None else []  # fmt: skip
     return cells(
-        *([strip(stats.outcomes), cell("  ")] if drawn else []), success_cell(stats),
-        cell(f" of the newest {stats.judged} succeeded   ", "dim"), *took,
+        *([strip(stats.outcomes), cell("   ")] if drawn else []), cell(f"newest {stats.judged}: ", "dim"),
+        success_cell(stats), cell(" ok", "dim"), *took,
     )  # fmt: skip
 
 
@@ -142,21 +142,39 @@ def fire_row(fire: JobFire, now_ms: int, zone: tzinfo | None) -> Row:
 
 
 def schedule_lines(
-    job: JobStatus, schedule: Schedule | None, hints: Sequence[Hint], fires: Sequence[datetime], zone: tzinfo | None
-) -> list[Cell]:
-    """When it fires: as it is written, in words, the next times, and what may surprise."""
+    job: JobStatus, schedule: Schedule | None, hints: Sequence[Hint], fires: Sequence[NextFire], zone: tzinfo | None,
+    *, brief: bool,
+) -> list[Cell]:  # fmt: skip
+    """When it fires: as it is written, in words, the next times, and what may surprise. `brief`: in few lines."""
     if job.schedule is None:
         return [cell("On call: it runs when a run of it is put into its queue, or by hand.", "dim")]
-    out = [cells(cell(job.schedule, "strong"), cell(f"  {job.timezone}", "dim"))]
-    if schedule is not None:
-        out.append(cell(describe(schedule.fields)))
-    if fires:
-        out += [(), cell("Next", "key")]
-        out += [cell("  " + at.astimezone(zone).strftime("%a %d %b %H:%M"), "plan") for at in fires]
+    written = cells(cell(job.schedule, "strong"), cell(f"  {job.timezone}", "dim"))
+    words = cell(describe(schedule.fields)) if schedule else cell("")
+    if brief:
+        out = [cells(written, cell("   "), words)]
+        if fires:
+            out.append(
+                cells(
+                    cell("Next  ", "dim"), cell(" · ".join(f"{f.at.astimezone(zone):%a %H:%M}" for f in fires), "plan")
+                )
+            )
+    else:
+        out = [written, words]
+        if fires:
+            out += [(), cell("Next", "key"), *[fire_line(fire, job.timezone, zone) for fire in fires]]
     if hints:
-        out += [(), cell("Good to know", "key")]
+        out += [*([] if brief else [(), cell("Good to know", "key")])]
         out += [cells(cell("! ", "warn"), cell(hint.message)) for hint in hints]
     return out
+
+
+def fire_line(fire: NextFire, timezone: str, zone: tzinfo | None) -> Cell:
+    """A fire to come; where the schedule's wall shows another time, that too."""
+    here = fire.at.astimezone(zone)
+    there = "" if here.utcoffset() == fire.local.utcoffset() else f"{fire.local:%H:%M} {timezone}"
+    moved = fire.mark.text if fire.mark else ""
+    told = [cell("  " + part, tone) for part, tone in ((there, "dim"), (moved, "warn")) if part]
+    return cells(cell(f"  {here:%a %d %b %H:%M}", "plan"), *told)
 
 
 def spec_lines(spec: JobSpec) -> list[Cell]:
@@ -180,13 +198,15 @@ def spec_lines(spec: JobSpec) -> list[Cell]:
     return [cells(cell(name.ljust(13), "dim"), cell(value)) for name, value in found]
 
 
-def about_lines(job: JobStatus, spec: JobSpec | None, when: Sequence[Cell]) -> list[Cell]:
-    """Everything on the left of a job's page."""
-    out: list[Cell] = [cell(job.description)] if job.description else []
-    out += [(), cell("Schedule", "key"), *when, (), cell("What it does", "key")] if out else [
-        cell("Schedule", "key"), *when, (), cell("What it does", "key"),
+def about_lines(job: JobStatus, spec: JobSpec | None, when: Sequence[Cell], *, brief: bool) -> list[Cell]:
+    """Everything that stands left of a job's lists, or above them (`brief`)."""
+    what = spec_lines(spec) if spec else [cell("it is not published any more", "dim")]
+    told = [cell(job.description)] if job.description else []
+    if brief:
+        return [*told, *when, *what]
+    return [
+        *told, *([()] if told else []), cell("Schedule", "key"), *when, (), cell("What it does", "key"), *what,
     ]  # fmt: skip
-    return out + (spec_lines(spec) if spec else [cell("it is not published any more", "dim")])
 
 
 def when_ended(run: RunRow, now_ms: int, zone: tzinfo | None) -> str:
