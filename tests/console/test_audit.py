@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from backends.model import Page, from_ms
+from backends.ops.audit import Action
 from console.audited import target_words
 from console.screens.audit import PAGE
 from console.screens.dialog import TextDialog
 from tests.console.app_helpers import Console, console
 from tests.console.cli_helpers import HOSTILE, Cli
-from tests.console.fake_ops import FakeOps
+from tests.console.fake_ops import T0, FakeOps
 from widgets.entry import Entry
 from widgets.table import Table
 
@@ -55,12 +57,24 @@ async def test_who_did_what_newest_first_in_pages_and_by_filter() -> None:
 
 async def test_a_filter_by_time_reads_no_further_than_that() -> None:
     ops = FakeOps()
+    ops.acts = [replace(ops.acts[0], id=1_000 - n, at=from_ms(T0 - n * 1_700_000)) for n in range(450)]
+    asked: list[str | None] = []
+    read = ops.actions
+
+    async def noted(limit: int = 100, cursor: str | None = None) -> Page[Action]:
+        asked.append(cursor)
+        return await read(limit, cursor)
+
+    ops.actions = noted  # type: ignore[method-assign]
     async with console(ops=ops) as c:
         await c.pilot.press("9")
-        await c.until(lambda: len(rows(c).rows) == len(ops.acts))
+        await c.until(lambda: len(rows(c).rows) == PAGE)
         await c.pilot.press("slash")
         c.app.screen.query_one(Entry).value = "since:2h"
         await c.until(lambda: "Audit · 5 · /since:2h" in c.screen())
+        for _ in range(3):
+            await c.ticked()
+        assert set(asked) == {None}
 
 
 async def test_history_away_is_told_and_comes_back() -> None:
