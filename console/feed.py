@@ -78,9 +78,6 @@ class ConsoleOps(Protocol):
     ) -> Page[RunRow]:  # fmt: skip
         """Finished attempts, newest run first."""
 
-    async def run_show(self, run_id: str) -> list[dict[str, Any]]:
-        """Every attempt of a run, all columns."""
-
     async def dead_heads(
         self, limit: int = 100, cursor: str | None = None, *, queue: str = "", group: str = ""
     ) -> Page[DeadLetter]:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 PAGE = 100
 COLUMNS = (
-    Column("when", 8), Column("who", 16, flex=2), Column("what", 12, flex=1), Column("on", 16, flex=6),
+    Column("when", 8), Column("who", 16, flex=2), Column("what", 10), Column("on", 16, flex=6),
     Column("meant", 6, align="right", drop=1), Column("changed", 7, align="right"),
 )  # fmt: skip
 

@@ -279,13 +279,6 @@ class FakeOps(FakePages, FakeQueues, FakeTimeline):
         left = len(found) - start - len(items)
         return Page(items, str(left) if left else None)
 
-    async def run_show(self, run_id: str) -> list[dict[str, Any]]:
-        """The attempts of a run as dictionaries."""
-        return [
-            {name: getattr(r, name) for name in RunRow.__slots__} | {"output": "line one\n" + HOSTILE}
-            for r in self.ended if r.run_id == run_id
-        ]  # fmt: skip
-
 
 def opener(ops: FakeOps) -> Callable[[], Any]:
     """What `ConsoleApp` takes: opens at once."""
