@@ -79,8 +79,9 @@ class ConsoleOps(Protocol):
         """Finished attempts, newest run first."""
 
     async def dead_heads(
-        self, limit: int = 100, cursor: str | None = None, *, queue: str = "", group: str = ""
-    ) -> Page[DeadLetter]:
+        self, limit: int = 100, cursor: str | None = None, *, queue: str = "", group: str = "",
+        groups: Sequence[tuple[str, str]] = (),
+    ) -> Page[DeadLetter]:  # fmt: skip
         """Dead letters without their envelopes, newest first."""
 
     async def dead_group_page(self, limit: int = 200) -> Page[DeadGroup]:

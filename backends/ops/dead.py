@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from backends.model import DeadGroup, DeadLetter, Page
 from backends.ops.letters import Place
 from backends.ops.reads import Reads, unknown
@@ -13,14 +15,24 @@ class DeadReads(Reads):
     """The dead letters screen."""
 
     async def dead_heads(
-        self, limit: int = 100, cursor: str | None = None, *, queue: str = "", group: str = ""
+        self,
+        limit: int = 100,
+        cursor: str | None = None,
+        *,
+        queue: str = "",
+        group: str = "",
+        groups: Sequence[tuple[str, str]] = (),
     ) -> Page[DeadLetter]:
-        """Newest first, without envelopes; `total` is exact. Two round trips, whatever lies there."""
+        """Newest first, without envelopes; `total` is exact. Two round trips, whatever lies there.
+
+        `group`: only those of this group, in whichever queue; `groups`: only those of these, as (queue, group).
+        """
         start = Place.read(cursor)
         prefixes = await self._prefixes(queue)
         before = {name: start.before(name) for name in prefixes} if start else None
+        chosen = [(name, group) for name in prefixes] if group else groups
         with redis_talk(self.servers.redis_url):
-            heads = await dead_heads(self.servers.redis, prefixes, limit, before, group)
+            heads = await dead_heads(self.servers.redis, prefixes, limit, before, chosen)
         more = f"{heads.last[0]}.{heads.last[1]}" if heads.last else None
         return Page(heads.letters, more, heads.total)
 

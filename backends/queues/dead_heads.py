@@ -27,19 +27,28 @@ class Heads:
 
 
 async def dead_heads(
-    client: Any, prefixes: Mapping[str, str], limit: int, before: Mapping[str, int] | None = None, group: str = ""
+    client: Any,
+    prefixes: Mapping[str, str],
+    limit: int,
+    before: Mapping[str, int] | None = None,
+    groups: Sequence[tuple[str, str]] = (),
 ) -> Heads:
-    """A page over the queues `prefixes` (name → key prefix), each below its sequence in `before`."""
+    """A page over the queues `prefixes` (name → key prefix), each below its sequence in `before`.
+
+    `groups`: only these, as (queue, group).
+    """
+    lists = [(name, f"{prefixes[name]}dead:{group}") for name, group in groups if name in prefixes]
+    if not groups:
+        lists = [(name, f"{prefix}dead") for name, prefix in prefixes.items()]
     pipe = client.pipeline(transaction=False)
-    for name, prefix in prefixes.items():
-        index = f"{prefix}dead:{group}" if group else f"{prefix}dead"
+    for name, index in lists:
         top = "+inf" if before is None else f"({before[name]}"
         pipe.zrange(index, top, "-inf", desc=True, byscore=True, offset=0, num=limit + 1, withscores=True)
         pipe.zcard(index)
-    answers: list[Any] = await pipe.execute() if prefixes else []
+    answers: list[Any] = await pipe.execute() if lists else []
     found = [
         (int(score), name, run.decode())
-        for name, pairs in zip(prefixes, answers[::2], strict=True)
+        for (name, _), pairs in zip(lists, answers[::2], strict=True)
         for run, score in pairs
     ]
     found.sort(key=lambda item: (-item[0], item[1]))

@@ -122,9 +122,18 @@ class DeadScreen(FilterableScreen):
         group, _, queue = self._chosen.partition("/")
         live = self.state.live
         wanted = whole(self.filter.get("queue"), [q.name for q in live.queues] if live else [])
-        page = await ops.dead_heads(PAGE, cursor, queue=queue or wanted or "", group=group)
+        page = await ops.dead_heads(
+            PAGE, cursor, queue=queue or wanted or "", group=group, groups=() if group else self._named_groups()
+        )
         self._total = page.total
         return page
+
+    def _named_groups(self) -> tuple[tuple[str, str], ...]:
+        """The groups a filter by job or group can mean, so that their letters are looked up and not searched for."""
+        named = self.filter.get("job") or self.filter.get("group")
+        if not named or self._groups_there > len(self._groups):
+            return ()
+        return tuple((g.queue, g.group) for g in self._groups if self._named(g.job, g.queue, g.group))
 
     def _fits(self, letter: DeadLetter) -> bool:
         return self._named(letter.job, letter.queue, letter.group) and self.filter.matches(
@@ -211,7 +220,10 @@ class DeadScreen(FilterableScreen):
             self.read_once(lambda ops: ops.dead_group_page(GROUPS_SHOWN), self._take_groups)
 
     def _take_groups(self, page: Page[DeadGroup]) -> None:
+        named = self._named_groups()
         self._groups, self._groups_there, self._groups_read = page.items, page.total or len(page.items), True
+        if self._named_groups() != named:
+            self._pager.restart()
         self._show_groups()
         self._told()
 

@@ -80,6 +80,21 @@ class TestDeadHeads:
         assert [d.error for d in one.items] == ["refused"]
         assert one.total == 1
 
+    async def test_some_groups_are_one_list(self, ops: Ops) -> None:
+        """Of two queues, page by page; a group of another queue is not meant."""
+        mail, default = ops.live.queue("mail"), ops.live.queue("default")
+        wanted: list[str] = []
+        for _ in range(3):
+            wanted += await bury(mail, 1, group="1" * 16)
+            await bury(mail, 1, group="3" * 16)
+            wanted += await bury(default, 1, job="tick", group="2" * 16)
+            await bury(default, 1, job="tick", group="1" * 16)
+        groups = (("mail", "1" * 16), ("default", "2" * 16), ("gone", "1" * 16))
+        first = await ops.dead_heads(4, groups=groups)
+        rest = await ops.dead_heads(4, first.next_cursor, groups=groups)
+        assert [d.id for d in (*first.items, *rest.items)] == wanted[::-1]
+        assert (first.total, rest.next_cursor) == (6, None)
+
     async def test_nothing_is_an_empty_page(self, ops: Ops) -> None:
         """No letter, no group."""
         assert (await ops.dead_heads()).items == (await ops.dead_group_page()).items == ()

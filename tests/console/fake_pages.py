@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import groupby
 from typing import Any
@@ -59,12 +59,16 @@ class FakePages:
             self.acts.insert(0, Action(99, from_ms(now), hostile, hostile, {hostile: [hostile]}, 1, 0))
 
     async def dead_heads(
-        self, limit: int = 100, cursor: str | None = None, *, queue: str = "", group: str = ""
-    ) -> Page[DeadLetter]:
+        self, limit: int = 100, cursor: str | None = None, *, queue: str = "", group: str = "",
+        groups: Sequence[tuple[str, str]] = (),
+    ) -> Page[DeadLetter]:  # fmt: skip
         """A page of the letters; the cursor is a sequence."""
         if self.redis_error:
             raise UnreachableError(self.redis_error)
-        found = [d for d in self.dead if queue in ("", d.queue) and group in ("", d.group)]
+        found = [
+            d for d in self.dead
+            if queue in ("", d.queue) and group in ("", d.group) and (not groups or (d.queue, d.group) in groups)
+        ]  # fmt: skip
         found.sort(key=lambda d: -d.sequence)
         left = [d for d in found if cursor is None or d.sequence < int(cursor)]
         more = str(left[limit - 1].sequence) if len(left) > limit else None

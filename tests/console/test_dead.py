@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -48,11 +49,9 @@ async def test_a_long_list_is_read_a_page_at_a_time_and_says_how_long_it_is() ->
     asked: list[tuple[int, str | None]] = []
     read = ops.dead_heads
 
-    async def noted(
-        limit: int = 100, cursor: str | None = None, *, queue: str = "", group: str = ""
-    ) -> Page[DeadLetter]:
+    async def noted(limit: int = 100, cursor: str | None = None, **more: Any) -> Page[DeadLetter]:
         asked.append((limit, cursor))
-        return await read(limit, cursor, queue=queue, group=group)
+        return await read(limit, cursor, **more)
 
     ops.dead_heads = noted  # type: ignore[method-assign]
     async with console(ops=ops) as c:
@@ -89,6 +88,20 @@ async def test_a_group_narrows_the_letters_and_the_filter_both() -> None:
         assert not groups(c).rows
         entry.value = "jbo:x"
         await c.until(lambda: "did you mean job:?" in c.screen())
+
+
+async def test_a_rare_job_is_looked_up_and_not_searched_for() -> None:
+    ops = many(2_000)
+    ops.dead[1_900] = replace(ops.dead[1_900], job="rare", group="c" * 16)
+    async with console(ops=ops) as c:
+        await c.pilot.press("4")
+        await c.until(lambda: len(groups(c).rows) == 4 and letters(c).rows)
+        await c.pilot.press("slash")
+        c.app.screen.query_one(Entry).value = "job:rar"
+        await c.until(lambda: [row.key for row in letters(c).rows] == ["id-1900"])
+        assert "1 match · /job:rar" in c.screen()
+        ops.dead.insert(0, replace(ops.dead[0], id="new", sequence=20_000_000, job="rarer", group="d" * 16))
+        await c.until(lambda: [row.key for row in letters(c).rows] == ["new", "id-1900"], 8)
 
 
 async def test_retry_takes_one_letter_back_once_and_tells_it() -> None:
