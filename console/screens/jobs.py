@@ -76,12 +76,11 @@ class JobsScreen(FilterableScreen):
             return
         last: Mapping[str, LastRun] = history.last_runs if history else {}
         running = frozenset(run.job for engine in live.engines for run in engine.running)
-        seen = (live.jobs, last, running, self.now() // MINUTE, self.filter, self.sort, len(self._stats), self._asking)
-        if self._seen is not None and seen == self._seen:
-            return
-        self._seen = seen
-        self._make_rows(live.jobs, last, running)
-        self.show_time()
+        seen = (live.jobs, last, running, self.now() // MINUTE, self.filter, self.sort)
+        if self._seen is None or seen != self._seen:
+            self._seen = seen
+            self._make_rows(live.jobs, last, running)
+            self.show_time()
         self._want()
 
     def show_history(self) -> None:
