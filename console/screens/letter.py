@@ -98,6 +98,7 @@ class LetterScreen(ConsoleScreen):
 
     def show_subject(self, subject: str | None) -> None:
         """Another letter."""
+        self.workers.cancel_group(self, "reading")
         self._letter, self._gone = None, ""
         self._tree.show(())
         self._tree.border_title = Content("Payload")

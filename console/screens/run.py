@@ -119,6 +119,7 @@ class RunScreen(ConsoleScreen):
 
     def show_subject(self, subject: str | None) -> None:
         """Another run."""
+        self.workers.cancel_group(self, "reading")
         self._page, self._looks, self._pick = None, 0, None
         self._forget_output()
         self._attempts.show((), (), self.now())

@@ -170,12 +170,21 @@ async def test_a_dead_run_leads_to_its_letter_and_back_into_the_queue() -> None:
         await c.until(lambda: ops.calls == [("dead_retry", [letter.id])])
 
 
-async def test_what_is_not_known_is_said() -> None:
+async def test_what_is_not_known_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("console.screens.run.LOOK_S", 0.02)
     ops = FakeOps()
     run_id = in_hand(ops)
     async with console(ops=ops) as c:
         c.app.open("run", "nobody")
         await c.until(lambda: "no such run" in c.screen())
+        c.app.open("run", run_id)
+        await c.until(lambda: "▶ running" in c.screen())
+        c.app.open("run")
+        await c.until(lambda: "no run" in c.screen())
+        reads = len(ops.log_reads)
+        for _ in range(5):
+            await c.ticked()
+        assert len(ops.log_reads) <= reads + 1, "what is not shown is not read"
         ops.postgres_error = "postgres is away"
         c.app.open("run", run_id)
         await c.until(lambda: "▶ running" in c.screen() and "✗ postgres is away" in c.screen())
