@@ -191,7 +191,8 @@ def _other(flow: QueueFlow | None, planned_per_min: float) -> float:
 
 
 def _slots(status: QueueStatus, live: Overview, flow: QueueFlow | None) -> float:
-    """Slots that work for this queue: those that are free, and those it has. Under a backlog, what it was seen to get.
+    """Slots that work for this queue: those that are free, and those it has; one at least, where an engine takes it, as
+    what is full now will not be for ever. Under a backlog, what it was seen to get.
 
     A backlog is more than its engines could take at once: then the rate out is all there is.
     """
@@ -200,7 +201,7 @@ def _slots(status: QueueStatus, live: Overview, flow: QueueFlow | None) -> float
     backlog = status.ready > sum(e.slots for e in takers)
     if takers and backlog and flow and flow.out_per_min and flow.mean_ms:
         return flow.out_per_min * flow.mean_ms / 60_000
-    return float(slots)
+    return float(max(slots, 1)) if takers else 0.0
 
 
 def _paused_steps(status: QueueStatus, at_ms: int) -> int:

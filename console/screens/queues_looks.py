@@ -137,12 +137,16 @@ def numbers_line(queue: QueueStatus, flow: QueueFlow | None) -> Cell:
     return cells(*out)
 
 
+def paused_by(what: str, pause: Pause) -> Cell:
+    """The same for each of many runs: by whom and why."""
+    why = cell(f": {pause.note}", "dim") if pause.note else ()
+    return cells(cell(f"‖ {what} paused", "warn"), cell(" by ", "dim"), cell(pause.by or "somebody"), why)
+
+
 # --- what lies in a queue ---------------------------------------------------------------------------------
 
 
-def reason(
-    run: QueuedRun, queue: QueueStatus, live: Overview, pauses: Mapping[str, Pause], now_ms: int, zone: tzinfo | None
-) -> Cell:
+def reason(run: QueuedRun, queue: QueueStatus, live: Overview, pauses: Mapping[str, Pause], now_ms: int) -> Cell:
     """Why a run is where it is."""
     if run.state == "running":
         heard = f", last heard of {age(run.seen_ms)} ago" if run.seen_ms is not None and run.seen_ms > 20_000 else ""
@@ -156,15 +160,15 @@ def reason(
         pause = pauses.get(run.waits_for[6:])
         if pause is None:
             return cell("its job was paused; it comes back at once", "dim")
-        return cells(cell("job ", "dim"), pause_words(pause, now_ms, zone))
+        return paused_by("job", pause)
     if run.state == "waiting":
         if not run.holder:
             return cells(cell("its turn comes: ", "dim"), cell(run.waits_for))
         return cells(cell("slot held by run ", "dim"), cell(f"…{run.holder[-8:]}", "accent"))
     if queue.paused:
-        return pause_words(queue.paused, now_ms, zone)
+        return paused_by("queue", queue.paused)
     if run.job in pauses:
-        return cells(cell("job ", "dim"), pause_words(pauses[run.job], now_ms, zone))
+        return paused_by("job", pauses[run.job])
     why = stuck(queue, live.engines)
     if why:
         return cell(why, "bad")
@@ -192,7 +196,7 @@ def queued_row(
         (
             cell("…" + run.run_id[-12:], "dim"), cell(run.job, "strong"),
             cell(run.attempt, "warn" if run.attempt > 1 else "faint"), cell(when, "dim"),
-            reason(run, queue, live, pauses, now_ms, zone), cell(run.payload, "faint"),
+            reason(run, queue, live, pauses, now_ms), cell(run.payload, "faint"),
         ),
     )  # fmt: skip
 
@@ -201,9 +205,9 @@ def forecast_line(found: Forecast, queue: QueueStatus) -> Cell:
     """What will be, and what is assumed for it."""
     top, at = found.peak
     if queue.paused and found.paused_steps >= STEPS:
-        will = f"{round(found.depth[-1])} in an hour if nobody resumes it"
+        will = f"{round(found.depth[-1])} in an hour unless resumed"
     elif not found.slots:
-        will = f"{round(found.depth[-1])} in an hour: nobody takes them"
+        will = f"{round(found.depth[-1])} in an hour: no engine takes it"
     elif found.drained is not None and found.drained > 1:
         will = f"empty in {found.drained} min" + (f", at most {round(top)} in {at} min" if at > 1 else "")
     elif found.drained is not None:

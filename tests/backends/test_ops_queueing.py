@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -12,8 +13,9 @@ from backends.errors import BadInputError
 from backends.history.store import store
 from backends.jobs import load_text
 from backends.jobs.publish import publish_jobs
-from backends.model import AttemptRecord, FireRecord, FireResult, Outcome, Pause, fire_run_id, now_ms
+from backends.model import AttemptRecord, EngineStatus, FireRecord, FireResult, Outcome, Pause, fire_run_id, now_ms
 from backends.ops import Ops, queueing
+from backends.ops.queueing import QueueFlow
 from backends.queues.peek import QueuedRun
 from backends.queues.streams import StreamQueue
 from tests.contract.helpers import WORKER, dead, done, retry, run
@@ -27,6 +29,8 @@ command = "true"
 command = "true"
 overlap = "allow"
 """
+
+ENGINE = EngineStatus("e1", "h", 1, "1", 0, 0, 8, 2, queues=("default",))
 
 
 @pytest.fixture
@@ -201,6 +205,27 @@ async def test_the_forecast_knows_fires_what_is_due_and_the_pause(ops: Ops, queu
     await ops.pause("job:noop")
     live = await ops.overview()
     assert (await ops.queue_forecast(live.queues[0], live, None)).planned == 0
+
+
+@pytest.mark.parametrize(
+    ("engines", "ready", "running", "slots"),
+    [
+        ((), 0, 0, 0),
+        ((ENGINE,), 0, 0, 6),
+        ((ENGINE, replace(ENGINE, id="e2")), 0, 2, 14),
+        ((replace(ENGINE, busy=8),), 0, 0, 1),
+        ((replace(ENGINE, queues=("other",)),), 0, 0, 0),
+        ((replace(ENGINE, draining=True),), 0, 0, 0),
+        ((ENGINE,), 9, 0, 3),
+    ],
+)
+async def test_the_forecast_counts_the_slots_that_work(
+    ops: Ops, engines: tuple[EngineStatus, ...], ready: int, running: int, slots: float
+) -> None:
+    live = replace(await ops.overview(), engines=engines)
+    status = replace(live.queues[0], ready=ready, running=running)
+    found = await ops.queue_forecast(status, live, QueueFlow(0.0, 90.0, (), 2000.0))
+    assert found.slots == slots, "under a backlog it is what the queue was seen to get: 90 runs a minute of 2 s each"
 
 
 async def test_numbers_of_jobs_come_from_their_newest_attempts(ops: Ops) -> None:

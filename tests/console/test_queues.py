@@ -188,14 +188,14 @@ FULL = replace(ENGINE, busy=4)
         ({}, {}, (), "no engine takes it"),
         ({}, {}, (replace(ENGINE, queues=("other",)),), "no engine takes it"),
         ({}, {}, (replace(ENGINE, draining=True),), "its engines end"),
-        ({}, {"paused": Pause("ana", "bug", T0 - 60_000)}, (ENGINE,), "paused for 1 m by ana until it is resumed: bug"),
-        ({"job": "stopped"}, {}, (ENGINE,), "job ‖ paused by bob"),
+        ({}, {"paused": Pause("ana", "bug", T0 - 60_000)}, (ENGINE,), "‖ queue paused by ana: bug"),
+        ({"job": "stopped"}, {}, (ENGINE,), "‖ job paused by bob"),
         ({"crashes": 1}, {}, (ENGINE,), "it crashed an engine 1×"),
         ({"state": "later", "due_ms": T0 + 180_000}, {}, (ENGINE,), "due in 3m 00s"),
         ({"state": "later", "due_ms": T0 + 5_000, "attempt": 2}, {}, (ENGINE,), "due in 5 s, tried again"),
         ({"state": "later", "due_ms": T0 - 5}, {}, (ENGINE,), "due now"),
         ({"state": "waiting", "waits_for": "job:x", "holder": "0" * 28 + "12345678"}, {}, (), "held by run …12345678"),
-        ({"state": "waiting", "waits_for": "pause/stopped"}, {}, (), "job ‖ paused by bob"),
+        ({"state": "waiting", "waits_for": "pause/stopped"}, {}, (), "‖ job paused by bob"),
         ({"state": "waiting", "waits_for": "pause/x"}, {}, (), "it comes back at once"),
         ({"state": "running", "engine": "e1", "seen_ms": 900}, {}, (), "on e1"),
         ({"state": "running", "engine": "e1", "seen_ms": 29_000}, {}, (), "on e1, last heard of 29 s ago"),
@@ -207,7 +207,7 @@ def test_every_run_says_why_it_is_there(
     lying = QueuedRun(**{"run_id": "r", "state": "ready", "job": "j", "attempt": 1, **run})  # type: ignore[arg-type]
     live = Overview(T0, None, engines)  # type: ignore[arg-type]
     pauses = {"stopped": Pause("bob")}
-    found = text(look.reason(lying, QueueStatus("q", **queue), live, pauses, T0, None))  # type: ignore[arg-type]
+    found = text(look.reason(lying, QueueStatus("q", **queue), live, pauses, T0))  # type: ignore[arg-type]
     assert says in found
 
 
@@ -232,7 +232,7 @@ def test_the_spark_of_an_hour_always_is_the_whole_hour() -> None:
     [
         ({"depth": 100, "slots": 1, "usual_ms": 1000}, "empty in 2 min"),
         ({"depth": 0, "slots": 1, "usual_ms": 10, "other_per_min": 3}, "nothing piles up"),
-        ({"depth": 5, "other_per_min": 1}, "65 in an hour: nobody takes them"),
+        ({"depth": 5, "other_per_min": 1}, "65 in an hour: no engine takes it"),
         ({"depth": 5, "slots": 1, "usual_ms": 60_000, "other_per_min": 2}, "65 in an hour"),
     ],
 )
