@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from textual import work
 from textual.binding import Binding, BindingType
@@ -18,8 +18,10 @@ from backends.errors import CronsoleError
 from backends.model import now_ms
 from console.commands import History
 from console.contexts import Choice
+from console.export import Exports
 from console.feed import Feed, Link, OpenOps, Pace
 from console.keymap import KeyMap, load_keymap
+from console.memory import Memory, memory_folder, table, texts
 from console.screens.base import ConsoleScreen
 from console.screens.overview import OverviewScreen
 from console.screens.registry import NUMBERED, OVERVIEW, SCREENS
@@ -53,7 +55,7 @@ class Router:
                 return
 
 
-class ConsoleApp(CellDiff):
+class ConsoleApp(Exports, CellDiff):
     """The first frame appears before anything is connected."""
 
     TITLE = "cronsole"
@@ -76,6 +78,7 @@ class ConsoleApp(CellDiff):
         preferences: Preferences | None = None,
         themes: Mapping[str, Theme] | None = None,
         keymap: KeyMap | None = None,
+        memory: Memory | None = None,
         clock: Callable[[], int] = now_ms,
         pace: Pace | None = None,
     ) -> None:
@@ -95,7 +98,8 @@ class ConsoleApp(CellDiff):
         self.pace = pace or Pace(busy_s=self.preferences.tick_s)
         self.contexts = {c.name: c for c in contexts} or {context_name: Choice(context_name, open_ops)}
         self._left: list[Feed] = []
-        self.history = History()
+        self._switching = asyncio.Lock()
+        self.memory = memory or Memory()
         self._enter(self.contexts[context_name])
 
     def _enter(self, context: Choice) -> None:
@@ -104,7 +108,10 @@ class ConsoleApp(CellDiff):
         links = {name: Link(name, "connecting", self.clock()) for name in ("redis", "postgres")}
         self.state = ConsoleState(safe_line(context.name, 40), context.read_only, links, color=context.color)
         self.trail = Trail()
+        self._kept = self.memory.read(context.name)
+        self.history = History(texts(self._kept, "history"))
         self.overview = OverviewScreen()
+        self._made: list[ConsoleScreen] = []
         self.router = Router(self)
         self.feed = Feed(context.opens, self.router, clock=self.clock, pace=self.pace)
 
@@ -122,9 +129,29 @@ class ConsoleApp(CellDiff):
         if not self.is_headless:
             guard(self)
         self.call_after_refresh(self.feed.start)
+        self.call_next(self._go_on)
+
+    def _go_on(self) -> None:
+        """Where the operator was the last time. A page of one thing is not gone back to: that thing is of yesterday."""
+        last = self._kept.get("screen")
+        if last != OVERVIEW and any(last == name for _, name, _ in NUMBERED):
+            self.open(str(last))
+
+    def kept_of(self, screen: str) -> dict[str, Any]:
+        """What was remembered of a screen."""
+        return table(table(self._kept, "screens"), screen)
+
+    def _remember(self) -> None:
+        """Keep where the operator is and what he set."""
+        screens = {**table(self._kept, "screens")}
+        for screen in (self.overview, *self._made):  # at the end Textual has forgotten its own list of them
+            screens[screen.NAME] = screen.remembered()
+        here = next((p.screen for p in reversed(self.trail.past) if p.subject is None), OVERVIEW)
+        self.memory.write(self.context.name, {"screen": here, "screens": screens, "history": self.history.lines})
 
     def on_unmount(self) -> None:
         """Let go of the servers."""
+        self._remember()
         self.feed.stop()
 
     async def closed(self) -> None:
@@ -132,23 +159,27 @@ class ConsoleApp(CellDiff):
         self.feed.stop()
         await asyncio.gather(*(feed.closed() for feed in (*self._left, self.feed)))
 
-    @work(group="context", exclusive=True)
+    @work(group="context")
     async def switch_context(self, name: str) -> None:
         """Leave this context for another one. Nothing waits for a server, be it of the old one or of the new one."""
-        if name == self.context.name or name not in self.contexts:
-            return
+        async with self._switching:  # one after the other: half a switch would be no context at all
+            if name != self.context.name and name in self.contexts:
+                await self._switch(self.contexts[name])
+
+    async def _switch(self, context: Choice) -> None:
+        self._remember()
         self.feed.stop()
         self._left.append(self.feed)
-        shown = [screen for screen in self._installed_screens.values() if isinstance(screen, ConsoleScreen)]
         with self.batch_update():
             while len(self.screen_stack) > 1:
                 await self.pop_screen()
-            for screen in shown:
+            for screen in self._made:
                 self.uninstall_screen(screen)
                 await screen.remove()
             self.overview._push_result_callback(self, None)  # noqa: SLF001 - the first screen has none, a switch takes one
-            self._enter(self.contexts[name])
+            self._enter(context)
             await self.switch_screen(self.overview)
+            self._go_on()
         self.feed.start()
 
     def open(self, screen_name: str, subject: str | None = None) -> None:
@@ -181,7 +212,8 @@ class ConsoleApp(CellDiff):
                 self.pop_screen()
             return
         if not self.is_screen_installed(name):
-            self.install_screen(SCREENS[name](), name)
+            self._made.append(SCREENS[name]())
+            self.install_screen(self._made[-1], name)
         screen: ConsoleScreen = self.get_screen(name)  # type: ignore[assignment]
         screen.open_for(subject, anew=anew)
         if front is self.overview:
@@ -220,7 +252,13 @@ def run_console(open_ops: OpenOps, context_name: str, contexts: Sequence[Choice]
 
     async def show() -> int:
         app = ConsoleApp(
-            open_ops, context_name, contexts=contexts, preferences=preferences, themes=themes, keymap=keymap
+            open_ops,
+            context_name,
+            contexts=contexts,
+            preferences=preferences,
+            themes=themes,
+            keymap=keymap,
+            memory=Memory(memory_folder()),
         )
         try:
             await app.run_async()

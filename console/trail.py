@@ -28,6 +28,11 @@ class Trail:
         """What is shown."""
         return self._places[self._at]
 
+    @property
+    def past(self) -> list[Place]:
+        """How the operator came here, with where he is at the end."""
+        return self._places[: self._at + 1]
+
     def go(self, screen: str, subject: str | None = None) -> Place:
         """Somewhere else: what lay ahead is forgotten."""
         place = Place(screen, subject)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
+from textual.css.query import NoMatches
+from textual.events import Mount
+from textual.message import Message
 
 from console.commands import Command
 from console.keymap import class_bindings, mapped
@@ -82,6 +85,13 @@ class ConsoleScreen(ActingScreen):
     def show_subject(self, subject: str | None) -> None:
         """The screen was opened for one thing: its key. None: for no thing any more. Comes when `on_mount` is over."""
 
+    def remembered(self) -> dict[str, str | int | float | bool]:
+        """What the operator set here and finds again next time: a filter, a zoom."""
+        return {}
+
+    def recall(self, kept: Mapping[str, object]) -> None:
+        """What `remembered` gave the last time, if it did: any key may be missing, any value of another type."""
+
     def show_live(self) -> None:
         """`state.live` is new, or the screen has come to the front."""
 
@@ -119,11 +129,23 @@ class ConsoleScreen(ActingScreen):
         self.show_header()
         self.call_next(self._begin)
 
+    async def _dispatch_message(self, message: Message) -> None:
+        """The app may be left while a screen is made: its widgets are gone then before it is mounted."""
+        try:
+            await super()._dispatch_message(message)
+        except NoMatches:
+            if not (isinstance(message, Mount) and self.app._exit):  # noqa: SLF001
+                raise
+
     def _begin(self) -> None:
         """Every class is mounted."""
         self._begun = True
+        kept = self.shell.kept_of(self.NAME)
+        if kept:
+            self.recall(kept)
         if self.subject is not None:
             self.show_subject(self.subject)
+        self.truth_changed()
 
     def on_screen_resume(self) -> None:
         """What is known may have changed while another screen was shown."""
@@ -132,6 +154,8 @@ class ConsoleScreen(ActingScreen):
     def truth_changed(self) -> None:
         """Show everything that is known."""
         self.show_header()
+        if not self._begun:
+            return
         if self.state.live is not None:
             self.show_live()
         if self.state.history is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 from textual import on
@@ -13,7 +14,7 @@ from textual.widgets import Input
 from backends.errors import BadInputError
 from console.screens.base import ConsoleScreen
 from console.screens.filters import Filter, parse_filter
-from widgets.entry import Entry
+from widgets.entry import Entry, printable
 from widgets.safe import cell
 from widgets.statusline import StatusLine
 
@@ -51,6 +52,16 @@ class FilterableScreen(ConsoleScreen):
             yield StatusLine(id="slash")
             yield Entry(placeholder="words, !words  " + "  ".join(f"{name}:" for name in self.FIELDS), id="entry")
             yield StatusLine(id="wrong")
+
+    def remembered(self) -> dict[str, str | int | float | bool]:
+        """The filter."""
+        return {"filter": self.filter.text} if self.filter else {}
+
+    def recall(self, kept: Mapping[str, object]) -> None:
+        """The filter of the last time."""
+        if isinstance(text := kept.get("filter"), str):
+            self.entry.value = printable(text)
+            self.apply_filter()
 
     def check_filter(self, found: Filter) -> None:
         """Raises BadInputError for a filter that can't mean anything here."""

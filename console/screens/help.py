@@ -16,7 +16,8 @@ from widgets.timeline_geometry import BAND, ENDS, PLANNED, PLANNED_MANY
 _NAMES = {
     "tab": "Tab", "enter": "Enter", "escape": "Esc", "space": "Space", "backspace": "Backspace", "delete": "Del",
     "left": "←", "right": "→", "up": "↑", "down": "↓", "pagedown": "PgDn", "pageup": "PgUp",
-    "home": "Home", "end": "End", "slash": "/", "backslash": "\\", "at": "@", "underscore": "_",
+    "home": "Home", "end": "End", "plus": "+", "minus": "-", "slash": "/", "backslash": "\\",
+    "at": "@", "underscore": "_",
 }  # fmt: skip
 
 

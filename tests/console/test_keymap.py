@@ -24,10 +24,10 @@ def loaded(folder: Path, text: str) -> dict[str, str]:
 
 
 async def test_keys_are_where_they_are_mapped_to_and_say_so(tmp_path: Path) -> None:
-    keymap = loaded(tmp_path, "trigger = 'T'\nretry = 'ctrl+r,f5'\ndown = 'f6'\ngo_engines = '0'\nzoom_fit = 'w'\n")
+    keymap = loaded(tmp_path, "trigger = 'X'\nretry = 'ctrl+r,f5'\ndown = 'f6'\ngo_engines = '0'\nzoom_fit = 'f7'\n")
     async with console(keymap=keymap) as c:
         foot = c.line("keys")
-        assert "T trigger" in foot
+        assert "X trigger" in foot
         assert "Ctrl+R F5 retry" in foot
         await c.pilot.press("t", "r")
         assert c.app.screen is c.app.overview
@@ -35,7 +35,7 @@ async def test_keys_are_where_they_are_mapped_to_and_say_so(tmp_path: Path) -> N
         assert c.timeline.cursor_index == 0
         await c.pilot.press("f6", "f6")
         assert c.timeline.cursor_index == 2
-        await c.pilot.press("T")
+        await c.pilot.press("X")
         await c.until(lambda: isinstance(c.app.screen, PickDialog))
         await c.pilot.press("escape", "question_mark")
         await c.until(lambda: "Ctrl+R F5" in c.screen())
