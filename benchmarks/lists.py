@@ -90,6 +90,9 @@ async def fill(servers: Servers, letters: int, runs: int) -> None:
         await connection.execute("set synchronous_commit = off")
         for day in range(DAYS):
             await connection.execute(
+                "select cronsole.add_partition('attempt', %s, true)", ((today - timedelta(days=DAYS - day)).date(),)
+            )
+            await connection.execute(
                 FILL_RUNS,
                 {"day": today - timedelta(days=DAYS - day), "first": day * each, "last": (day + 1) * each - 1,
                  "step": timedelta(days=1) / each},

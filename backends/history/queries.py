@@ -37,6 +37,17 @@ class History:
         async with self._pool.connection() as connection:
             return list(await (await connection.execute(sql, args)).fetchall())
 
+    async def _page(self, sql: str, args: Sequence[Any]) -> list[Any]:
+        """As `_all`, along indexes that have the order.
+
+        Where two conditions come together (all failures are of one queue), the planner takes their product for the
+        number of rows, so sorting all of them looks cheap to it, and is not.
+        """
+        async with self._pool.connection() as connection, connection.pipeline(), connection.transaction():
+            await connection.execute("set local enable_sort = off")
+            cursor = await connection.execute(sql, args)
+            return list(await cursor.fetchall())
+
     async def runs(
         self,
         limit: int = 100,
@@ -80,7 +91,7 @@ class History:
                 )
                 given += [*args, *more_args, limit]
         # The ids are unique text of one length, so their order as text is their order as uuid.
-        rows = await self._all(
+        rows = await self._page(
             f"select * from ({' union all '.join(parts)}) t order by 1 desc, 2 desc limit %s", [*given, limit]
         )
         items = tuple(RunRow(*row) for row in rows)

@@ -78,6 +78,10 @@ class Explaining(History):
         self.plans.append("\n".join(row[0] for row in await super()._all(f"explain {sql}", args)))
         return []
 
+    async def _page(self, sql: str, args: Sequence[Any]) -> list[Any]:
+        self.plans.append("\n".join(row[0] for row in await super()._page(f"explain {sql}", args)))
+        return []
+
 
 async def test_no_page_reads_a_whole_day(outbox: Outbox) -> None:
     now = datetime.now(UTC)
