@@ -89,6 +89,11 @@ class LogPane(LineWidget, can_focus=True):
                 size += len(line) + 1
         return "\n".join(reversed(found))[-most:]
 
+    def plain_text(self) -> str:
+        """All that is held, what a terminal would act on made visible."""
+        texts = (safe_line(line) if isinstance(line, str) else "".join(t for t, _ in line) for line in self._lines)
+        return "".join(text + "\n" for text in texts)
+
     @property
     def first_line(self) -> int:
         """Number of the line at the top, from 1."""

@@ -40,6 +40,10 @@ class TextPane(LineWidget, can_focus=True):
         self.top = 0
         self.refresh()
 
+    def plain_text(self) -> str:
+        """All of it, a line a paragraph."""
+        return "".join("".join(text for text, _ in paragraph) + "\n" for paragraph in self._paragraphs)
+
     def lines(self) -> list[Cell]:
         """The text in lines of the present width."""
         key = (self.size.width, id(self._paragraphs))

@@ -63,6 +63,17 @@ class Tree(RowList):
         paths = [node.path for node, _ in self._shown]
         self.set_keys(paths, set(paths) if changed is None else {changed})
 
+    def plain_text(self) -> str:
+        """Every node, whether it is open or not, indented by its depth."""
+        lines: list[str] = []
+        stack = [(node, 0) for node in reversed(self._tops)]
+        while stack:
+            node, depth = stack.pop()
+            text = cells(cell(node.label), ": " if node.label and node.text else "", cell(node.text))
+            lines.append("  " * depth + "".join(piece for piece, _ in text) + "\n")
+            stack += [(child, depth + 1) for child in reversed(list(children(node)))]
+        return "".join(lines)
+
     @property
     def chosen(self) -> Node | None:
         """The node under the cursor."""

@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from backends.connect import Servers
+from backends.history import History
 from backends.history.timeline import MOST, PastFire, Tally, lost_fires, silences, tallies
-from backends.model import RunRow, from_ms, run_id_ms
+from backends.model import RunRow, from_ms, now_ms, run_id_ms
 from backends.ops.reads import Reads
 
 JOBS_MOST = 300
 """Jobs a call: a page of a screen."""
+USUAL_MS, USUAL_MOST = 60_000, 5000
+"""So long, and of so many jobs, usual durations are kept."""
 TWO_DAYS_MS = 2 * 86_400_000
 """A longer stretch is read from the rollup alone."""
 
@@ -26,6 +30,7 @@ class TimelinePast:
 
     start_ms: int
     end_ms: int
+    step_ms: int
     runs: tuple[RunRow, ...] = ()
     tallies: tuple[Tally, ...] = ()
     lost: tuple[PastFire, ...] = ()
@@ -35,6 +40,10 @@ class TimelinePast:
 
 class TimelineReads(Reads):
     """What the timeline screen asks for."""
+
+    def __init__(self, servers: Servers, *, context_name: str = "default") -> None:
+        super().__init__(servers, context_name=context_name)
+        self._usual_ms_of: dict[str, tuple[int, float | None]] = {}
 
     async def timeline(
         self, jobs: Sequence[str], start_ms: int, end_ms: int, step_ms: int, witnesses: Sequence[str] = ()
@@ -52,8 +61,19 @@ class TimelineReads(Reads):
             counted = await tallies(pool, jobs, start, counted_until, step_ms) if counted_until > start else []
             lost = await lost_fires(pool, jobs, start, end)
             silent = await silences(pool, [*jobs, *witnesses], start, end)
-            usual = await history.usual_ms(jobs)
-        return TimelinePast(start_ms, end_ms, tuple(runs), tuple(counted), tuple(lost), tuple(silent), usual)
+            usual = await self._usual_of(history, jobs)
+        return TimelinePast(start_ms, end_ms, step_ms, tuple(runs), tuple(counted), tuple(lost), tuple(silent), usual)
+
+    async def _usual_of(self, history: History, jobs: Sequence[str]) -> Mapping[str, float]:
+        """What it was a minute ago is good enough."""
+        known, at = self._usual_ms_of, now_ms()
+        stale = [job for job in jobs if at - known.get(job, (0, None))[0] >= USUAL_MS]
+        if stale:
+            if len(known) > USUAL_MOST:
+                known.clear()
+            found = await history.usual_ms(stale)
+            known.update((job, (at, found.get(job))) for job in stale)
+        return {job: usual for job in jobs if (usual := known.get(job, (0, None))[1]) is not None}
 
     async def timeline_runs(self, job: str, start_ms: int, end_ms: int, limit: int = 200) -> tuple[RunRow, ...]:
         """Attempts of a job that were at work in this stretch, newest run first."""

@@ -51,7 +51,8 @@ class FakeTimeline:
         runs = tuple(r for r in self.ended if r.job in jobs and _meets(r, start_ms, end_ms))
         lost = tuple(f for f in self.lost if f.job in jobs and start_ms <= f.planned_ms < end_ms)
         usual = {job: ms for job, ms in self.usual.items() if job in jobs}
-        return TimelinePast(start_ms, end_ms, runs, (), lost, self.silent, usual)
+        silent = self.silent if self.ended else ()
+        return TimelinePast(start_ms, end_ms, step_ms, runs, (), lost, silent, usual)
 
     async def timeline_runs(self, job: str, start_ms: int, end_ms: int, limit: int = 200) -> tuple[RunRow, ...]:
         """The runs of one job."""

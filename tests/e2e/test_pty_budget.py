@@ -1,0 +1,109 @@
+"""The console in a pty on data in memory: few bytes, a terminal given back, hostile text that does nothing."""
+
+from __future__ import annotations
+
+import base64
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.engine import ROOT
+from tests.support.terminal import Terminal
+
+PROGRAM = """
+import sys
+from backends.model import now_ms
+from console.app import run_console
+from tests.console.fake_ops import FakeOps, opener
+class Still(FakeOps):
+    def _queues(self):
+        self.clock, clock = (lambda: 0), self.clock
+        try:
+            return super()._queues()
+        finally:
+            self.clock = clock
+sys.exit(run_console(opener(Still(now_ms, hostile="hostile" in sys.argv)), "here"))
+"""
+GIVEN_BACK = (b"\x1b[?1049l", b"\x1b[?1000l", b"\x1b[?1003l", b"\x1b[?2004l", b"\x1b[?25h", b"\x1b[?7h")
+Start = Callable[..., Terminal]
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    terminals: list[Terminal] = []
+
+    def begin(*arguments: str) -> Terminal:
+        env = {name: value for name, value in os.environ.items() if not name.startswith("CRONSOLE_")}
+        env |= {"CRONSOLE_DATA_DIR": str(tmp_path), "CRONSOLE_CONFIG": str(tmp_path / "none.toml")}
+        env |= {"PYTHONPATH": str(ROOT), "HOME": str(tmp_path)}
+        terminals.append(Terminal([sys.executable, "-c", PROGRAM, *arguments], env, 140, 40))
+        return terminals[-1]
+
+    yield begin
+    for terminal in terminals:
+        terminal.close()
+
+
+def sent(terminal: Terminal, act: Callable[[], None]) -> int:
+    """Bytes that follow upon `act`, till the terminal is quiet."""
+    terminal.quiet()
+    before = len(terminal.raw)
+    act()
+    time.sleep(0.3)
+    terminal.quiet(0.3)
+    return len(terminal.raw) - before
+
+
+def test_what_an_operator_does_takes_few_bytes(start: Start) -> None:
+    """Twice the budgets of benchmarks/console.py, which has the clock apart: it ticks in here too."""
+    terminal = start()
+    terminal.until(["backup_history", "2 engines", "succeeded"])
+    terminal.quiet()
+    assert len(terminal.raw) < 40_000
+    assert sent(terminal, lambda: terminal.keys("j")) < 1200
+    moves = "".join(f"\x1b[<35;{20 + 3 * n};{8 + n}M" for n in range(20))
+    assert sent(terminal, lambda: terminal.keys(moves)) < 3000
+    assert sent(terminal, lambda: terminal.keys("8")) < 10_000
+
+
+def test_a_line_that_is_cut_ends_the_console(start: Start) -> None:
+    terminal = start()
+    terminal.until("backup_history")
+    terminal.hang_up()
+    assert terminal.ended(20) == 129
+
+
+def test_all_modes_are_reset_when_it_leaves(start: Start) -> None:
+    terminal = start()
+    terminal.until("backup_history")
+    left = len(terminal.raw)
+    terminal.keys("q")
+    assert terminal.ended() == 0
+    for mode in GIVEN_BACK:
+        terminal.until_raw(mode, after=left)
+
+
+def test_a_click_on_hostile_text_does_nothing_and_none_of_its_bytes_is_written(start: Start) -> None:
+    terminal = start("hostile")
+    terminal.until("[@click=app.quit]")
+    y, line = next((y, line) for y, line in enumerate(terminal.text().split("\n")) if "[@click=app.quit]" in line)
+    x = line.index("[@click") + 8
+    for _ in range(2):
+        terminal.keys(f"\x1b[<0;{x};{y + 1}M\x1b[<0;{x};{y + 1}m")
+    terminal.keys("\x1b")
+    terminal.quiet()
+    assert terminal.process.poll() is None
+    for bad in (b"\x1b]2;", b"\x1b]52;", "\x9b".encode(), "\u202e".encode(), "\u200b".encode(), b"PWNED\x07", b"\x00"):
+        assert bad not in terminal.raw
+
+
+def test_copying_asks_the_terminal_by_osc_52(start: Start) -> None:
+    terminal = start()
+    terminal.until("backup_history")
+    terminal.keys("C")
+    terminal.until("copied: backup_history")
+    assert b"\x1b]52;c;" + base64.b64encode(b"backup_history") + b"\x07" in terminal.raw
