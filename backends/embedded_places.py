@@ -37,6 +37,8 @@ State = Literal["silent", "busy", "ready"]
 
 _PLAIN = re.compile(r"[A-Za-z0-9/._+-]+")
 _OURS = {"start.lock", "holders.lock", "valkey", "postgres"}
+_BESIDE = {"log", "state"}
+"""What the console may have put there before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +88,8 @@ def layout(root: Path) -> Layout:
 def prepare(at: Layout) -> None:
     """Make the directories. Refuses one that holds something else: its mode is about to be changed."""
     if at.root.is_dir():
-        found = set(os.listdir(at.root))
-        if found and not found & _OURS:
+        found = set(os.listdir(at.root)) - _BESIDE
+        if found - {"log"} and not found & _OURS:  # the console may have begun its log there
             raise UnreachableError(
                 f"{at.root} holds other things than the data of the embedded servers",
                 "set CRONSOLE_DATA_DIR to a directory of its own",

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 from textual import work
 from textual.binding import Binding, BindingType
+from textual.events import Key
 from textual.message import Message
 from textual.screen import ModalScreen, Screen
 from textual.theme import Theme
@@ -24,6 +25,7 @@ from console.keymap import KeyMap, load_keymap
 from console.memory import Memory, memory_folder, table, texts
 from console.screens.base import ConsoleScreen
 from console.screens.overview import OverviewScreen
+from console.screens.palette import Palette
 from console.screens.registry import NUMBERED, OVERVIEW, SCREENS
 from console.settings import Preferences, has_terminal, load_preferences, log_to_file, speaks_utf8
 from console.state import ConsoleState
@@ -220,6 +222,11 @@ class ConsoleApp(Exports, CellDiff):
             self.push_screen(name)
         elif front is not screen:
             self.switch_screen(name)
+
+    def on_key(self, event: Key) -> None:
+        """A letter that the screen got while ``:`` was opened over it belongs to the command."""
+        if isinstance(self.screen, Palette) and event.is_printable and event.character:
+            self.screen.type_early(event.character)
 
     def action_redraw(self) -> None:
         """Something else wrote to the terminal: send every cell again."""

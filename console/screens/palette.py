@@ -9,6 +9,7 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
+from textual.events import Key
 from textual.screen import ModalScreen
 from textual.widgets import Input
 
@@ -47,14 +48,14 @@ class Palette(ModalScreen[Command]):
         }}
     }}
     """
+    # none has priority: a key waits its turn behind the letters that were typed before it
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "leave", "close", priority=True),
-        Binding("enter", "run", "run", priority=True),
-        Binding("tab", "complete", "complete", priority=True),
-        Binding("up", "step(-1)", "up", priority=True, show=False),
-        Binding("down", "step(1)", "down", priority=True, show=False),
-        Binding("ctrl+p", "choose(-1)", "up", priority=True, show=False),
-        Binding("ctrl+n", "choose(1)", "down", priority=True, show=False),
+        Binding("escape", "leave", "close"),
+        Binding("tab", "complete", "complete"),
+        Binding("up", "step(-1)", "up", show=False),
+        Binding("down", "step(1)", "down", show=False),
+        Binding("ctrl+p", "choose(-1)", "up", show=False),
+        Binding("ctrl+n", "choose(1)", "down", show=False),
     ]
 
     def __init__(self, commands: Sequence[Command], history: History) -> None:
@@ -62,6 +63,8 @@ class Palette(ModalScreen[Command]):
         self._commands, self._history = commands, history
         self._found: list[Command] = []
         self._walked: str | None = None
+        self._looked_for: str | None = None
+        self._early = ""
         history.leave()
 
     def compose(self) -> ComposeResult:
@@ -82,9 +85,26 @@ class Palette(ModalScreen[Command]):
         )
         self._entry, self._list = self.query_one(Entry), self.query_one(Choices)
         self._entry.focus()
+        self._put(self._early)
         self._look()
 
+    def type_early(self, text: str) -> None:
+        """What was typed before the line could take it."""
+        if self._looked_for is None:
+            self._early += text
+        else:
+            self._entry.insert_text_at_cursor(text)
+
+    def on_key(self, event: Key) -> None:
+        """A letter that came before the line had the focus; those that it took never come here."""
+        if event.is_printable and event.character:
+            event.stop()
+            self.type_early(event.character)
+
     def _look(self) -> None:
+        if self._entry.value == self._looked_for:
+            return
+        self._looked_for = self._entry.value
         self._found = matching(self._entry.value, self._commands, SHOWN)
         self._list.set_rows(
             tuple(
@@ -126,6 +146,7 @@ class Palette(ModalScreen[Command]):
 
     def action_complete(self) -> None:
         """What is chosen, as if it were typed."""
+        self._look()
         if self._chosen is not None:
             self._put(self._chosen.text + " ")
 
@@ -133,8 +154,15 @@ class Palette(ModalScreen[Command]):
         self._entry.value = printable(text)
         self._entry.cursor_position = len(self._entry.value)
 
-    def action_run(self) -> None:
-        """What is chosen."""
+    @on(Input.Submitted)
+    def _entered(self, event: Input.Submitted) -> None:
+        event.stop()
+        self._look()
+        if self._entry.value.strip() or self._list.cursor_index > 0:
+            self.run_chosen()
+
+    def run_chosen(self) -> None:
+        """The command that the cursor is on. With nothing typed and nothing chosen, Enter runs nothing."""
         if self._chosen is not None:
             self.dismiss(self._chosen)
 
@@ -146,4 +174,4 @@ class Palette(ModalScreen[Command]):
     def _opened(self, event: RowList.Opened) -> None:
         """A second click."""
         event.stop()
-        self.action_run()
+        self.run_chosen()

@@ -126,6 +126,13 @@ def test_a_directory_in_use_is_left_alone(folder: Path) -> None:
     assert os.listdir(folder) == ["letter.txt"]
 
 
+def test_what_the_console_wrote_before_the_first_start_is_no_stranger(folder: Path) -> None:
+    for name in ("log", "state"):
+        (folder / name).mkdir(parents=True)
+    acquire(folder).release()
+    until(lambda: stopped(folder), "stopped")
+
+
 def test_looking_makes_nothing(folder: Path) -> None:
     assert status(folder).valkey_pid is None
     assert not folder.exists()
@@ -171,3 +178,15 @@ def test_as_a_plain_user_and_as_root(folder: Path) -> None:
         [python, "-c", AS_NOBODY, str(folder)], cwd="/", env=env, capture_output=True, text=True, check=False
     )
     assert done.stdout == "True\n", done.stderr[-2000:]
+
+
+def test_a_directory_that_has_only_the_console_s_log_is_taken(folder: Path) -> None:
+    (folder / "log").mkdir(parents=True)
+    acquire(folder).release()
+
+
+def test_a_directory_with_other_things_is_refused(folder: Path) -> None:
+    folder.mkdir()
+    (folder / "letters.txt").write_text("mine")
+    with pytest.raises(UnreachableError, match="holds other things"):
+        acquire(folder)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from textual.events import Key
+from textual.keys import _character_to_key
+
 from console.commands import Command, History, matching
 from console.screens.dialog import PickDialog
 from console.screens.palette import Choices, Palette
@@ -134,3 +137,21 @@ async def test_a_letter_in_the_palette_costs_little() -> None:
         await c.pilot.press("t")
         await c.pilot.pause(0.1)
         assert 0 < c.app.terminals[1].written - before <= 10_000
+
+
+async def test_letters_and_enter_that_come_at_once_are_taken_in_their_order() -> None:
+    """As a paste, or a slow line, brings them: nothing of it goes to the screen below, and Enter sees all of it."""
+    async with console() as c:
+        for char in ":pause queue:mail\r":
+            c.app.post_message(Key(_character_to_key(char) if char != "\r" else "enter", char))
+        await c.until(lambda: c.ops.calls)
+        assert c.ops.calls == [("pause", "queue:mail")]
+        assert c.app.screen is c.app.overview
+
+
+async def test_enter_on_an_empty_line_runs_nothing() -> None:
+    async with console() as c:
+        await say(c, "", "enter", "space", "enter")
+        assert isinstance(c.app.screen, Palette)
+        await c.pilot.press("backspace", "ctrl+n", "enter")
+        await c.until(lambda: not isinstance(c.app.screen, Palette))
