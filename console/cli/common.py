@@ -111,10 +111,14 @@ def with_ops(action: Callable[[Ops], Coroutine[Any, Any, T]], *, need_postgres: 
 def _interruptible() -> Iterator[None]:
     """Ctrl-C is a KeyboardInterrupt at once, also while a line of standard input is waited for.
 
-    asyncio's own handler would only cancel the task, which a blocking read never notices.
+    asyncio's own handler would only cancel the task, which a blocking read never notices. The interrupt comes again
+    where it was lost: Python drops one that meets a finalizer.
     """
+    again = hasattr(signal, "setitimer")
 
     def interrupt(*_: object) -> None:
+        if again:
+            signal.setitimer(signal.ITIMER_REAL, 2.0)
         raise KeyboardInterrupt
 
     usual = signal.default_int_handler
@@ -122,9 +126,14 @@ def _interruptible() -> Iterator[None]:
         yield  # told to ignore it, as a job in the background of a shell script is
         return
     signal.signal(signal.SIGINT, interrupt)
+    if again:
+        signal.signal(signal.SIGALRM, interrupt)
     try:
         yield
     finally:
+        if again:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, signal.SIG_DFL)
         signal.signal(signal.SIGINT, usual)
 
 
