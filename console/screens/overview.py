@@ -13,8 +13,7 @@ from textual.widget import Widget
 
 from console.screens import rows as look
 from console.screens.base import ConsoleScreen
-from console.screens.details import job_lines, queue_lines
-from console.screens.dialog import AskDialog, TextDialog
+from console.screens.dialog import AskDialog
 from console.screens.layout import CSS, heights
 from widgets.rowlist import RowList
 from widgets.safe import cell, cells
@@ -224,19 +223,11 @@ class OverviewScreen(ConsoleScreen):
 
     @on(RowList.Opened)
     def _opened(self, event: RowList.Opened) -> None:
-        live, history, key = self.state.live, self.state.history, event.key
-        if live is None:
-            return
         if event.control is self._timeline:
-            job = next((j for j in live.jobs if j.name == key), None)
-            if job is not None:
-                last = history.last_runs.get(key) if history else None
-                self.app.push_screen(TextDialog(f"Job {key}", job_lines(job, last, self.zone)))
+            self.shell.open("job", event.key)
         elif event.control is self._queues:
-            queue = next((q for q in live.queues if q.name == key), None)
-            if queue is not None:
-                self.app.push_screen(TextDialog(f"Queue {key}", queue_lines(queue, self.zone)))
+            self.shell.open("queue", event.key)
         elif event.control is self._dead:
-            self.shell.open("letter", key)
+            self.shell.open("letter", event.key)
         else:
-            self.shell.open("run", key.rsplit("/", 1)[0])
+            self.shell.open("run", event.key.rsplit("/", 1)[0])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from console.screens.dialog import TextDialog
 from tests.console.app_helpers import SIZES, console
 from tests.console.fake_ops import HOSTILE, FakeOps
 
@@ -30,7 +29,8 @@ async def test_hostile_text_is_shown_and_never_acted_on(size: tuple[int, int]) -
         for panel in ("timeline", "queues"):
             c.app.overview.query_one(f"#{panel}").focus()
             await c.pilot.press("g", "p", "enter")
-            await c.until(lambda: isinstance(c.app.screen, TextDialog))
+            await c.until(lambda: c.app.screen is not c.app.overview)
+            assert c.app.trail.here.subject == HOSTILE
             await c.pilot.press("escape")
         c.ops.redis_error = HOSTILE
         await c.until(lambda: "down" in c.line("header"))

@@ -11,7 +11,7 @@ import pytest
 from backends.errors import UnreachableError
 from backends.overview import HistoryOverview
 from console.feed import ConsoleOps, Pace
-from console.screens.dialog import AskDialog, PickDialog, TextDialog
+from console.screens.dialog import AskDialog, PickDialog
 from console.settings import Preferences
 from tests.console.app_helpers import QUICK, SIZES, Clock, Console, Recorded, console
 from tests.console.fake_ops import FakeOps, opener
@@ -237,12 +237,13 @@ async def test_enter_opens_details_and_escape_goes_back() -> None:
         c.timeline.focus()
         await c.pilot.press("enter")
         await c.until(lambda: "pg_dump of the history database" in c.screen())
+        assert c.app.trail.here == ("job", "backup_history")
         await c.pilot.press("escape")
         c.table("queues").focus()
         await c.pilot.press("enter")
-        await c.until(lambda: "to history" in c.screen())
+        await c.until(lambda: c.app.trail.here == ("queue", "billing"))
         await c.pilot.press("escape")
-        assert not isinstance(c.app.screen, TextDialog)
+        await c.until(lambda: c.app.screen is c.app.overview)
 
 
 async def test_help_comes_from_the_bindings() -> None:

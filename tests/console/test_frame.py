@@ -72,7 +72,7 @@ async def test_numbers_esc_and_forward() -> None:
     async with console() as c:
         for key, name, _ in NUMBERED[1:]:
             await c.pilot.press(key)
-            assert c.app.screen is c.app.get_screen(name)
+            await c.until(lambda name=name: getattr(c.app.screen, "NAME", "") == name)
         last = c.app.screen
         await c.pilot.press("1")
         assert c.app.screen is c.app.overview

@@ -98,7 +98,7 @@ async def test_up_brings_back_what_was_run_and_down_chooses_while_typing() -> No
     async with console() as c:
         for name in ("engines", "runs"):
             await say(c, name, "enter")
-            await c.until(lambda name=name: c.app.screen is c.app.get_screen(name))  # type: ignore[misc]
+            await c.until(lambda name=name: getattr(c.app.screen, "NAME", "") == name)  # type: ignore[misc]
         await say(c, "", "up", "up")
         entry = c.app.screen.query_one(Entry)
         await c.until(lambda: entry.value == "engines")
@@ -106,8 +106,7 @@ async def test_up_brings_back_what_was_run_and_down_chooses_while_typing() -> No
         await c.until(lambda: entry.value == "runs")
         await c.pilot.press("down", "t", "r", "down")
         table = c.app.screen.query_one(Choices)
-        assert entry.value == "tr"
-        assert table.cursor_index == 1
+        await c.until(lambda: entry.value == "tr" and table.cursor_index == 1)
 
 
 async def test_nothing_fits() -> None:
