@@ -98,10 +98,10 @@ class Calendar(LineWidget, can_focus=True):
     COMPONENT_CLASSES: ClassVar[set[str]] = {f"calendar--{step}" for step in range(1, len(STEPS) + 1)}
     DEFAULT_CSS = """
     Calendar {
-        & > .calendar--1 { background: #15222f; }
-        & > .calendar--2 { background: #192d40; }
-        & > .calendar--3 { background: #1f3c57; }
-        & > .calendar--4 { background: #274e72; }
+        & > .calendar--1 { background: $heat-1; }
+        & > .calendar--2 { background: $heat-2; }
+        & > .calendar--3 { background: $heat-3; }
+        & > .calendar--4 { background: $heat-4; }
     }
     """
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -11,7 +11,19 @@ from textual.strip import Strip
 
 from widgets.rowlist import RowList
 from widgets.safe import Cell, SafeText, cell, cells, fit, width_of
-from widgets.timeline_geometry import Bar, Window, as_cell, axis, edges, fitting_step, paint, plan, window, zoomed
+from widgets.timeline_geometry import (
+    STEPS_S,
+    Bar,
+    Window,
+    as_cell,
+    axis,
+    edges,
+    fitting_step,
+    paint,
+    plan,
+    window,
+    zoomed,
+)
 
 LEAST_SPAN_MS = 180_000
 """The past that is shown at least: with less, the next fires would not be in sight."""
@@ -100,6 +112,17 @@ class Timeline(RowList):
         """Finer (negative) or coarser (positive) columns; stays until `zoom_to_fit`."""
         self._zoom = zoomed(self.view.step_ms, by)
         self._repaint()
+
+    @property
+    def chosen_step_ms(self) -> int | None:
+        """What a column stands for; None while the scale follows the data."""
+        return self._zoom
+
+    def zoom_to(self, step_ms: int) -> None:
+        """A scale that was chosen before; one that there is not changes nothing."""
+        if step_ms // 1000 in STEPS_S and not step_ms % 1000:
+            self._zoom = step_ms
+            self._repaint()
 
     def zoom_to_fit(self) -> None:
         """Let the scale follow the data again."""

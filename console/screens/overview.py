@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 from textual import on
@@ -15,6 +16,7 @@ from console.screens import rows as look
 from console.screens.base import ConsoleScreen
 from console.screens.dialog import AskDialog
 from console.screens.layout import CSS, heights
+from console.screens.queues_pause import pause_or_resume
 from widgets.rowlist import RowList
 from widgets.safe import cell, cells
 from widgets.table import Table
@@ -84,6 +86,16 @@ class OverviewScreen(ConsoleScreen):
         if self._titles.get(widget) != text:
             self._titles[widget] = text
             widget.border_title = Content(text)
+
+    def remembered(self) -> dict[str, str | int | float | bool]:
+        """The scale of the time line, where it is not the one that fits."""
+        step = self._timeline.chosen_step_ms
+        return {} if step is None else {"step_ms": step}
+
+    def recall(self, kept: Mapping[str, object]) -> None:
+        """As it was the last time."""
+        if isinstance(step := kept.get("step_ms"), int):
+            self._timeline.zoom_to(step)
 
     # --- what is shown ---
 
@@ -192,22 +204,20 @@ class OverviewScreen(ConsoleScreen):
         )
 
     def action_pause(self) -> None:
-        """Pause what is chosen, or resume it: a queue in the queues panel, else the job in hand."""
+        """Pause what is chosen (asks for a note), or resume it: a queue in the queues panel, a job of the time line."""
         live = self.state.live
         if live is None:
             return
         if self.focused is self._queues:
-            target, paused = self._queues.cursor_key, {f"queue:{q.name}" for q in live.queues if q.paused}
-            kind = "queue"
+            queue = next((q for q in live.queues if q.name == self._queues.cursor_key), None)
+            if queue is not None:
+                pause_or_resume(self, f"queue:{queue.name}", queue.paused)
         elif self.focused is self._timeline:
-            target, paused = self._timeline.cursor_key, {f"job:{j.name}" for j in live.jobs if j.paused}
-            kind = "job"
+            job = next((j for j in live.jobs if j.name == self._timeline.cursor_key), None)
+            if job is not None:
+                pause_or_resume(self, f"job:{job.name}", job.paused)
         else:
             self.tell(f"{self.key('pause')} pauses a job of the time line or a queue: choose one (Tab)", "warn")
-            return
-        if target is not None:
-            target = f"{kind}:{target}"
-            (self.resume if target in paused else self.pause)(target)
 
     def action_zoom(self, by: int) -> None:
         """The scale of the time line; 0 fits it to the data."""

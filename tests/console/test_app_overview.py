@@ -155,14 +155,18 @@ async def test_t_lets_choose_another_job() -> None:
 async def test_p_pauses_and_resumes_jobs_and_queues() -> None:
     async with console() as c:
         await c.pilot.press("j", "p")
-        await c.until(lambda: "paused" in c.screen())
+        await c.until(lambda: "Pause job cleanup_temp" in c.screen())
+        await c.pilot.press(*"bug", "enter")
         await c.until(lambda: any(j.paused for j in c.app.state.live.jobs))  # type: ignore[union-attr]
         await c.pilot.press("p")
         await c.until(lambda: len(c.ops.calls) == 2)
         c.table("queues").focus()
-        await c.pilot.press("p")
+        await c.pilot.press("p", "p", "escape", "p")
+        await c.until(lambda: "Pause queue billing" in c.screen())
+        await c.pilot.press("enter")
         await c.until(lambda: "‖ billing" in c.screen())
         job, queue = "job:cleanup_temp", "queue:billing"
+        assert c.ops.paused["queue:billing"].note == "", "what was typed before Esc is gone"
         assert c.ops.calls == [("pause", job), ("resume", job), ("pause", queue)]
 
 

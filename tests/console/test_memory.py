@@ -63,6 +63,25 @@ async def test_screen_filter_and_history_are_found_again(tmp_path: Path) -> None
     assert (kept["screen"], kept["screens"]["runs"]) == ("overview", {})
 
 
+async def test_the_scale_of_the_time_line_is_found_again(tmp_path: Path) -> None:
+    async with started(tmp_path) as c:
+        await c.pilot.press("minus", "minus")
+        coarse = c.timeline.view.step_ms
+    assert json.loads(path(tmp_path).read_text())["screens"]["overview"] == {"step_ms": coarse}
+    async with started(tmp_path) as c:
+        await c.until(lambda: c.timeline.view.step_ms == coarse)
+        await c.pilot.press("0")
+        assert c.timeline.view.step_ms != coarse
+    assert json.loads(path(tmp_path).read_text())["screens"]["overview"] == {}
+
+
+@pytest.mark.parametrize("step", ["60", 61_000, 1_500, -1, True, 10**30])
+async def test_a_scale_that_there_is_not_is_as_none(tmp_path: Path, step: object) -> None:
+    path(tmp_path).write_text(json.dumps({"version": 1, "screens": {"overview": {"step_ms": step}}}))
+    async with started(tmp_path) as c:
+        assert c.timeline.chosen_step_ms is None
+
+
 async def test_each_context_remembers_its_own(tmp_path: Path) -> None:
     async with started(tmp_path) as c:
         await c.pilot.press("8")

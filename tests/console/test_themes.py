@@ -98,16 +98,19 @@ def test_a_bad_theme_is_one_line(tmp_path: Path, text: str, told: str, remedy: s
 
 
 async def test_theme_changes_every_screen_at_once() -> None:
+    theme = BUILT_IN["dark"]
+    dark = {Color.parse(c).rgb for c in (theme.background, theme.panel, theme.primary, *theme.variables.values())}
     async with console() as c:
         await c.pilot.press("8", "1")
         await c.until(lambda: "backup_history" in c.screen())
         await c.pilot.press("colon", *"theme", "space", *"light", "enter")
         await c.until(lambda: c.app.theme == "light")
-        for key in ("1", "8"):
+        ground = Color.parse(BUILT_IN["light"].background).rgb
+        for key in ("1", "8", "7", "2"):
             await c.pilot.press(key)
             await c.pilot.pause(0.1)
-            ground = Color.parse(BUILT_IN["light"].background).rgb
             strips = c.app.screen._compositor.render_strips()
-            found = {s.style.bgcolor.triplet for line in strips for s in line if s.style and s.style.bgcolor}
+            styles = [s.style for line in strips for s in line if s.style]
+            found = {color.triplet for style in styles for color in (style.bgcolor, style.color) if color}
             assert ground in found
-            assert Color.parse(BUILT_IN["dark"].background).rgb not in found
+            assert not found & dark, f"the screen on {key} has colours of the dark theme"
