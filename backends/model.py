@@ -371,3 +371,18 @@ class ActionResult:
     matched: int
     changed: int
     receipt: str | None = None
+    note: str = ""  # what else there is to say, in a word or a line
+
+
+@dataclass(frozen=True, slots=True)
+class NewRuns:
+    """Runs that were put into a queue, in order; ``receipt`` takes back those that have not started."""
+
+    run_ids: tuple[str, ...]
+    receipt: str
+
+    @property
+    def run_id(self) -> str:
+        """The only one."""
+        (run_id,) = self.run_ids
+        return run_id

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from functools import partial
+from typing import cast
 
 from backends.connect import Settings
 from backends.contexts import Config, Context, context_settings
@@ -32,7 +33,7 @@ def choices(
     """
     mine = config.contexts.get(started.context) if started.context else None
     first = Choice(
-        started.context or started.namespace, partial(_open, started), mine.color if mine else "", started.read_only
+        started.context or started.namespace, partial(open_ops, started), mine.color if mine else "", started.read_only
     )
     others = [
         Choice(c.name, partial(_open_named, c, env, read_only), c.color, c.read_only or read_only)
@@ -42,11 +43,12 @@ def choices(
     return (first, *others)
 
 
-def _open(settings: Settings) -> AbstractAsyncContextManager[ConsoleOps]:
+def open_ops(settings: Settings) -> AbstractAsyncContextManager[ConsoleOps]:
+    """The actions and reads of a context, for the console."""
     from backends.ops import Ops
 
-    return Ops.open(settings, role="console")
+    return cast("AbstractAsyncContextManager[ConsoleOps]", Ops.open(settings, role="console"))
 
 
 def _open_named(context: Context, env: Mapping[str, str], read_only: bool) -> AbstractAsyncContextManager[ConsoleOps]:
-    return _open(context_settings(context, env, read_only=read_only))
+    return open_ops(context_settings(context, env, read_only=read_only))

@@ -19,7 +19,17 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
 from textual.message import Message
 
 from backends.errors import CronsoleError
-from backends.model import ActionResult, DeadGroup, DeadLetter, Page, QueueStatus, RunRow, ServerHealth, now_ms
+from backends.model import (
+    ActionResult,
+    DeadGroup,
+    DeadLetter,
+    NewRuns,
+    Page,
+    QueueStatus,
+    RunRow,
+    ServerHealth,
+    now_ms,
+)
 from backends.overview import HistoryOverview, Overview
 
 if TYPE_CHECKING:
@@ -27,6 +37,8 @@ if TYPE_CHECKING:
     from backends.history.stats import JobFire, JobStats
     from backends.jobs.spec import JobSpec
     from backends.ops.audit import Action
+    from backends.ops.kinds import Chosen, Operation, Tell, Why
+    from backends.ops.letters import Selection
     from backends.ops.output import RunPage
     from backends.ops.queueing import QueueFlow
     from backends.ops.timeline import TimelinePast
@@ -54,20 +66,62 @@ class ConsoleOps(Protocol):
     async def history_overview(self) -> HistoryOverview:
         """The recorded part."""
 
-    async def trigger(self, job: str, payload: dict[str, Any] | None = None) -> str:
-        """Run a job now; its run id."""
+    async def trigger(self, job: str, payload: dict[str, Any] | None = None) -> NewRuns:
+        """Run a job now."""
 
-    async def dead_retry(self, ids: list[str]) -> ActionResult:
-        """Put dead letters back into their queues."""
+    async def freeze(self, selection: Selection) -> Selection:
+        """The selection as of now: what dies later is not in it."""
 
-    async def pause(self, target: str, note: str = "", for_s: float | None = None) -> Any:
+    async def dead_count(self, chosen: Chosen, progress: Tell | None = None) -> int:
+        """How many dead letters are chosen."""
+
+    async def dead_retry(
+        self, chosen: Chosen, *, dry_run: bool = False, rate: float | None = None, hold_s: float = 5.0,
+        progress: Tell | None = None,
+    ) -> ActionResult:  # fmt: skip
+        """Put dead letters back into their queues, the oldest first; they start after `hold_s`, `rate` a second."""
+
+    async def dead_purge(self, chosen: Chosen, *, dry_run: bool = False, progress: Tell | None = None) -> ActionResult:
+        """Take dead letters away; the receipt brings them back."""
+
+    async def dead_replay(self, letter: DeadLetter, payload: dict[str, Any], *, hold_s: float = 5.0) -> NewRuns:
+        """A new run with another payload in place of a dead letter; refused if the letter changed meanwhile."""
+
+    async def replay(self, run_id: str, payload: dict[str, Any] | None = None) -> NewRuns:
+        """Run any past run again, as it was or with another payload."""
+
+    async def run_envelope(self, run_id: str) -> bytes | None:
+        """The envelope of a dead letter or of a past run; None where it was not kept."""
+
+    async def pause(self, target: str, note: str = "", for_s: float | None = None) -> ActionResult:
         """Pause ``job:NAME`` or ``queue:NAME``."""
 
-    async def resume(self, target: str) -> Any:
+    async def resume(self, target: str) -> ActionResult:
         """Resume ``job:NAME`` or ``queue:NAME``."""
 
-    async def cancel(self, run_id: str) -> str:
-        """End a run: 'cancelled', 'asked' (its engine will end it) or 'unknown'."""
+    async def cancel(self, run_id: str) -> ActionResult:
+        """End a run; the note says 'cancelled', 'asked' (its engine will end it) or 'unknown'."""
+
+    async def bump(self, run_id: str) -> ActionResult:
+        """A queued run goes to the front."""
+
+    async def move(self, run_ids: Sequence[str], to_queue: str) -> ActionResult:
+        """Queued runs go to another queue."""
+
+    async def undo(self, receipt: str, progress: Tell | None = None) -> ActionResult:
+        """Take an operation back."""
+
+    async def operations(self, limit: int = 50, unfinished: bool = False) -> tuple[Operation, ...]:
+        """What operators did lately and can be taken back, newest first; only those that are not finished."""
+
+    async def resume_operation(self, receipt: str, progress: Tell | None = None) -> ActionResult:
+        """Go on with an operation that was stopped, or was left by a crash."""
+
+    async def stop_operation(self, receipt: str) -> ActionResult:
+        """Have whoever drives an operation stop after its step."""
+
+    async def why(self, run_id: str) -> Why:
+        """Where a run is, and why it does not run."""
 
     async def dead_show(self, letter_id: str, /) -> DeadLetter:
         """One dead letter with its envelope."""

@@ -4,7 +4,10 @@ Reading, writing, read-only refusal and the audit live here, so that both do the
 """
 
 from backends.ops.core import Ops
+from backends.ops.kinds import Chosen, Marked, Operation, Progress, Tell, Why
 from backends.ops.letters import Selection
 from backends.ops.status import SystemStatus, system_status
 
-__all__ = ["Ops", "Selection", "SystemStatus", "system_status"]
+__all__ = [
+    "Chosen", "Marked", "Operation", "Ops", "Progress", "Selection", "SystemStatus", "Tell", "Why", "system_status",
+]  # fmt: skip

@@ -5,7 +5,8 @@ from __future__ import annotations
 import getpass
 import os
 import socket
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+import time
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -17,6 +18,7 @@ from backends.connect import Servers, Settings
 from backends.errors import BadInputError, CronsoleError, RefusedError
 from backends.model import (
     ActionResult,
+    NewRuns,
     Overlap,
     Pause,
     Trigger,
@@ -27,6 +29,7 @@ from backends.model import (
 from backends.ops.audit import AuditReads
 from backends.ops.backfill import MOST, Backfill, Only, plan_backfill, start_alone, window_slot
 from backends.ops.jobs import JobReads
+from backends.ops.kinds import Progress, Tell
 from backends.ops.letters import Selection, freeze, walk
 from backends.ops.output import OutputReads
 from backends.ops.queueing import QueueingReads
@@ -40,9 +43,6 @@ from backends.queues.streams import StreamQueue, chunks, overlap_slot
 CHECKED_FIRST = 50_000
 CHECKED_BYTES = 64_000_000
 """So many runs, or bytes of envelopes, are held to be checked before the first of them is put in."""
-
-Progress = Callable[[int, int], None]
-"""Called after each step of a bulk action with (matched, changed) so far."""
 
 
 def whoami() -> str:
@@ -85,8 +85,8 @@ class Ops(AuditReads, OutputReads, QueueingReads, JobReads, TimelineReads):
 
     # --- new runs -------------------------------------------------------------------------------------------
 
-    async def trigger(self, job: str, payload: dict[str, Any] | None = None, by: str | None = None) -> str:
-        """Run a job now; returns the run id. A scheduled job still never overlaps itself: the run waits its turn."""
+    async def trigger(self, job: str, payload: dict[str, Any] | None = None, by: str | None = None) -> NewRuns:
+        """Run a job now. A scheduled job still never overlaps itself: the run waits its turn."""
         self._may_write("trigger")
         spec = await self.spec(job)
         slot = overlap_slot(job, spec.overlap)[0] if spec.schedule and spec.overlap is not Overlap.ALLOW else ""
@@ -94,12 +94,10 @@ class Ops(AuditReads, OutputReads, QueueingReads, JobReads, TimelineReads):
         with redis_talk(self.servers.redis_url):
             await self.live.queue(spec.queue).enqueue([run])
         await self._audit("trigger", {"job": job, "run_id": run.run_id}, 1, 1)
-        return run.run_id
+        return NewRuns((run.run_id,), "")
 
-    async def enqueue(
-        self, queue: str, job: str, payloads: Iterable[dict[str, Any]], by: str | None = None
-    ) -> list[str]:
-        """Put runs of a declared job into a queue, one a payload; returns the run ids in order.
+    async def enqueue(self, queue: str, job: str, payloads: Iterable[dict[str, Any]], by: str | None = None) -> NewRuns:
+        """Put runs of a declared job into a queue, one a payload.
 
         The first `CHECKED_FIRST` payloads are all checked before the first run is put in, so a bad one among them
         leaves nothing behind; what follows goes in as it comes. If it stops half-way, a warning says how many are in.
@@ -129,7 +127,7 @@ class Ops(AuditReads, OutputReads, QueueingReads, JobReads, TimelineReads):
                 self.warnings.append(f"stopped half-way: {len(ids)} runs are in the queue")
             if ids:
                 await self._audit("enqueue", {"queue": queue, "job": job}, len(ids), len(ids))
-        return ids
+        return NewRuns(tuple(ids), "")
 
     async def backfill_plan(
         self, job: str, start: datetime, end: datetime, only: Only = "all", *, limit: int = MOST, dry_run: bool = False
@@ -153,7 +151,7 @@ class Ops(AuditReads, OutputReads, QueueingReads, JobReads, TimelineReads):
         concurrency: int = 1,
         again: bool = False,
         by: str | None = None,
-        progress: Progress | None = None,
+        progress: Tell | None = None,
     ) -> ActionResult:
         """Put the runs of a plan into the job's queue, oldest first, in steps of at most 200.
 
@@ -165,19 +163,19 @@ class Ops(AuditReads, OutputReads, QueueingReads, JobReads, TimelineReads):
         slot, slots = window_slot(spec, concurrency)
         target, who = self.live.queue(spec.queue), by or whoami()
         given = spec.payload if payload is None else payload
-        changed, done = 0, False
+        changed, done, began = 0, False, time.monotonic()
         try:
             async with start_alone(self, plan, again=again) as wanted:
                 runs = [
                     self._new_run(spec.name, given, Trigger.BACKFILL, who, spec.priority, slot, slots, run_id, planned)
                     for run_id, planned in wanted
                 ]
-                for part in chunks(runs):
+                for n, part in enumerate(chunks(runs)):
                     stop_if_cancelled()
                     with redis_talk(self.servers.redis_url):
                         changed += sum(a is not Entered.DUPLICATE for a in await target.enqueue(part))
                     if progress:
-                        progress(len(runs), changed)
+                        progress(Progress(len(runs), n * BATCH + len(part), len(runs), changed, began))
             done = True
         finally:
             if changed and not done:
@@ -220,7 +218,7 @@ class Ops(AuditReads, OutputReads, QueueingReads, JobReads, TimelineReads):
 
     # --- steering -------------------------------------------------------------------------------------------
 
-    async def pause(self, target: str, note: str = "", for_s: float | None = None) -> None:
+    async def pause(self, target: str, note: str = "", for_s: float | None = None) -> ActionResult:
         """Hand out no more runs of 'queue:NAME' or 'job:NAME', for `for_s` seconds or until resumed."""
         self._may_write("pause")
         if for_s is not None and for_s <= 0:
@@ -232,15 +230,16 @@ class Ops(AuditReads, OutputReads, QueueingReads, JobReads, TimelineReads):
             for queue in queues:
                 await queue.pause(pause, job)
         await self._audit("pause", {"target": target, "note": note, "for_s": for_s}, 1, 1)
+        return ActionResult(1, 1)
 
-    async def resume(self, target: str) -> bool:
-        """End a pause; False where there was none."""
+    async def resume(self, target: str) -> ActionResult:
+        """End a pause; nothing is changed where there was none."""
         self._may_write("resume")
         queues, job = await self._target(target)
         with redis_talk(self.servers.redis_url):
             was = [await queue.resume(job) for queue in queues]
         await self._audit("resume", {"target": target}, 1, int(any(was)))
-        return any(was)
+        return ActionResult(1, int(any(was)))
 
     async def _target(self, target: str) -> tuple[list[StreamQueue], str]:
         """The queues a pause is written to, and the job. A job may be in any queue, so it is all of them."""
@@ -256,8 +255,8 @@ class Ops(AuditReads, OutputReads, QueueingReads, JobReads, TimelineReads):
             raise unknown("queue", name, list(queues), "queues")
         return [queues[name]], ""
 
-    async def cancel(self, run_id: str) -> str:
-        """'cancelled' (it had not started), 'asked' (it runs; its engine will end it) or 'unknown'."""
+    async def cancel(self, run_id: str) -> ActionResult:
+        """The note says 'cancelled' (it had not started), 'asked' (it runs; its engine will end it) or 'unknown'."""
         self._may_write("cancel")
         answer = "unknown"
         for queue in await self.all_queues():
@@ -267,12 +266,12 @@ class Ops(AuditReads, OutputReads, QueueingReads, JobReads, TimelineReads):
                 break
         found = int(answer != "unknown")
         await self._audit("cancel", {"run_id": run_id, "answer": answer}, found, found)
-        return answer
+        return ActionResult(found, found, note=answer)
 
     # --- dead letters ---------------------------------------------------------------------------------------
 
     async def dead_retry(
-        self, chosen: Sequence[str] | Selection, *, dry_run: bool = False, progress: Progress | None = None
+        self, chosen: Sequence[str] | Selection, *, dry_run: bool = False, progress: Tell | None = None
     ) -> ActionResult:
         """Put dead letters back into ready, by id or by selection.
 
@@ -286,7 +285,7 @@ class Ops(AuditReads, OutputReads, QueueingReads, JobReads, TimelineReads):
         if isinstance(chosen, Selection):
             chosen = await self.freeze(chosen)
         matched = changed = 0
-        done = False
+        done, began = False, time.monotonic()
         queues = {q.name: q for q in await self.all_queues()}
         try:
             with redis_talk(self.servers.redis_url):
@@ -296,7 +295,7 @@ class Ops(AuditReads, OutputReads, QueueingReads, JobReads, TimelineReads):
                     if not dry_run:
                         changed += sum(await queues[queue].dead_retry(ids))
                     if progress:
-                        progress(matched, changed)
+                        progress(Progress(None, matched, matched, changed, began))
             done = True
         finally:
             if changed and not done:

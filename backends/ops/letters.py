@@ -23,21 +23,28 @@ class Selection:
     job: str = ""
     group: str = ""
     error: str = ""  # text that the error contains, in any case
+    payload: str = ""  # text that the envelope contains, in any case
     since: datetime | None = None
+    until: datetime | None = None  # exclusive
     everything: bool = False
     upto: Mapping[str, int] | None = None  # frozen: queue → highest sequence; what died later is not meant
 
     @property
     def empty(self) -> bool:
         """True where nothing was selected, which is never taken to mean all."""
-        return not (self.queue or self.job or self.group or self.error or self.since or self.everything)
+        return not (
+            self.queue or self.job or self.group or self.error or self.payload or self.since or self.until
+            or self.everything
+        )  # fmt: skip
 
     def matches(self, letter: DeadLetter) -> bool:
         """Whether a letter is meant; queue and group are looked up, not filtered."""
         return (
             (not self.job or letter.job == self.job)
             and (self.since is None or letter.failed_at >= self.since)
+            and (self.until is None or letter.failed_at < self.until)
             and (not self.error or self.error.casefold() in f"{letter.error_class}: {letter.error}".casefold())
+            and (not self.payload or self.payload.casefold() in letter.envelope.decode("utf-8", "replace").casefold())
         )
 
 

@@ -13,6 +13,7 @@ from console.cli.common import json_option, payload_object, seconds, with_ops
 from console.cli.output import coloured, print_json, visible, warn
 
 if TYPE_CHECKING:
+    from backends.model import NewRuns
     from backends.ops import Ops
 
 POLL_S = 0.25
@@ -28,7 +29,7 @@ def trigger_command(job: str, payload: str | None, wait: bool, as_json: bool) ->
     given = None if payload is None else payload_object(payload, "--payload")
 
     async def act(ops: Ops) -> tuple[str, str | None]:
-        run_id = await ops.trigger(job, given)
+        run_id = (await ops.trigger(job, given)).run_id
         if not wait:
             return run_id, None
         click.echo(f"{run_id} is on its way", err=True)
@@ -79,12 +80,12 @@ def enqueue_command(queue: str, job: str, payload: str | None, file: IO[bytes] |
         raise click.UsageError("--payload and --file exclude each other; give one of them")
     payloads = _lines(file) if file is not None else [payload_object(payload or "{}", "--payload")]
 
-    async def act(ops: Ops) -> list[str]:
+    async def act(ops: Ops) -> NewRuns:
         return await ops.enqueue(queue, job, payloads)
 
-    ids = with_ops(act)
+    ids = with_ops(act).run_ids
     if as_json:
-        print_json({"enqueued": len(ids), "run_ids": ids})
+        print_json({"enqueued": len(ids), "run_ids": list(ids)})
     elif file is None:
         click.echo(ids[0])
     else:
@@ -116,7 +117,7 @@ def resume_command(target: str, as_json: bool) -> None:
     """End a pause."""
 
     async def act(ops: Ops) -> bool:
-        return await ops.resume(target)
+        return bool((await ops.resume(target)).changed)
 
     was = with_ops(act)
     if as_json:
@@ -133,7 +134,7 @@ def cancel_command(run_id: str, as_json: bool) -> None:
     from backends.errors import BadInputError
 
     async def act(ops: Ops) -> str:
-        return await ops.cancel(run_id)
+        return (await ops.cancel(run_id)).note
 
     answer = with_ops(act)
     if answer == "unknown":

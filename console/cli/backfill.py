@@ -13,7 +13,7 @@ from console.cli.output import iso, print_json, table, visible
 
 if TYPE_CHECKING:
     from backends.model import ActionResult
-    from backends.ops import Ops
+    from backends.ops import Ops, Progress
     from backends.ops.backfill import Backfill, PastFire
 
 MOST = 10_000
@@ -132,8 +132,8 @@ def _beside(plan: Backfill) -> str:
     }.get(plan.spec.overlap, f"Meanwhile live fires are skipped (overlap = {plan.spec.overlap.value}).")
 
 
-def _progress(matched: int, changed: int) -> None:
-    click.echo(f"\r{changed:,} of {matched:,}", nl=False, err=True)
+def _progress(p: Progress) -> None:
+    click.echo(f"\r{p.changed:,} of {p.matched:,}", nl=False, err=True)
 
 
 def _fires(count: int) -> str:

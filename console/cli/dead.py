@@ -37,7 +37,7 @@ def _selection(
 ) -> Selection:
     from backends.ops import Selection
 
-    return Selection(queue, job, group, error, since, everything)
+    return Selection(queue, job, group, error, since=since, everything=everything)
 
 
 @click.group("dead", cls=ListGroup)

@@ -196,8 +196,8 @@ async def _prepare(demo: Demo, stack: contextlib.AsyncExitStack) -> Servers:
 
 
 def _interactive(settings: Settings) -> int:
-    from backends.ops import Ops
     from console.app import run_console
+    from console.contexts import open_ops
 
     demo = Demo(settings, headless=False)
     with asyncio.Runner() as runner:
@@ -207,7 +207,7 @@ def _interactive(settings: Settings) -> int:
             if demo.engine is None:
                 print("A demo is already running; joining it.", file=sys.stderr)  # noqa: T201
             there = replace(demo.settings, redis_url=servers.redis_url, postgres_url=servers.postgres_url)
-            return run_console(lambda: Ops.open(there, role="console"), "demo")
+            return run_console(lambda: open_ops(there), "demo")
         finally:
             runner.run(stack.aclose())
 

@@ -137,7 +137,7 @@ class ActingScreen(Screen[None]):
     def trigger(self, job: str) -> None:
         """Run a job now."""
         told = f"✓ {job} runs as …"
-        self.do(lambda ops: ops.trigger(job), lambda run_id: told + run_id[-8:], f"{job} not triggered")
+        self.do(lambda ops: ops.trigger(job), lambda new: told + new.run_id[-8:], f"{job} not triggered")
 
     def pause(self, target: str) -> None:
         """Pause ``job:NAME`` or ``queue:NAME``."""

@@ -9,7 +9,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.content import Content
 
-from backends.model import EngineStatus, RunningRow
+from backends.model import ActionResult, EngineStatus, RunningRow
 from console.screens.base import ConsoleScreen
 from console.screens.dialog import AskDialog
 from console.screens.header import ENGINE_STALE_MS
@@ -34,6 +34,11 @@ CANCELLED = {
     "cancelled": "✓ cancelled before it started", "asked": "✓ its engine will end it",
     "unknown": "it has ended already",
 }  # fmt: skip
+
+
+def cancelled_words(result: ActionResult) -> str:
+    """What became of a cancel."""
+    return CANCELLED.get(result.note, result.note)
 
 
 def slots_bar(busy: int, slots: int) -> Cell:
@@ -146,6 +151,6 @@ class EnginesScreen(ConsoleScreen):
 
         def cancel(yes: bool | None) -> None:
             if yes:
-                self.do(lambda ops: ops.cancel(run_id), lambda word: CANCELLED.get(word, word), "not cancelled")
+                self.do(lambda ops: ops.cancel(run_id), cancelled_words, "not cancelled")
 
         self.app.push_screen(AskDialog("Cancel this run?", lines, "cancel it"), cancel)

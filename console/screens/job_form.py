@@ -11,6 +11,7 @@ from textual.binding import BindingType
 from textual.containers import Horizontal
 from textual.widgets import Input
 
+from backends.model import NewRuns
 from console.screens.base import ConsoleScreen
 from console.screens.dialog import Dialog
 from widgets.entry import LONGEST, Entry, printable
@@ -108,9 +109,9 @@ def trigger_with_payload(screen: ConsoleScreen, job: str) -> None:
             return
         told = f"✓ {job} runs as …"
 
-        def sent(run_id: str) -> str:
+        def sent(new: NewRuns) -> str:
             _sent[key] = msgspec.json.encode(payload).decode()
-            return told + run_id[-8:]
+            return told + new.run_id[-8:]
 
         screen.do(lambda ops: ops.trigger(job, payload), sent, f"{job} not triggered")
 

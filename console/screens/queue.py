@@ -11,14 +11,14 @@ from textual.containers import Horizontal
 from textual.content import Content
 
 from backends.forecast import Forecast
-from backends.model import Page, Pause, QueueStatus
+from backends.model import ActionResult, Page, Pause, QueueStatus
 from backends.ops.queueing import QueueFlow
 from backends.queues.peek import STATES, QueuedRun
 from console.feed import ConsoleOps
 from console.screens import queues_looks as look
 from console.screens.base import ConsoleScreen
 from console.screens.dialog import AskDialog
-from console.screens.engines import CANCELLED
+from console.screens.engines import cancelled_words
 from console.screens.pager import Pager
 from console.screens.queues_pause import pause_or_resume
 from console.screens.rows import count
@@ -276,9 +276,9 @@ class QueueScreen(ConsoleScreen):
             cell(what),
         ]  # fmt: skip
 
-        def told(word: str) -> str:
+        def told(result: ActionResult) -> str:
             self._pager.begin_anew()
-            return CANCELLED.get(word, word)
+            return cancelled_words(result)
 
         def cancel(yes: bool | None) -> None:
             if yes:

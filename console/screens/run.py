@@ -18,7 +18,7 @@ from console.feed import ConsoleOps, one_line
 from console.keymap import mapped
 from console.screens.base import ConsoleScreen
 from console.screens.dialog import AskDialog
-from console.screens.engines import CANCELLED
+from console.screens.engines import cancelled_words
 from console.screens.help import HelpDialog
 from console.screens.run_looks import COLUMNS, attempt_lines, head_lines, marks, place_lines, planned_ms, spans
 from widgets.logpane import LogPane
@@ -334,7 +334,7 @@ class RunScreen(ConsoleScreen):
 
         def cancel(yes: bool | None) -> None:
             if yes:
-                self.do(lambda ops: ops.cancel(page.run_id), lambda word: CANCELLED.get(word, word), "not cancelled")
+                self.do(lambda ops: ops.cancel(page.run_id), cancelled_words, "not cancelled")
 
         self.app.push_screen(AskDialog("Cancel this run?", lines, "cancel it"), cancel)
 

@@ -135,7 +135,7 @@ class TestNewRuns:
 
     async def test_trigger_writes_the_envelope_of_the_contract(self, ops: Ops) -> None:
         """camelCase, our run id, the job's own payload where none is given."""
-        run_id = await ops.trigger("tick")
+        run_id = (await ops.trigger("tick")).run_id
         d = await take_one(ops.live.queue("default"))
         envelope = msgspec.json.decode(d.envelope)
         assert d.run_id == run_id
@@ -147,7 +147,7 @@ class TestNewRuns:
     async def test_trigger_of_a_scheduled_job_does_not_overlap(self, ops: Ops) -> None:
         """The second waits until the first is done."""
         await ops.trigger("tick")
-        second = await ops.trigger("tick")
+        second = (await ops.trigger("tick")).run_id
         assert await ops.find(second) == "waiting"
 
     async def test_unknown_job_names_the_nearest(self, ops: Ops) -> None:
@@ -157,7 +157,7 @@ class TestNewRuns:
 
     async def test_enqueue_many_in_order(self, ops: Ops) -> None:
         """Run ids in the order of the payloads, more than a batch."""
-        ids = await ops.enqueue("mail", "send_email", ({"n": n} for n in range(450)))
+        ids = (await ops.enqueue("mail", "send_email", ({"n": n} for n in range(450)))).run_ids
         assert len(set(ids)) == 450
         first = await take_one(ops.live.queue("mail"))
         assert first.run_id == ids[0]
@@ -199,8 +199,8 @@ class TestSteering:
         assert paused is not None
         assert paused.note == "disk full"
         assert paused.until_ms is not None
-        assert await ops.resume("job:tick")
-        assert not await ops.resume("job:tick")
+        assert (await ops.resume("job:tick")).changed
+        assert not (await ops.resume("job:tick")).changed
         assert {j.name: j.paused for j in (await ops.overview()).jobs}["tick"] is None
 
     async def test_pause_a_queue(self, ops: Ops) -> None:
@@ -221,12 +221,12 @@ class TestSteering:
 
     async def test_cancel_searches_all_queues(self, ops: Ops) -> None:
         """Ready: cancelled; running: asked; else unknown."""
-        waiting = (await ops.enqueue("mail", "send_email", [{}]))[0]
-        assert await ops.cancel(waiting) == "cancelled"
-        running = (await ops.enqueue("mail", "send_email", [{}]))[0]
+        waiting = (await ops.enqueue("mail", "send_email", [{}])).run_id
+        assert (await ops.cancel(waiting)).note == "cancelled"
+        running = (await ops.enqueue("mail", "send_email", [{}])).run_id
         await take_one(ops.live.queue("mail"))
-        assert await ops.cancel(running) == "asked"
-        assert await ops.cancel("0190f7a0-0000-7000-8000-000000000000") == "unknown"
+        assert (await ops.cancel(running)).note == "asked"
+        assert (await ops.cancel("0190f7a0-0000-7000-8000-000000000000")).note == "unknown"
 
 
 class TestEveryWrite:

@@ -190,7 +190,7 @@ class TestRuns:
     async def test_oldest_first_with_the_planned_time(self, ops: Ops, queue: StreamQueue) -> None:
         """One at a time; the envelope says why and for when; the audit has a row."""
         steps: list[tuple[int, int]] = []
-        assert await plan_and_run(ops, progress=lambda *n: steps.append(n)) == (6, 6)
+        assert await plan_and_run(ops, progress=lambda p: steps.append((p.matched, p.changed))) == (6, 6)
         assert steps == [(6, 6)]
         status = await queue.status()
         assert (status.ready, status.waiting) == (1, 5)
@@ -224,7 +224,7 @@ class TestRuns:
         """So that a script never holds the server for long, and it can be stopped."""
         steps: list[tuple[int, int]] = []
         plan = await ops.backfill_plan("many", DAY, DAY + timedelta(minutes=450))
-        await ops.backfill(plan, concurrency=3, progress=lambda *n: steps.append(n))
+        await ops.backfill(plan, concurrency=3, progress=lambda p: steps.append((p.matched, p.changed)))
         assert steps == [(450, 200), (450, 400), (450, 450)]
         status = await queue.status()
         assert (status.ready, status.waiting) == (3, 447)

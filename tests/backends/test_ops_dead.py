@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from backends.errors import BadInputError
-from backends.ops import Ops, Selection
+from backends.ops import Ops, Progress, Selection
 from tests.backends.ops_helpers import bury
 from tests.contract.helpers import dead, run
 
@@ -91,8 +91,9 @@ class TestDead:
         packed = await ops.servers.redis.get(f"{queue.prefix}dead:{newest.id}")
         sync = ops.servers.redis_sync("test")
 
-        def note(matched: int, changed: int) -> None:
-            steps.append((matched, changed))
+        def note(p: Progress) -> None:
+            changed = p.changed
+            steps.append((p.matched, changed))
             sync.set(f"{queue.prefix}dead:late{changed}", packed)
             sync.zadd(f"{queue.prefix}dead", {f"late{changed}": newest.sequence + changed})
 
@@ -118,7 +119,7 @@ class TestDead:
         queue = ops.live.queue("mail")
         await bury(queue, 2)
 
-        def stop(matched: int, changed: int) -> None:
+        def stop(_: Progress) -> None:
             raise KeyboardInterrupt
 
         with pytest.raises(KeyboardInterrupt):

@@ -18,6 +18,7 @@ from backends.model import (
     JobStatus,
     LastRun,
     LiveEvent,
+    NewRuns,
     Page,
     Pause,
     PlannedFire,
@@ -220,14 +221,14 @@ class FakeOps(FakePages, FakeQueues, FakeTimeline):
         if self.read_only:
             raise RefusedError("the context is read-only", "open another one to act")
 
-    async def trigger(self, job: str, payload: dict[str, Any] | None = None) -> str:
+    async def trigger(self, job: str, payload: dict[str, Any] | None = None) -> NewRuns:
         """Notes the call and adds a finished run."""
         self._may()
         self.calls.append(("trigger", job))
         self.payloads.append(payload)
         run_id, now = new_run_id(self.clock()), from_ms(self.clock())
         self.ended.insert(0, RunRow(run_id, 1, job, "default", "succeeded", "manual", None, now, now, 12.0))
-        return run_id
+        return NewRuns((run_id,), "")
 
     async def dead_retry(self, ids: list[str]) -> ActionResult:
         """Takes the letters off the list."""
@@ -237,23 +238,24 @@ class FakeOps(FakePages, FakeQueues, FakeTimeline):
         self.dead = [d for d in self.dead if d.id not in ids]
         return ActionResult(len(ids), before - len(self.dead))
 
-    async def pause(self, target: str, note: str = "", for_s: float | None = None) -> None:
+    async def pause(self, target: str, note: str = "", for_s: float | None = None) -> ActionResult:
         """Pauses."""
         self._may()
         self.calls.append(("pause", target))
         self.paused[target] = Pause("ana", note, self.clock())
+        return ActionResult(1, 1)
 
-    async def cancel(self, run_id: str) -> str:
+    async def cancel(self, run_id: str) -> ActionResult:
         """Notes the call."""
         self._may()
         self.calls.append(("cancel", run_id))
-        return "asked"
+        return ActionResult(1, 1, note="asked")
 
-    async def resume(self, target: str) -> None:
+    async def resume(self, target: str) -> ActionResult:
         """Resumes."""
         self._may()
         self.calls.append(("resume", target))
-        self.paused.pop(target, None)
+        return ActionResult(1, int(self.paused.pop(target, None) is not None))
 
     async def dead_show(self, letter_id: str, /) -> DeadLetter:
         """One dead letter."""

@@ -1,0 +1,110 @@
+"""What operations speak in: what was chosen, how far an operation is, what is kept of it, why a run does not start."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from backends.errors import BadInputError
+from backends.model import now_ms
+from backends.ops.letters import Selection
+from backends.queues.where import RunPlace
+
+_DIGITS = "0123456789abcdefghjkmnpqrstvwxyz"
+"""Crockford's base 32: none of its digits looks like another."""
+_READ = {digit: n for n, digit in enumerate(_DIGITS)} | {"o": 0, "i": 1, "l": 1}
+_LENGTH = 11
+_RANDOM_BITS = 13
+_TIME_BITS = 5 * _LENGTH - _RANDOM_BITS
+
+
+def new_receipt(ms: int | None = None) -> str:
+    """A fresh receipt: 11 characters that sort by time."""
+    at = (now_ms() if ms is None else ms) & ((1 << _TIME_BITS) - 1)
+    value = at << _RANDOM_BITS | int.from_bytes(os.urandom(2), "big") >> (16 - _RANDOM_BITS)
+    return "".join(_DIGITS[value >> shift & 31] for shift in range(5 * (_LENGTH - 1), -1, -5))
+
+
+def read_receipt(text: str) -> str:
+    """A receipt as it is kept, of one that was typed: case and look-alikes don't matter. Raises BadInputError."""
+    low = text.strip().lower().replace("-", "")
+    if len(low) != _LENGTH or not all(digit in _READ for digit in low):
+        raise BadInputError(
+            f"{text[:40]!r} is no receipt", "an operation prints its own; `cronsole ops` and `cronsole audit` show them"
+        )
+    return "".join(_DIGITS[_READ[digit]] for digit in low)
+
+
+@dataclass(frozen=True, slots=True)
+class Marked:
+    """Letters that were marked one by one, as (queue, run id, sequence): another death of the same run is not meant."""
+
+    letters: tuple[tuple[str, str, int], ...]
+
+
+Chosen: TypeAlias = Sequence[str] | Marked | Selection
+"""Which dead letters are meant: run ids, marked ones, or a selection."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a bulk operation is. `total`: letters to look at, None where that is not known."""
+
+    total: int | None = None
+    scanned: int = 0
+    matched: int = 0
+    changed: int = 0
+    began: float = field(default_factory=time.monotonic)
+    at: float = field(default_factory=time.monotonic)
+
+    @property
+    def rate(self) -> float | None:
+        """Letters looked at a second; None before that can be told."""
+        spent = self.at - self.began
+        return self.scanned / spent if spent > 0 and self.scanned else None
+
+    @property
+    def left_s(self) -> float | None:
+        """Seconds to go; None where that can't be told."""
+        rate = self.rate
+        return None if rate is None or self.total is None else max(0.0, (self.total - self.scanned) / rate)
+
+
+Tell: TypeAlias = Callable[[Progress], None]
+"""Called after each step of a bulk operation."""
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One act of an operator, as it is kept until its undo ends. `id` is the receipt.
+
+    `state`: running, stopping, stopped, done, undoing, undone or expired; a running one whose `beat_ms` is old was left
+    by a crash, `resume_operation` goes on with it.
+    """
+
+    id: str
+    verb: str
+    by: str
+    at_ms: int
+    until_ms: int  # when its undo ends
+    state: str
+    target: Mapping[str, Any] = field(default_factory=dict)
+    matched: int = 0
+    changed: int = 0
+    total: int | None = None
+    rate: float | None = None  # retries a second that were asked for
+    note: str = ""
+    beat_ms: int = 0
+    undone_by: str = ""
+    undone_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Why:
+    """Where a run is, and why it does not run: one line a reason, the first is the one that holds it now."""
+
+    place: RunPlace | None
+    reasons: tuple[str, ...]
