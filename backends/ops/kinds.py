@@ -59,6 +59,7 @@ class Progress:
     changed: int = 0
     began: float = field(default_factory=time.monotonic)
     at: float = field(default_factory=time.monotonic)
+    receipt: str = ""  # of the operation, so that whoever is told can stop it
 
     @property
     def rate(self) -> float | None:

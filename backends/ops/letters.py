@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from backends.errors import BadInputError
@@ -27,14 +27,22 @@ class Selection:
     since: datetime | None = None
     until: datetime | None = None  # exclusive
     everything: bool = False
+    words: tuple[str, ...] = ()  # each in job, error or run id, in any case: what is typed into the console's filter
+    without: tuple[str, ...] = ()  # none of them there
+    like: Mapping[str, str] = field(default_factory=dict)  # job, queue, group → text in that name, in any case
     upto: Mapping[str, int] | None = None  # frozen: queue → highest sequence; what died later is not meant
 
     @property
     def empty(self) -> bool:
         """True where nothing was selected, which is never taken to mean all."""
-        return not (
-            self.queue or self.job or self.group or self.error or self.payload or self.since or self.until
-            or self.everything
+        return not (self.queue or self.group or self.everything or self.filters)
+
+    @property
+    def filters(self) -> bool:
+        """Whether letters have to be looked at one by one to find those that are meant."""
+        return bool(
+            self.job or self.error or self.payload or self.since or self.until or self.words or self.without
+            or self.like
         )  # fmt: skip
 
     def matches(self, letter: DeadLetter) -> bool:
@@ -44,7 +52,17 @@ class Selection:
             and (self.since is None or letter.failed_at >= self.since)
             and (self.until is None or letter.failed_at < self.until)
             and (not self.error or self.error.casefold() in f"{letter.error_class}: {letter.error}".casefold())
+            and self._named(letter)
             and (not self.payload or self.payload.casefold() in letter.envelope.decode("utf-8", "replace").casefold())
+        )
+
+    def _named(self, letter: DeadLetter) -> bool:
+        hay = f"{letter.job}\n{letter.error_class}\n{letter.error}\n{letter.id}".casefold()
+        names = {"job": letter.job, "queue": letter.queue, "group": letter.group}
+        return (
+            all(word.casefold() in hay for word in self.words)
+            and not any(word.casefold() in hay for word in self.without)
+            and all(part.casefold() in names[name].casefold() for name, part in self.like.items())
         )
 
 

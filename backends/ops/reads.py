@@ -116,7 +116,7 @@ class Reads:
                 if len(found) > limit:
                     break
             total = None
-            if not (chosen.job or chosen.error or chosen.payload or chosen.since or chosen.until):
+            if not chosen.filters:
                 total = sum([(await q.dead_page(1, None, chosen.group)).total or 0 for q in queues])
         items = tuple(found[:limit])
         more = f"{items[-1].sequence}.{items[-1].queue}" if len(found) > limit and items else None

@@ -61,6 +61,13 @@ class TestDead:
         assert await ids(error="connection") == one[::-1]
         assert len(await ids(queue="mail")) == 5
         assert await ids(since=later) == []
+        assert await ids(words=("conn", "REFUSED")) == await ids(without=("Boom",)) == one[::-1]
+        assert await ids(words=("conn",), without=("refused",)) == []
+        assert await ids(words=(two[1],)) == [two[1]]
+        assert await ids(like={"job": "IC", "queue": "ai", "group": "222"}) == two[::-1]
+        assert await ids(like={"queue": "other"}) == []
+        assert Selection().empty
+        assert not Selection(without=("x",)).empty
         with pytest.raises(BadInputError, match="did you mean 'mail'"):
             await ids(queue="mial")
         assert [(g.group, g.count) for g in await ops.dead_groups()] == [("2" * 16, 3), ("1" * 16, 2)]
