@@ -46,10 +46,11 @@ for n = first, first + count - 1 do
   local head = string.format(
     '{"job":"job%03d","attempts":3,"error_class":"SMTPServerDisconnected","error":"connection %d closed","failed_ms":%d,"group":"%s"}',
     n % 100, n, at / 1000 + n, fp)
-  redis.call('SET', P .. 'dead:' .. run, head .. '\\n{"id":"' .. n .. '","type":"job","payload":{"to":"a@example.org"}}')
+  redis.call('SET', P .. string.format('dead:#%.0f', at + n), head .. '\\n{"id":"' .. n .. '","type":"job","payload":{"to":"a@example.org"}}')
   redis.call('ZADD', P .. 'dead', at + n, run)
-  redis.call('ZADD', P .. 'dead:' .. fp, at + n, run)
+  redis.call('ZADD', P .. 'dead:index', 0, string.format('%s:%016.0f:%s', fp, at + n, run))
   redis.call('HINCRBY', P .. 'dead:groups', fp, 1)
+  redis.call('HSET', P .. 'dead:kinds', fp, string.format('{"job":"job%03d","error_class":"SMTPServerDisconnected"}', n % 100))
 end
 return count
 """  # noqa: E501

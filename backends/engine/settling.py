@@ -12,7 +12,7 @@ from backends.engine.executors.base import Ended
 from backends.jobs.spec import JobSpec
 from backends.model import AttemptRecord, Outcome, Trigger, now_ms
 from backends.queues.base import Delivery, Settle, Settlement
-from backends.queues.dead import DeadHeader
+from backends.queues.dead_index import DeadHeader
 
 MAX_CRASHES = 3
 """Crashes (of an engine or a runner) after which a run is a dead letter: it is taken to be what crashes them."""
@@ -103,7 +103,7 @@ def settle(
         slot=delivery.slot,
         worker=worker,
     )
-    return Settlement(delivery, to, record, fingerprint=print_ or "", header=_encode(dead))
+    return Settlement(delivery, to, record, header=_encode(dead))
 
 
 def _scheduled_ms(header: Header | None) -> int | None:

@@ -36,7 +36,7 @@ from backends.ops.queueing import QueueingReads
 from backends.ops.reads import unknown
 from backends.ops.talk import redis_talk, stop_if_cancelled
 from backends.ops.timeline import TimelineReads
-from backends.queues.base import BATCH, Entered, NewRun, OnFull
+from backends.queues.base import BATCH, Entered, NewRun, OnFull, Pair
 from backends.queues.lists import Rejected, inspect
 from backends.queues.streams import StreamQueue, chunks, overlap_slot
 
@@ -289,11 +289,11 @@ class Ops(AuditReads, OutputReads, QueueingReads, JobReads, TimelineReads):
         queues = {q.name: q for q in await self.all_queues()}
         try:
             with redis_talk(self.servers.redis_url):
-                async for queue, ids in self._batches(chosen, queues):
+                async for queue, pairs in self._batches(chosen, queues):
                     stop_if_cancelled()
-                    matched += len(ids)
+                    matched += len(pairs)
                     if not dry_run:
-                        changed += sum(await queues[queue].dead_retry(ids))
+                        changed += sum(await queues[queue].dead_retry(pairs))
                     if progress:
                         progress(Progress(None, matched, matched, changed, began))
             done = True
@@ -312,27 +312,27 @@ class Ops(AuditReads, OutputReads, QueueingReads, JobReads, TimelineReads):
 
     async def _batches(
         self, chosen: Sequence[str] | Selection, queues: dict[str, StreamQueue]
-    ) -> AsyncIterator[tuple[str, list[str]]]:
-        """(queue, run ids) in steps of at most 200."""
+    ) -> AsyncIterator[tuple[str, list[Pair]]]:
+        """(queue, letters) in steps of at most 200."""
         if not isinstance(chosen, Selection):
             wanted = list(dict.fromkeys(chosen))
             for name, queue in queues.items():
                 for part in chunks(wanted):
                     scores = await self.servers.redis.zmscore(f"{queue.prefix}dead", list(part))
-                    there = [run for run, score in zip(part, scores, strict=True) if score is not None]
+                    there = [(run, int(score)) for run, score in zip(part, scores, strict=True) if score is not None]
                     if there:
                         yield name, there
             return
         if chosen.queue and chosen.queue not in queues:
             raise unknown("queue", chosen.queue, list(queues), "queues")
-        waiting: dict[str, list[str]] = {}
+        waiting: dict[str, list[Pair]] = {}
         async for letter in walk(list(queues.values()), chosen):
-            ids = waiting.setdefault(letter.queue, [])
-            ids.append(letter.id)
-            if len(ids) == BATCH:
+            pairs = waiting.setdefault(letter.queue, [])
+            pairs.append((letter.id, letter.sequence))
+            if len(pairs) == BATCH:
                 yield letter.queue, waiting.pop(letter.queue)
-        for name, ids in waiting.items():
-            yield name, ids
+        for name, pairs in waiting.items():
+            yield name, pairs
 
     # --- what every action passes ---------------------------------------------------------------------------
 

@@ -94,8 +94,8 @@ async def freeze(queues: Sequence[StreamQueue], selection: Selection) -> Selecti
         return selection
     upto: dict[str, int] = {}
     for queue in queues:
-        for letter in (await queue.dead_page(1)).items:
-            upto[queue.name] = letter.sequence
+        if top := await queue.dead_top():
+            upto[queue.name] = top
     return replace(selection, upto=upto)
 
 

@@ -117,7 +117,7 @@ class Reads:
                     break
             total = None
             if not chosen.filters:
-                total = sum([(await q.dead_page(1, None, chosen.group)).total or 0 for q in queues])
+                total = sum([await q.dead_count(groups=[chosen.group] if chosen.group else ()) for q in queues])
         items = tuple(found[:limit])
         more = f"{items[-1].sequence}.{items[-1].queue}" if len(found) > limit and items else None
         return Page(items, more, total)

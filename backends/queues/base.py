@@ -26,6 +26,9 @@ from backends.model import (
     QueueStatus,
 )
 
+Pair = tuple[str, int]
+"""A dead letter: run id and sequence. Another death of the same run is another pair."""
+
 BATCH = 200
 """Items a call at most: bounds the time a script holds the server and what Lua may unpack."""
 
@@ -106,7 +109,6 @@ class Settlement(msgspec.Struct, frozen=True, gc=False):
     due_ms: int = 0  # RETRY: when to try again
     failures: int = 0  # RETRY: the new count
     crashes: int = 0  # RETRY: the new count
-    fingerprint: str = ""  # DEAD
     header: bytes = b""  # DEAD: the JSON of a `dead.DeadHeader`
 
 
@@ -241,8 +243,29 @@ class Queue(Protocol):
         """Where a run is: ready, running, later, waiting, dead; None if it is not in this queue."""
         ...
 
-    async def dead_page(self, limit: int, before: int | None = None, group: str = "") -> Page[DeadLetter]:
-        """Dead letters, newest first, with a sequence below `before`; cursor = the last sequence as text."""
+    async def dead_page(
+        self, limit: int, before: int | None = None, group: str = "", *, after: int | None = None
+    ) -> Page[DeadLetter]:
+        """Dead letters, newest first, with a sequence below `before`, or the page next above `after`.
+
+        The cursor is the sequence to go on from in the same direction, as text.
+        """
+        ...
+
+    async def dead_pairs(self, limit: int, after: int, upto: int, groups: Sequence[str] = ()) -> list[Pair]:
+        """Letters with after < sequence <= upto, oldest first."""
+        ...
+
+    async def dead_records(self, pairs: Sequence[Pair]) -> list[DeadLetter | None]:
+        """Letters by pair; None for one that is not dead any more."""
+        ...
+
+    async def dead_count(self, upto: int | None = None, since: int = 0, groups: Sequence[str] = ()) -> int:
+        """How many letters there are with since <= sequence <= upto; exact."""
+        ...
+
+    async def dead_top(self) -> int:
+        """The highest sequence of a letter, 0 where there is none."""
         ...
 
     async def dead_groups(self, limit: int = 100) -> list[DeadGroup]:
@@ -253,7 +276,7 @@ class Queue(Protocol):
         """One dead letter."""
         ...
 
-    async def dead_retry(self, run_ids: Sequence[str]) -> list[bool]:
+    async def dead_retry(self, pairs: Sequence[Pair]) -> list[bool]:
         """Put dead letters back into ready with a fresh retry budget; the attempt number goes on rising."""
         ...
 

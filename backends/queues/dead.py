@@ -1,107 +1,132 @@
-"""Dead letters of a native queue: pages by sequence, groups by error fingerprint, retry."""
+"""Dead letters of a native queue: pages by sequence, groups by error fingerprint, counts."""
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
-from backends.model import DeadGroup, DeadLetter, Page, from_ms
-from backends.queues.base import BATCH
+from backends.model import DeadGroup, DeadLetter, Page
+from backends.queues.base import BATCH, Pair
+from backends.queues.dead_heads import dead_groups
+from backends.queues.dead_index import ask_count, ask_page, letter_from, read_pairs, record_key
 from backends.queues.scripts import script
 
+KINDS_STEP = 1_000
+"""So many groups a read, where all are read."""
 
-class DeadHeader(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """What is known of a dead letter, besides its envelope. Stored as one line of JSON before the envelope's bytes."""
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What the letters of a group have in common."""
 
     job: str
-    attempts: int
     error_class: str
-    error: str
-    failed_ms: int
-    group: str
-    priority: int = 1
-    slot: str = ""
-    worker: str = ""
 
 
-_header = msgspec.json.Decoder(DeadHeader)
+_kind = msgspec.json.Decoder(Kind)
 
 
 class DeadLetters:
-    """The part of a queue that deals with its dead letters."""
+    """The part of a queue that reads its dead letters."""
 
     name: str
     prefix: str
     _redis: Any  # redis.asyncio.Redis: its stubs do not know that answers are bytes here
 
-    async def dead_page(self, limit: int, before: int | None = None, group: str = "") -> Page[DeadLetter]:
-        """Newest first, with a sequence strictly below `before`."""
-        index = f"{self.prefix}dead:{group}" if group else f"{self.prefix}dead"
-        top = "+inf" if before is None else f"({before}"
-        found: list[tuple[bytes, float]] = await self._redis.zrange(
-            index, top, "-inf", desc=True, byscore=True, offset=0, num=limit, withscores=True
-        )
-        letters = await self._load(found)
-        cursor = str(int(found[-1][1])) if len(found) == limit else None
-        return Page(tuple(letters), cursor, int(await self._redis.zcard(index)))
+    async def dead_page(
+        self, limit: int, before: int | None = None, group: str = "", *, after: int | None = None
+    ) -> Page[DeadLetter]:
+        """Newest first, below `before`; with `after` the page next above it. Both are strict.
+
+        The cursor is the sequence to go on from in the same direction, None at the end. `total`: of all pages.
+        """
+        pipe = self._redis.pipeline(transaction=False)
+        ask_page(pipe, self.prefix, group, limit, before, after)
+        ask_count(pipe, self.prefix, group)
+        answer, total = await pipe.execute()
+        pairs = read_pairs(answer, group)
+        cursor = str(pairs[-1][1]) if len(pairs) == limit else None
+        letters = await self._load(pairs if after is None else pairs[::-1])
+        return Page(tuple([letter for letter in letters if letter]), cursor, int(total))
+
+    async def dead_pairs(self, limit: int, after: int, upto: int, groups: Sequence[str] = ()) -> list[Pair]:
+        """Up to `limit` letters with after < sequence <= upto, oldest first; of these groups, if any are given."""
+        pipe = self._redis.pipeline(transaction=False)
+        asked = list(dict.fromkeys(groups)) or [""]
+        for group in asked:
+            ask_page(pipe, self.prefix, group, limit, upto + 1, after)
+        answers = await pipe.execute()
+        lists = [read_pairs(answer, group) for group, answer in zip(asked, answers, strict=True)]
+        return list(heapq.merge(*lists, key=_by_sequence))[:limit]
+
+    async def dead_records(self, pairs: Sequence[Pair]) -> list[DeadLetter | None]:
+        """Letters with their envelopes; None for a pair that is not dead any more."""
+        found: list[DeadLetter | None] = []
+        for n in range(0, len(pairs), BATCH):
+            part = pairs[n : n + BATCH]
+            scores = await self._redis.zmscore(f"{self.prefix}dead", [run for run, _ in part])
+            letters = await self._load(part)
+            found += [
+                letter if score == sequence else None
+                for (_, sequence), score, letter in zip(part, scores, letters, strict=True)
+            ]
+        return found
+
+    async def dead_count(self, upto: int | None = None, since: int = 0, groups: Sequence[str] = ()) -> int:
+        """How many letters there are with since <= sequence <= upto, of these groups, if any are given."""
+        pipe = self._redis.pipeline(transaction=False)
+        for group in dict.fromkeys(groups) or ("",):
+            ask_count(pipe, self.prefix, group, None if upto is None else upto + 1, since - 1 if since else None)
+        return sum(await pipe.execute())
+
+    async def dead_top(self) -> int:
+        """The highest sequence of a dead letter, 0 where there is none."""
+        found = await self._redis.zrange(f"{self.prefix}dead", 0, 0, desc=True, withscores=True)
+        return int(found[0][1]) if found else 0
 
     async def dead_get(self, run_id: str) -> DeadLetter | None:
         """One dead letter, or None."""
-        score = await self._redis.zscore(f"{self.prefix}dead", run_id)
-        if score is None:
-            return None
-        return next(iter(await self._load([(run_id.encode(), score)])), None)
+        sequence = await self._redis.zscore(f"{self.prefix}dead", run_id)
+        return None if sequence is None else (await self._load([(run_id, int(sequence))]))[0]
 
     async def dead_groups(self, limit: int = 100) -> list[DeadGroup]:
         """The largest groups first; the newest letter of each stands for it."""
-        counts = {g.decode(): int(n) for g, n in (await self._redis.hgetall(f"{self.prefix}dead:groups")).items()}
-        largest = sorted(counts, key=lambda g: -counts[g])[:limit]
-        pipe = self._redis.pipeline(transaction=False)
-        for group in largest:
-            pipe.zrange(f"{self.prefix}dead:{group}", 0, 0, withscores=True)
-            pipe.zrange(f"{self.prefix}dead:{group}", 0, 0, desc=True, withscores=True)
-        ends: list[Any] = await pipe.execute() if largest else []
-        groups = []
-        for n, group in enumerate(largest):
-            oldest, newest = ends[2 * n], ends[2 * n + 1]
-            letters = await self._load(newest)
-            if not letters:  # the group was emptied meanwhile
-                continue
-            groups.append(
-                DeadGroup(
-                    group, self.name, letters[0].job, letters[0].error_class, letters[0].error, counts[group],
-                    from_ms(oldest[0][1] / 1000), letters[0].failed_at,
-                )
-            )  # fmt: skip
-        return groups
+        return (await dead_groups(self._redis, {self.name: self.prefix}, limit))[0]
 
-    async def dead_retry(self, run_ids: Sequence[str]) -> list[bool]:
+    async def dead_kinds(self) -> dict[str, Kind]:
+        """Every group there is, with what its letters have in common."""
+        kinds: dict[str, Kind] = {}
+        cursor = 0
+        while True:
+            cursor, some = await self._redis.hscan(f"{self.prefix}dead:kinds", cursor, count=KINDS_STEP)
+            kinds |= {group.decode(): _kind.decode(value) for group, value in some.items()}
+            if cursor == 0:
+                return kinds
+
+    async def dead_retry(self, pairs: Sequence[Pair]) -> list[bool]:
         """Back into ready; False where the letter is no longer there."""
         done: list[bool] = []
-        for n in range(0, len(run_ids), BATCH):
-            answers = await script("dead_retry")(self._redis, [self.prefix], list(run_ids[n : n + BATCH]))
+        for n in range(0, len(pairs), BATCH):
+            args = [each for pair in pairs[n : n + BATCH] for each in pair]
+            answers = await script("dead_retry")(self._redis, [self.prefix], args)
             done += [bool(a) for a in answers]
         return done
 
-    async def _load(self, found: Sequence[tuple[bytes, float]]) -> list[DeadLetter]:
-        if not found:
+    async def _load(self, pairs: Sequence[Pair]) -> list[DeadLetter | None]:
+        """The letters of these pairs, whether dead or taken away; None where the record is gone."""
+        if not pairs:
             return []
-        packed = await self._redis.mget([f"{self.prefix}dead:{run.decode()}" for run, _ in found])
-        letters = []
-        for (run, score), text in zip(found, packed, strict=True):
-            if text is None:  # retried between the two reads
-                continue
-            head, _, envelope = text.partition(b"\n")
-            letters.append(letter_from(run.decode(), self.name, int(score), head, envelope))
+        packed = await self._redis.mget([record_key(self.prefix, sequence) for _, sequence in pairs])
+        letters: list[DeadLetter | None] = []
+        for (run, sequence), text in zip(pairs, packed, strict=True):
+            head, _, envelope = (text or b"").partition(b"\n")
+            letters.append(letter_from(run, self.name, sequence, head, envelope) if head else None)
         return letters
 
 
-def letter_from(run_id: str, queue: str, sequence: int, head: bytes, envelope: bytes = b"") -> DeadLetter:
-    """A dead letter from what is stored of it."""
-    h = _header.decode(head)
-    return DeadLetter(
-        run_id, queue, h.job, h.attempts, h.error, h.error_class, from_ms(h.failed_ms), h.group, sequence, envelope,
-        h.worker,
-    )  # fmt: skip
+def _by_sequence(pair: Pair) -> int:
+    return pair[1]

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from backends.model import DeadGroup, DeadLetter, from_ms
-from backends.queues.dead import letter_from
+from backends.queues.base import Pair
+from backends.queues.dead_index import ask_count, ask_page, letter_from, read_pairs, record_key
 
 HEAD_BYTES = 2_048
 """So much of a letter is read first: its header, and not an envelope that may be a megabyte."""
@@ -15,11 +16,17 @@ HEAD_MOST = 65_536
 """A header with a long error in it; it is at most 4 kB of text, which JSON may write in six times as many bytes."""
 GROUPS_READ = 5_000
 """So many groups of a queue are counted; where there are more, errors are not told apart by their kind."""
+FEW_LISTS = 8
+"""Up to so many lists are each asked for a whole page."""
+
+Where = tuple[int, str, str]
+"""A letter in the merged list: sequence, queue, run id."""
 
 
 @dataclass(frozen=True, slots=True)
 class Heads:
-    """Letters without envelopes, newest first; `last`: (sequence, queue) to go on below; None at the end."""
+    """Letters without envelopes, newest first; `last`: (sequence, queue) to go on from, in the direction in which the
+    page was asked for; None at the end."""
 
     letters: tuple[DeadLetter, ...]
     last: tuple[int, str] | None
@@ -32,30 +39,75 @@ async def dead_heads(
     limit: int,
     before: Mapping[str, int] | None = None,
     groups: Sequence[tuple[str, str]] = (),
+    *,
+    after: Mapping[str, int] | None = None,
 ) -> Heads:
     """A page over the queues `prefixes` (name → key prefix), each below its sequence in `before`.
 
-    `groups`: only these, as (queue, group).
+    With `after` the page next above that sequence of each. `groups`: only these, as (queue, group).
     """
-    lists = [(name, f"{prefixes[name]}dead:{group}") for name, group in groups if name in prefixes]
+    lists = [(name, group) for name, group in groups if name in prefixes]
     if not groups:
-        lists = [(name, f"{prefix}dead") for name, prefix in prefixes.items()]
-    pipe = client.pipeline(transaction=False)
-    for name, index in lists:
-        top = "+inf" if before is None else f"({before[name]}"
-        pipe.zrange(index, top, "-inf", desc=True, byscore=True, offset=0, num=limit + 1, withscores=True)
-        pipe.zcard(index)
-    answers: list[Any] = await pipe.execute() if lists else []
-    found = [
-        (int(score), name, run.decode())
-        for (name, _), pairs in zip(lists, answers[::2], strict=True)
-        for run, score in pairs
-    ]
-    found.sort(key=lambda item: (-item[0], item[1]))
+        lists = [(name, "") for name in prefixes]
+    source = _Lists(client, prefixes, before, after)
+    found, total = await source.read(lists, limit + 1)
     page = found[:limit]
-    letters = await _load(client, prefixes, page)
     last = (page[-1][0], page[-1][1]) if len(found) > limit else None
-    return Heads(tuple(letters), last, sum(answers[1::2]))
+    letters = await _load(client, prefixes, page if after is None else page[::-1])
+    return Heads(tuple(letters), last, total)
+
+
+@dataclass(frozen=True, slots=True)
+class _Lists:
+    """Several lists of letters, (queue, group) each, to be merged in the direction that was asked for."""
+
+    client: Any
+    prefixes: Mapping[str, str]
+    before: Mapping[str, int] | None
+    after: Mapping[str, int] | None
+
+    async def read(self, lists: Sequence[tuple[str, str]], wanted: int) -> tuple[list[Where], int]:
+        """(the first `wanted` letters of all lists or more, how many there are in all).
+
+        Of many lists a few letters each are read at first; then more of those that ran out within the page.
+        """
+        first = wanted if len(lists) <= FEW_LISTS else max(2, 4 * wanted // len(lists))
+        answers, total = await self._ask(lists, first, count=True)
+        if first < wanted:
+            found = self._in_order([where for answer in answers for where in answer])
+            end = found[wanted - 1] if len(found) >= wanted else None
+            short = [
+                n
+                for n, answer in enumerate(answers)
+                if len(answer) == first and (end is None or self._key(answer[-1]) < self._key(end))
+            ]
+            more, _ = await self._ask([lists[n] for n in short], wanted, count=False)
+            for n, answer in zip(short, more, strict=True):
+                answers[n] = answer
+        return self._in_order([where for answer in answers for where in answer]), total
+
+    async def _ask(self, lists: Sequence[tuple[str, str]], limit: int, *, count: bool) -> tuple[list[list[Where]], int]:
+        if not lists:
+            return [], 0
+        pipe = self.client.pipeline(transaction=False)
+        for name, group in lists:
+            before, after = (None if ends is None else ends[name] for ends in (self.before, self.after))
+            ask_page(pipe, self.prefixes[name], group, limit, before, after)
+        if count:
+            for name, group in lists:
+                ask_count(pipe, self.prefixes[name], group)
+        answers = await pipe.execute()
+        pages = [
+            [(sequence, name, run) for run, sequence in read_pairs(answer, group)]
+            for (name, group), answer in zip(lists, answers[: len(lists)], strict=True)
+        ]
+        return pages, sum(answers[len(lists) :])
+
+    def _in_order(self, found: list[Where]) -> list[Where]:
+        return sorted(found, key=self._key, reverse=self.after is not None)
+
+    def _key(self, where: Where) -> tuple[int, str]:
+        return -where[0], where[1]
 
 
 async def dead_groups(client: Any, prefixes: Mapping[str, str], limit: int) -> tuple[list[DeadGroup], int]:
@@ -74,17 +126,15 @@ async def dead_groups(client: Any, prefixes: Mapping[str, str], limit: int) -> t
     counted = counted[:limit]
     pipe = client.pipeline(transaction=False)
     for _, name, group in counted:
-        pipe.zrange(f"{prefixes[name]}dead:{group}", 0, 0, withscores=True)
-        pipe.zrange(f"{prefixes[name]}dead:{group}", 0, 0, desc=True, withscores=True)
-    ends: list[Any] = await pipe.execute() if counted else []
-    newest = [
-        (int(e[0][1]), name, e[0][0].decode()) if e else None
-        for (_, name, _), e in zip(counted, ends[1::2], strict=True)
-    ]
-    letters = {letter.id: letter for letter in await _load(client, prefixes, [n for n in newest if n])}
+        ask_page(pipe, prefixes[name], group, 1, after=-1)
+        ask_page(pipe, prefixes[name], group, 1)
+    both: list[Any] = await pipe.execute() if counted else []
+    ends = [read_pairs(answer, counted[n // 2][2]) for n, answer in enumerate(both)]
+    newest = [_where(name, end) for (_, name, _), end in zip(counted, ends[1::2], strict=True)]
+    letters = {(d.queue, d.id): d for d in await _load(client, prefixes, [n for n in newest if n])}
     groups = []
     for (count, name, group), oldest, place in zip(counted, ends[::2], newest, strict=True):
-        letter = letters.get(place[2]) if place else None
+        letter = letters.get(place[1:]) if place else None
         if letter is None or not oldest:  # the group was emptied meanwhile
             continue
         groups.append(
@@ -96,11 +146,16 @@ async def dead_groups(client: Any, prefixes: Mapping[str, str], limit: int) -> t
     return groups, sum(answers[::2])
 
 
-async def _load(client: Any, prefixes: Mapping[str, str], page: Sequence[tuple[int, str, str]]) -> list[DeadLetter]:
-    """The letters at (sequence, queue, run id); one that was retried between the two reads is left out."""
-    heads = await _first_bytes(client, [f"{prefixes[name]}dead:{run}" for _, name, run in page], HEAD_BYTES)
+def _where(queue: str, pairs: Sequence[Pair]) -> Where | None:
+    return (pairs[0][1], queue, pairs[0][0]) if pairs else None
+
+
+async def _load(client: Any, prefixes: Mapping[str, str], page: Sequence[Where]) -> list[DeadLetter]:
+    """The letters at these places; one whose record is gone meanwhile is left out."""
+    keys = [record_key(prefixes[name], sequence) for sequence, name, _ in page]
+    heads = await _first_bytes(client, keys, HEAD_BYTES)
     short = [n for n, head in enumerate(heads) if head and b"\n" not in head]
-    longer = await _first_bytes(client, [f"{prefixes[page[n][1]]}dead:{page[n][2]}" for n in short], HEAD_MOST)
+    longer = await _first_bytes(client, [keys[n] for n in short], HEAD_MOST)
     for n, head in zip(short, longer, strict=True):
         heads[n] = head
     return [

@@ -14,14 +14,18 @@ Arg = str | bytes | int | float
 
 
 class Script:
-    """One script: its text (header line, common part, body) and its SHA-1."""
+    """One script: its text and its SHA-1.
+
+    The text is the header line, the common part, the parts that a second line ``-- needs: …`` names, and the body.
+    """
 
     def __init__(self, name: str) -> None:
         folder = files("backends.queues") / "lua"
         header, _, body = (folder / f"{name}.lua").read_text("utf-8").partition("\n")
-        common = (folder / "common.lua").read_text("utf-8")
+        needs, sign, rest = body.partition("\n")[0].partition("-- needs: ")
+        parts = ["common", *(rest.split(", ") if sign and not needs else ())]
         self.name = name
-        self.text = f"{header}\n{common}\n{body}"
+        self.text = "\n".join([header, *[(folder / f"{part}.lua").read_text("utf-8") for part in parts], body])
         self.sha = sha1(self.text.encode(), usedforsecurity=False).hexdigest()
 
     async def __call__(self, client: Any, keys: list[str], args: list[Arg]) -> Any:

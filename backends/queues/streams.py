@@ -247,7 +247,7 @@ class StreamQueue(DeadLetters):
             d = i.delivery
             args += (
                 d.place, d.entry_id, d.run_id, d.slot, i.record, i.to.value, i.due_ms, i.failures, i.crashes,
-                i.fingerprint, i.header,
+                i.header,
             )  # fmt: skip
         words = await self._call("settle", *args)
         for i, word in zip([*done, *rest], words, strict=True):
@@ -341,7 +341,8 @@ class StreamQueue(DeadLetters):
         """Where a run is."""
         where = await self._redis.hget(f"{self.prefix}live", run_id)
         if not where:
-            return "dead" if await self._redis.exists(f"{self.prefix}dead:{run_id}") else None
+            dead = await self._redis.zscore(f"{self.prefix}dead", run_id)
+            return None if dead is None else "dead"
         text = where.decode()
         if text[0] != "r":
             return "later" if text[0] == "l" else "waiting"

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from backends.model import Envelope
-from backends.queues.dead import letter_from
+from backends.queues.dead_index import letter_from, record_key
 
 LOG_STEP = 64
 """Chunks of output a read; a chunk is at most 16 kB."""
@@ -65,7 +65,7 @@ async def find_run(client: Any, prefixes: Mapping[str, str], run_id: str) -> Run
 
 
 async def _dead(client: Any, queue: str, prefix: str, run_id: str, sequence: float) -> RunPlace | None:
-    packed = await client.get(f"{prefix}dead:{run_id}")
+    packed = await client.get(record_key(prefix, int(sequence)))
     if packed is None:
         return None
     head, _, envelope = packed.partition(b"\n")

@@ -10,6 +10,7 @@ import pytest
 
 from backends.errors import BadInputError
 from backends.ops import Ops, Progress, Selection
+from backends.queues.dead_index import record_key
 from tests.backends.ops_helpers import bury
 from tests.contract.helpers import dead, run
 
@@ -42,6 +43,7 @@ class TestDead:
         for queue in (a, b):
             (letter,) = (await queue.dead_page(1)).items
             await ops.servers.redis.zadd(f"{queue.prefix}dead", {letter.id: 1_000})
+            await ops.servers.redis.rename(record_key(queue.prefix, letter.sequence), record_key(queue.prefix, 1_000))
         first = await ops.dead_list(1)
         second = await ops.dead_list(1, first.next_cursor)
         assert {first.items[0].id, second.items[0].id} == ids
@@ -95,13 +97,13 @@ class TestDead:
             await queue.settle("w1", [dead(d) for d in taken.deliveries])
         steps: list[tuple[int, int]] = []
         (newest,) = (await queue.dead_page(1)).items
-        packed = await ops.servers.redis.get(f"{queue.prefix}dead:{newest.id}")
+        packed = await ops.servers.redis.get(record_key(queue.prefix, newest.sequence))
         sync = ops.servers.redis_sync("test")
 
         def note(p: Progress) -> None:
             changed = p.changed
             steps.append((p.matched, changed))
-            sync.set(f"{queue.prefix}dead:late{changed}", packed)
+            sync.set(record_key(queue.prefix, newest.sequence + changed), packed)
             sync.zadd(f"{queue.prefix}dead", {f"late{changed}": newest.sequence + changed})
 
         result = await ops.dead_retry(Selection(everything=True), progress=note)

@@ -15,6 +15,7 @@ from backends.history.store import store
 from backends.model import AttemptRecord, Outcome, new_run_id, now_ms
 from backends.ops import Ops, output
 from backends.queues.dead_heads import HEAD_BYTES, HEAD_MOST
+from backends.queues.dead_index import record_key
 from backends.queues.where import LOG_STEP
 from tests.backends.ops_helpers import bury
 from tests.contract.helpers import done, retry, run, take_one
@@ -62,7 +63,10 @@ class TestDeadHeads:
         """An error of 4 kB of control characters takes six times as many bytes in JSON."""
         error = "\x1b" * 4000
         (run_id,) = await bury(ops.live.queue("mail"), 1, error=error)
-        stored = await ops.servers.redis.get(f"{ops.live.queue('mail').prefix}dead:{run_id}")
+        mail = ops.live.queue("mail")
+        letter = await mail.dead_get(run_id)
+        assert letter is not None
+        stored = await ops.servers.redis.get(record_key(mail.prefix, letter.sequence))
         assert HEAD_BYTES < stored.index(b"\n") < HEAD_MOST
         assert (await ops.dead_heads()).items[0].error == error
 

@@ -8,7 +8,7 @@ import msgspec
 
 from backends.model import AttemptRecord, Outcome, new_run_id
 from backends.queues.base import Delivery, NewRun, Queue, Settle, Settlement
-from backends.queues.dead import DeadHeader
+from backends.queues.dead_index import DeadHeader
 
 WORKER = "w1"
 
@@ -47,7 +47,7 @@ def dead(d: Delivery, group: str = "aaaa000011112222", error: str = "boom") -> S
         job=d.job, attempts=d.attempt, error_class="ValueError", error=error, failed_ms=1_700_000_000_000, group=group,
         priority=d.priority, slot=d.slot, worker=WORKER,
     )  # fmt: skip
-    return Settlement(d, Settle.DEAD, record(d, Outcome.FAILED), fingerprint=group, header=msgspec.json.encode(header))
+    return Settlement(d, Settle.DEAD, record(d, Outcome.FAILED), header=msgspec.json.encode(header))
 
 
 async def take_one(queue: Queue, worker: str = WORKER) -> Delivery:

@@ -176,11 +176,13 @@ async def test_dead_letters_are_paged_grouped_and_retried(queue: Queue) -> None:
     assert seen == [d.run_id for d in reversed(deliveries)]
     assert [(g.group, g.count) for g in await queue.dead_groups()] == [("g1", 20), ("g2", 5)]
     assert len((await queue.dead_page(100, group="g2")).items) == 5
-    assert await queue.dead_retry([seen[0], new_run_id(), seen[0]]) == [True, False, False]
+    pairs = await queue.dead_pairs(100, 0, await queue.dead_top())
+    assert [run_id for run_id, _ in pairs] == seen[::-1]
+    assert await queue.dead_retry([pairs[-1], (new_run_id(), pairs[0][1]), pairs[-1]]) == [True, False, False]
     assert await counts(queue) == {"dead": 24, "ready": 1}
     back = await take_one(queue)
     assert (back.run_id, back.attempt, back.failures, back.crashes) == (seen[0], 2, 0, 0)
-    assert await queue.dead_retry(seen) == [False] + [True] * 24
+    assert await queue.dead_retry(pairs) == [True] * 24 + [False]
     assert await queue.dead_groups() == []
 
 

@@ -95,25 +95,6 @@ local function attempt_record(run, a, job, outcome, final, at_us, extra)
     .. ',"finished_us":' .. int(at_us) .. (extra or '') .. '}'
 end
 
--- Dead letters: header (JSON) and the envelope exactly as it came, in one string; ordered by a unique rising sequence.
-local function bury(run, fp, header, env, at_us)
-  local last = tonumber(redis.call('GET', P .. 'dead:seq') or '0')
-  local seq = int(math.max(at_us, last + 1))
-  redis.call('SET', P .. 'dead:seq', seq)
-  redis.call('SET', P .. 'dead:' .. run, header .. '\n' .. env)
-  redis.call('ZADD', P .. 'dead', seq, run)
-  redis.call('ZADD', P .. 'dead:' .. fp, seq, run)
-  redis.call('HINCRBY', P .. 'dead:groups', fp, 1)
-end
-
-local function unbury(run, fp)
-  redis.call('DEL', P .. 'dead:' .. run)
-  redis.call('ZREM', P .. 'dead', run)
-  if redis.call('ZREM', P .. 'dead:' .. fp, run) == 1 then
-    if redis.call('HINCRBY', P .. 'dead:groups', fp, -1) <= 0 then redis.call('HDEL', P .. 'dead:groups', fp) end
-  end
-end
-
 -- 'cancelled': it had not started and is gone; 'asked': its worker will be told; 'unknown'.
 local function cancel_run(run, by, records)
   local where = redis.call('HGET', P .. 'live', run)

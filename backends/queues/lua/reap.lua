@@ -1,4 +1,5 @@
 #!lua flags=allow-oom
+-- needs: letters
 -- Return attempts whose lease has ended. ARGV: lease ms, crashes at which a run is dead, limit, 1 to drop idle consumers.
 -- A crash is not a failure: it counts in `k`. Returns how many attempts were reaped.
 local lease, max_crashes, limit = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
@@ -30,7 +31,7 @@ for _, place in ipairs({ 'solo', '0', '1', '2' }) do
               .. ',"slot":' .. cjson.encode(e.c) .. ',"error_class":"WorkerLost","error":'
               .. cjson.encode(error_text .. ' (crash ' .. int(k) .. ' of ' .. int(max_crashes) .. ')')
               .. ',"failed_ms":' .. int(at / 1000) .. ',"group":"' .. fp .. '","worker":' .. cjson.encode(consumer) .. '}'
-            bury(run, fp, header, e.e, at)
+            bury(run, header, e.e, at)
           end
         end
         if asked or dead then

@@ -1,7 +1,8 @@
 #!lua flags=allow-oom
+-- needs: letters
 -- End attempts. It must work when the server is full: nothing else frees memory.
 -- ARGV: epoch the attempts were taken in, n done, then n × {place, entry id, run id, slot, record},
---       then × {place, entry id, run id, slot, record, to, due ms, failures, crashes, fingerprint, header} for the rest.
+--       then × {place, entry id, run id, slot, record, to, due ms, failures, crashes, header} for the rest.
 -- The fence: only an entry that is still pending (XACK answers 1) is ended. Otherwise the answer is 'stale', or 'orphan'
 -- when the data was flushed meanwhile: then the outcome is recorded all the same.
 local epoch, n_done = ARGV[1], tonumber(ARGV[2])
@@ -43,8 +44,8 @@ if #gone > 0 then redis.call('HDEL', P .. 'live', unpack(gone)) end
 
 while at <= #ARGV do
   local place, sid, run, slot, record, to = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3], ARGV[at + 4], ARGV[at + 5]
-  local due, failures, crashes, fp, header = ARGV[at + 6], ARGV[at + 7], ARGV[at + 8], ARGV[at + 9], ARGV[at + 10]
-  at = at + 11
+  local due, failures, crashes, header = ARGV[at + 6], ARGV[at + 7], ARGV[at + 8], ARGV[at + 9]
+  at = at + 10
   local e = entry(place, sid)
   if fenced(place, sid, record) then
     redis.call('XDEL', P .. 'ready:' .. place, sid)
@@ -63,7 +64,7 @@ while at <= #ARGV do
       end
     else
       redis.call('HDEL', P .. 'live', run)
-      bury(run, fp, header, e.e, now_us())
+      bury(run, header, e.e, now_us())
       release(slot, run)
       if flags then redis.call('HDEL', P .. 'ctl', 'cancel:' .. run) end
     end
