@@ -30,6 +30,9 @@ BLOCKING_S = 30.0
 """Socket time-out of a client that waits: above every BLOCK we send, so that a silent network is noticed."""
 LEASE_SOCKET_S = 3.0
 POOL_MOST = 6
+POOL_S = 2.0
+"""So long one who looks waits for a connection of the pool, so that a dead server is told of within seconds. An engine
+waits `CONNECT_S`: it has nothing to show, and its work goes on without."""
 KEEPALIVE = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3, "tcp_user_timeout": 30_000}
 """Without them a network that was cut silently holds a write for as long as the kernel retransmits."""
 
@@ -148,6 +151,7 @@ class Servers:
     postgres_version: str = ""
     _holder: Holder | None = None
     _pool: AsyncConnectionPool[Any] | None = None
+    _closing: asyncio.Task[None] | None = None
     _pool_lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     _clients: list[Any] = field(default_factory=list)
 
@@ -202,7 +206,7 @@ class Servers:
                     self.postgres_url,
                     min_size=0,
                     max_size=POOL_MOST,
-                    timeout=CONNECT_S,
+                    timeout=CONNECT_S if self.role == "engine" else POOL_S,
                     check=AsyncConnectionPool.check_connection,
                     kwargs={
                         "autocommit": True,
@@ -216,9 +220,22 @@ class Servers:
                 await self._pool.open()
         return self._pool
 
+    async def drop_connections(self) -> None:
+        """Connect anew: after a sleep nobody knows which connections the other side still has.
+
+        What waits for an answer on an old one fails at once (Redis), or is left to its own time limit (Postgres).
+        """
+        for client in (*self._clients, self.redis):
+            await client.connection_pool.disconnect(inuse_connections=True)
+        pool, self._pool = self._pool, None
+        if pool is not None:
+            self._closing = asyncio.create_task(pool.close())  # it waits for what is under way
+
     async def close(self) -> None:
         """Close everything and let go of the embedded servers."""
         try:
+            if self._closing is not None:
+                await self._closing
             if self._pool is not None:
                 await self._pool.close()
             for client in (*self._clients, self.redis):

@@ -31,6 +31,7 @@ from backends.model import (
     now_ms,
 )
 from backends.overview import HistoryOverview, Overview
+from console.wake import woken
 
 if TYPE_CHECKING:
     from backends.forecast import Forecast
@@ -59,6 +60,9 @@ class ConsoleOps(Protocol):
     @property
     def read_only(self) -> bool:
         """Whether every action is refused."""
+
+    async def drop_connections(self) -> None:
+        """Connect to both servers anew."""
 
     async def overview(self) -> Overview:
         """The live part."""
@@ -279,6 +283,8 @@ class Feed:
         self._seen: object = None
         self._busy_until = 0
         self._look = {"redis": asyncio.Event(), "postgres": asyncio.Event()}
+        self._limits: dict[str, asyncio.Timeout] = {}
+        self._sleeps = 0
         self._task: asyncio.Task[None] | None = None
         self._stopping = False
 
@@ -321,6 +327,7 @@ class Feed:
                         async with asyncio.TaskGroup() as loops:
                             loops.create_task(self._loop("redis", self._tick, 0.0))
                             loops.create_task(self._loop("postgres", self._history, self.pace.history_s))
+                            loops.create_task(self._after_sleep())
                     finally:
                         self.ops = None
             except Exception as error:
@@ -337,25 +344,50 @@ class Feed:
         """
         pause = self.pace.first_pause_s
         while not self._stopping:
+            sleeps = self._sleeps
             try:
                 # not wait_for: on Python 3.11 it swallows a cancellation that meets the result (bpo-37658)
-                async with asyncio.timeout(self.pace.give_up_s):
+                async with asyncio.timeout(self.pace.give_up_s) as self._limits[name]:
                     wait = await step()
                 pause = self.pace.first_pause_s
             except TimeoutError:
+                if self._sleeps != sleeps:  # it waited on a connection that was dropped
+                    continue
                 self._down(name, f"no answer within {self.pace.give_up_s:g} s")
                 wait = pause
             except Exception as error:
+                if self._sleeps != sleeps:
+                    continue
                 if not isinstance(error, (CronsoleError, OSError)):
                     log.warning("reading %s failed", name, exc_info=True)
                 self._down(name, one_line(error))
                 wait, pause = pause, min(pause * 2, self.pace.longest_pause_s)
+            finally:
+                self._limits.pop(name, None)
             event = self._look[name]
             await asyncio.sleep(least)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(max(0.0, wait - least)):
                     await event.wait()
             event.clear()
+
+    async def _after_sleep(self) -> None:
+        """After a sleep connect anew and look at once.
+
+        The other side, or a firewall between, has forgotten connections that this side still believes in: an answer
+        on one of them would be waited for in vain.
+        """
+        while True:
+            slept_s = await woken()
+            if self.ops is None:
+                continue
+            log.info("slept for %.0f s; connecting anew", slept_s)
+            self._sleeps += 1
+            await self.ops.drop_connections()
+            self._sleeps += 1  # what began in between may have taken an old one
+            for limit in self._limits.values():
+                limit.reschedule(asyncio.get_running_loop().time())
+            self.look_now()
 
     # --- reading ---
 

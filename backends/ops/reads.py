@@ -55,6 +55,10 @@ class Reads:
         """The namespace all this is about."""
         return self.servers.settings.namespace
 
+    async def drop_connections(self) -> None:
+        """Connect to both servers anew."""
+        await self.servers.drop_connections()
+
     # --- both at once ---------------------------------------------------------------------------------------
 
     async def overview(self) -> Overview:

@@ -165,6 +165,9 @@ class FakeOps(FakePages, FakeQueues, FakeTimeline):
             )
         )  # fmt: skip
 
+    async def drop_connections(self) -> None:
+        self.calls.append(("drop_connections", None))
+
     async def overview(self) -> Overview:
         """The live part."""
         now = self.clock()
