@@ -101,6 +101,7 @@ class ConsoleApp(Exports, CellDiff):
         self.contexts = {c.name: c for c in contexts} or {context_name: Choice(context_name, open_ops)}
         self._left: list[Feed] = []
         self._switching = asyncio.Lock()
+        self._let_go: Callable[[], None] = lambda: None
         self.memory = memory or Memory()
         self._enter(self.contexts[context_name])
 
@@ -129,7 +130,7 @@ class ConsoleApp(Exports, CellDiff):
         """Guard the terminal; connect once the first frame is out."""
         self.set_keymap(dict(self.keymap))
         if not self.is_headless:
-            guard(self)
+            self._let_go = guard(self)
         self.call_after_refresh(self.feed.start)
         self.call_next(self._go_on)
 
@@ -157,7 +158,8 @@ class ConsoleApp(Exports, CellDiff):
         self.feed.stop()
 
     async def closed(self) -> None:
-        """Wait until every context that was open is closed."""
+        """Let go of the terminal, and wait until every context that was open is closed."""
+        self._let_go()
         self.feed.stop()
         await asyncio.gather(*(feed.closed() for feed in (*self._left, self.feed)))
 

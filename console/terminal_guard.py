@@ -7,7 +7,7 @@ import os
 import select
 import signal
 import threading
-import time
+from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
@@ -17,18 +17,26 @@ PATIENCE_S = 10.0
 """How long leaving may take: what is written to a terminal that is dead, or that nobody reads, may wait for ever."""
 
 
-def guard(app: App[Any], fd: int = 0) -> None:
-    """Call from ``App.on_mount``.
+def guard(app: App[Any], fd: int = 0) -> Callable[[], None]:
+    """Call from ``App.on_mount``, and what it returns when the app has ended.
 
     SIGTERM and SIGHUP would kill the process with the alternate screen and mouse reporting left on. With a dead
     terminal and SIGHUP ignored (nohup, some supervisors) the input thread would spin on end-of-file for ever.
     """
     loop = asyncio.get_running_loop()
     codes: list[int] = []
+    over = threading.Event()
 
     def leave(code: int) -> None:
-        codes.append(code)
-        loop.call_soon_threadsafe(lambda: app.exit(return_code=code))
+        if not over.is_set():
+            codes.append(code)
+            loop.call_soon_threadsafe(lambda: app.exit(return_code=code))
+
+    def let_go() -> None:
+        over.set()
+        # A terminal that hangs up sends SIGCONT as well: Textual would start to read it again, and never stop.
+        signal.signal(signal.SIGCONT, signal.SIG_DFL)
+        signal.signal(signal.SIGTSTP, signal.SIG_DFL)
 
     def on_signal(number: int, frame: FrameType | None) -> None:
         leave(128 + number)
@@ -41,10 +49,11 @@ def guard(app: App[Any], fd: int = 0) -> None:
     def watch() -> None:
         poller = select.poll()
         poller.register(fd, 0)  # only hang-up and errors are reported
-        while not codes:
+        while not codes and not over.is_set():
             if any(event for _, event in poller.poll(500)):
                 leave(128 + signal.SIGHUP)
-        time.sleep(PATIENCE_S)
-        os._exit(codes[0])
+        if codes and not over.wait(PATIENCE_S):
+            os._exit(codes[0])
 
     threading.Thread(target=watch, name="terminal-guard", daemon=True).start()
+    return let_go

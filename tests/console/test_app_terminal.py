@@ -18,14 +18,23 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = """
+import os
+import signal
 import sys
+import threading
 from backends.model import now_ms
 from console import terminal_guard
 from console.app import run_console
 from tests.console.fake_ops import FakeOps, opener
 if "impatient" in sys.argv:
     terminal_guard.PATIENCE_S = 0.3
-sys.exit(run_console(opener(FakeOps(now_ms, hostile=True)), "here"))
+code = run_console(opener(FakeOps(now_ms, hostile=True)), "here")
+if "lingers" in sys.argv:
+    os.kill(os.getpid(), signal.SIGCONT)
+    print([thread.name for thread in threading.enumerate()])
+    os.kill(os.getpid(), signal.SIGHUP)
+    print("cleaned up")
+sys.exit(code)
 """
 LEAVE = b"\x1b[?1049l"
 
@@ -97,6 +106,17 @@ def test_signals_give_the_terminal_back(start: Callable[..., Run], number: signa
     os.kill(run.pid, number)
     run.until(lambda: run.ended() and LEAVE in run.data)
     assert run.status == code
+
+
+def test_once_left_it_reads_the_terminal_no_more_whatever_signal_comes(start: Callable[..., Run]) -> None:
+    run = start("lingers")
+    run.until(lambda: b"backup_history" in run.data)
+    os.write(run.fd, b"q")
+    run.until(run.ended)
+    assert b"['MainThread'" in run.data
+    assert b"textual-input" not in run.data
+    assert b"cleaned up" in run.data
+    assert run.status == 0
 
 
 def test_a_terminal_that_reads_nothing_does_not_keep_the_process(start: Callable[..., Run]) -> None:
