@@ -30,12 +30,13 @@ from backends.ops.audit import AuditReads
 from backends.ops.backfill import MOST, Backfill, Only, plan_backfill, start_alone, window_slot
 from backends.ops.jobs import JobReads
 from backends.ops.kinds import Progress, Tell
-from backends.ops.letters import Selection, freeze, walk
-from backends.ops.output import OutputReads
+from backends.ops.letters import Selection, freeze, parts
 from backends.ops.queueing import QueueingReads
 from backends.ops.reads import unknown
 from backends.ops.talk import redis_talk, stop_if_cancelled
 from backends.ops.timeline import TimelineReads
+from backends.ops.walk import steps
+from backends.ops.why import WhyReads
 from backends.queues.base import BATCH, Entered, NewRun, OnFull, Pair
 from backends.queues.lists import Rejected, inspect
 from backends.queues.streams import StreamQueue, chunks, overlap_slot
@@ -67,7 +68,7 @@ def refuse(what: str) -> RefusedError:
     )
 
 
-class Ops(AuditReads, OutputReads, QueueingReads, JobReads, TimelineReads):
+class Ops(AuditReads, WhyReads, QueueingReads, JobReads, TimelineReads):
     """Everything an operator can see and do in one context."""
 
     @classmethod
@@ -286,14 +287,13 @@ class Ops(AuditReads, OutputReads, QueueingReads, JobReads, TimelineReads):
             chosen = await self.freeze(chosen)
         matched = changed = 0
         done, began = False, time.monotonic()
-        queues = {q.name: q for q in await self.all_queues()}
         try:
             with redis_talk(self.servers.redis_url):
-                async for queue, pairs in self._batches(chosen, queues):
+                async for queue, pairs in self._batches(chosen):
                     stop_if_cancelled()
                     matched += len(pairs)
                     if not dry_run:
-                        changed += sum(await queues[queue].dead_retry(pairs))
+                        changed += sum(await queue.dead_retry(pairs))
                     if progress:
                         progress(Progress(None, matched, matched, changed, began))
             done = True
@@ -310,29 +310,23 @@ class Ops(AuditReads, OutputReads, QueueingReads, JobReads, TimelineReads):
         with redis_talk(self.servers.redis_url):
             return await freeze(queues, selection)
 
-    async def _batches(
-        self, chosen: Sequence[str] | Selection, queues: dict[str, StreamQueue]
-    ) -> AsyncIterator[tuple[str, list[Pair]]]:
+    async def _batches(self, chosen: Sequence[str] | Selection) -> AsyncIterator[tuple[StreamQueue, Sequence[Pair]]]:
         """(queue, letters) in steps of at most 200."""
+        queues = {q.name: q for q in await self.all_queues()}
         if not isinstance(chosen, Selection):
             wanted = list(dict.fromkeys(chosen))
-            for name, queue in queues.items():
+            for queue in queues.values():
                 for part in chunks(wanted):
                     scores = await self.servers.redis.zmscore(f"{queue.prefix}dead", list(part))
                     there = [(run, int(score)) for run, score in zip(part, scores, strict=True) if score is not None]
                     if there:
-                        yield name, there
+                        yield queue, there
             return
         if chosen.queue and chosen.queue not in queues:
             raise unknown("queue", chosen.queue, list(queues), "queues")
-        waiting: dict[str, list[Pair]] = {}
-        async for letter in walk(list(queues.values()), chosen):
-            pairs = waiting.setdefault(letter.queue, [])
-            pairs.append((letter.id, letter.sequence))
-            if len(pairs) == BATCH:
-                yield letter.queue, waiting.pop(letter.queue)
-        for name, pairs in waiting.items():
-            yield name, pairs
+        async for step in steps(self.servers.redis, await parts(list(queues.values()), chosen)):
+            if step.pairs:
+                yield step.queue, step.pairs
 
     # --- what every action passes ---------------------------------------------------------------------------
 

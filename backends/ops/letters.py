@@ -1,23 +1,27 @@
-"""Dead letters of all queues as one list, newest first; selections of them."""
+"""Which dead letters are meant: selections, places in the merged list of all queues, what of a queue is in them."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from backends.errors import BadInputError
 from backends.model import DeadLetter, to_ms
-from backends.queues.base import BATCH
+from backends.ops.matching import Matcher
 from backends.queues.streams import StreamQueue
 
-_CLOCK_SLACK_US = 3_600_000_000
-"""The sequence is Redis's clock, `failed_at` the engine's: they may disagree by this much."""
+GROUPS_MOST = 20
+"""A filter that means more groups of a queue than these is tested letter by letter."""
+_END = 1 << 53
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Which dead letters are meant. All given conditions must hold; with none given, `everything` must be set."""
+    """Which dead letters are meant. All given conditions must hold; with none given, `everything` must be set.
+
+    `since` and `until` are about when a letter came to the dead ones, by the clock of Redis.
+    """
 
     queue: str = ""
     job: str = ""
@@ -31,6 +35,7 @@ class Selection:
     without: tuple[str, ...] = ()  # none of them there
     like: Mapping[str, str] = field(default_factory=dict)  # job, queue, group → text in that name, in any case
     upto: Mapping[str, int] | None = None  # frozen: queue → highest sequence; what died later is not meant
+    counted: int | None = None  # how many the operator was shown before acting
 
     @property
     def empty(self) -> bool:
@@ -39,31 +44,82 @@ class Selection:
 
     @property
     def filters(self) -> bool:
+        """Whether it is about more than a queue or a group."""
+        return bool(self.job or self.since or self.until or self.like or self.texts)
+
+    @property
+    def texts(self) -> bool:
         """Whether letters have to be looked at one by one to find those that are meant."""
-        return bool(
-            self.job or self.error or self.payload or self.since or self.until or self.words or self.without
-            or self.like
-        )  # fmt: skip
+        return bool(self.error or self.payload or self.words or self.without)
+
+    @property
+    def whole(self) -> bool:
+        """Whether all of a queue, or of all queues, is meant."""
+        return not (self.group or self.filters)
 
     def matches(self, letter: DeadLetter) -> bool:
-        """Whether a letter is meant; queue and group are looked up, not filtered."""
-        return (
-            (not self.job or letter.job == self.job)
-            and (self.since is None or letter.failed_at >= self.since)
-            and (self.until is None or letter.failed_at < self.until)
-            and (not self.error or self.error.casefold() in f"{letter.error_class}: {letter.error}".casefold())
-            and self._named(letter)
-            and (not self.payload or self.payload.casefold() in letter.envelope.decode("utf-8", "replace").casefold())
-        )
+        """Whether a letter is meant; the queue and what is frozen are not looked at."""
+        return _span(self, _END)[0] < letter.sequence <= _span(self, _END)[1] and Matcher(self).letter(letter)
 
-    def _named(self, letter: DeadLetter) -> bool:
-        hay = f"{letter.job}\n{letter.error_class}\n{letter.error}\n{letter.id}".casefold()
-        names = {"job": letter.job, "queue": letter.queue, "group": letter.group}
-        return (
-            all(word.casefold() in hay for word in self.words)
-            and not any(word.casefold() in hay for word in self.without)
-            and all(part.casefold() in names[name].casefold() for name, part in self.like.items())
-        )
+
+def _span(selection: Selection, upto: int) -> tuple[int, int]:
+    """(above, up to) which sequence: it is the clock of Redis, in microseconds, made to rise."""
+    above = to_ms(selection.since) * 1000 - 1 if selection.since else 0
+    return above, min(upto, to_ms(selection.until) * 1000 - 1) if selection.until else upto
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What of one queue is meant: after < sequence <= upto, of these groups (none: of all), if `test` agrees."""
+
+    queue: StreamQueue
+    after: int
+    upto: int
+    groups: tuple[str, ...]
+    test: Matcher | None
+
+    async def size(self) -> int:
+        """How many letters have to be looked at."""
+        return await self.queue.dead_count(self.upto, self.after + 1, self.groups) if self.upto > self.after else 0
+
+
+async def parts(queues: Sequence[StreamQueue], selection: Selection) -> list[Part]:
+    """What of each queue is meant; those in which there can't be any are left out."""
+    found = []
+    for queue in queues:
+        if selection.queue and queue.name != selection.queue:
+            continue
+        upto = _END if selection.upto is None else selection.upto.get(queue.name, 0)
+        after, upto = _span(selection, upto)
+        groups = await _groups(queue, selection)
+        if groups is not None and not groups:
+            continue
+        listed = groups is not None and len(groups) <= GROUPS_MOST
+        test = Matcher(selection, queue.name, kinds=not (listed or groups is None))
+        found.append(Part(queue, after, upto, groups if listed and groups else (), None if test.needless else test))
+    return found
+
+
+async def _groups(queue: StreamQueue, selection: Selection) -> tuple[str, ...] | None:
+    """The groups of a queue that are meant; None: all."""
+    if selection.group and not (selection.job or selection.like):
+        return (selection.group,)
+    if not (selection.group or selection.job or selection.like):
+        return None
+    alike = Matcher(selection).alike
+    return tuple([
+        group for group, kind in (await queue.dead_kinds()).items()
+        if selection.group in ("", group) and selection.job in ("", kind.job)
+        and alike({"job": kind.job, "queue": queue.name, "group": group})
+    ])  # fmt: skip
+
+
+async def freeze(queues: Sequence[StreamQueue], selection: Selection) -> Selection:
+    """The selection as of now; one that is frozen already stays as it is."""
+    if selection.upto is not None:
+        return selection
+    tops = {queue.name: await queue.dead_top() for queue in queues}
+    return replace(selection, upto={name: top for name, top in tops.items() if top})
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,56 +139,15 @@ class Place:
             raise BadInputError(f"{cursor[:60]!r} is not a cursor", "take `next_cursor` of the page before")
         return cls(int(sequence), queue)
 
+    @classmethod
+    def of(cls, letter: DeadLetter) -> str:
+        """The cursor of a letter: what is below it comes next."""
+        return f"{letter.sequence}.{letter.queue}"
+
     def before(self, queue: str) -> int:
-        """The exclusive upper sequence in one queue."""
+        """The exclusive upper sequence in one queue, of what is below."""
         return self.sequence + 1 if queue > self.queue else self.sequence
 
-
-async def freeze(queues: Sequence[StreamQueue], selection: Selection) -> Selection:
-    """The selection as of now; one that is frozen already stays as it is."""
-    if selection.upto is not None:
-        return selection
-    upto: dict[str, int] = {}
-    for queue in queues:
-        if top := await queue.dead_top():
-            upto[queue.name] = top
-    return replace(selection, upto=upto)
-
-
-async def walk(
-    queues: Sequence[StreamQueue], selection: Selection, start: Place | None = None, step: int = BATCH
-) -> AsyncIterator[DeadLetter]:
-    """The selected letters of all queues, merged, newest first. `step`: letters a read."""
-    heads: list[tuple[DeadLetter, AsyncIterator[DeadLetter]]] = []
-    for queue in queues:
-        if selection.queue and queue.name != selection.queue:
-            continue
-        before = start.before(queue.name) if start else None
-        if selection.upto is not None:
-            last = selection.upto.get(queue.name, -1) + 1
-            before = last if before is None else min(before, last)
-        source = _one(queue, selection, before, step)
-        first = await anext(source, None)
-        if first:
-            heads.append((first, source))
-    while heads:
-        heads.sort(key=lambda head: (-head[0].sequence, head[0].queue))
-        letter, source = heads.pop(0)
-        yield letter
-        following = await anext(source, None)
-        if following:
-            heads.append((following, source))
-
-
-async def _one(queue: StreamQueue, selection: Selection, before: int | None, step: int) -> AsyncIterator[DeadLetter]:
-    floor = to_ms(selection.since) * 1000 - _CLOCK_SLACK_US if selection.since else 0
-    while True:
-        page = await queue.dead_page(step, before, selection.group)
-        for letter in page.items:
-            if letter.sequence < floor:
-                return
-            if selection.matches(letter):
-                yield letter
-        if page.next_cursor is None:
-            return
-        before = int(page.next_cursor)
+    def after(self, queue: str) -> int:
+        """The exclusive lower sequence in one queue, of what is above."""
+        return self.sequence - 1 if queue < self.queue else self.sequence

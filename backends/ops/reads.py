@@ -27,11 +27,11 @@ from backends.model import (
     ServerHealth,
     now_ms,
 )
-from backends.ops.letters import Place, Selection, walk
+from backends.ops.letters import Place, Selection, parts
 from backends.ops.live import LiveView
 from backends.ops.talk import postgres_talk, redis_talk
+from backends.ops.walk import listed
 from backends.overview import HistoryOverview, Overview
-from backends.queues.base import BATCH
 from backends.queues.live import queue_names
 from backends.queues.streams import StreamQueue
 
@@ -107,24 +107,28 @@ class Reads:
             return [self.live.queue(n) for n in await queue_names(self.servers.redis, self.namespace)]
 
     async def dead_list(
-        self, limit: int = 50, cursor: str | None = None, selection: Selection | None = None
+        self,
+        limit: int = 50,
+        cursor: str | None = None,
+        selection: Selection | None = None,
+        *,
+        newer: str | None = None,
     ) -> Page[DeadLetter]:
-        """Dead letters of all queues, newest first. `total` where no more than queue and group is asked for."""
+        """Dead letters of all queues, newest first: those below `cursor`, or those next above `newer`.
+
+        `total`: of all pages, where letters need not be looked at one by one to know it. The cursor is the one to go on
+        from in the same direction.
+        """
         chosen = selection or Selection()
-        start = Place.read(cursor)
+        start = Place.read(newer or cursor)
         queues = await self._chosen(chosen)
-        found: list[DeadLetter] = []
         with redis_talk(self.servers.redis_url):
-            async for letter in walk(queues, chosen, start, min(limit + 1, BATCH)):
-                found.append(letter)
-                if len(found) > limit:
-                    break
-            total = None
-            if not chosen.filters:
-                total = sum([await q.dead_count(groups=[chosen.group] if chosen.group else ()) for q in queues])
-        items = tuple(found[:limit])
-        more = f"{items[-1].sequence}.{items[-1].queue}" if len(found) > limit and items else None
-        return Page(items, more, total)
+            meant = await parts(queues, chosen)
+            found = await listed(self.servers.redis, meant, start, limit + 1, newer=bool(newer))
+            total = None if chosen.texts else sum([await part.size() for part in meant])
+        more = len(found) > limit
+        items = found[-limit:] if newer else found[:limit]
+        return Page(tuple(items), Place.of(items[0] if newer else items[-1]) if more else None, total)
 
     async def dead_show(self, run_id: str) -> DeadLetter:
         """One dead letter. Raises BadInputError where there is none."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -20,9 +19,11 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def filters(function: F) -> F:
-    """--queue, --job, --group, --error, --since."""
+    """--queue, --job, --group, --error, --payload-text, --since, --until."""
     for option in (
+        click.option("--until", type=when, metavar="TIME", help="Died before then."),
         click.option("--since", type=when, metavar="TIME", help="Died since then: an ISO time, or 2h, 7d."),
+        click.option("--payload-text", "payload", default="", metavar="TEXT", help="The envelope contains this."),
         click.option("--error", default="", metavar="TEXT", help="The error contains this."),
         click.option("--group", default="", metavar="FP", help="Of this error group."),
         click.option("--job", default="", metavar="JOB", help="Of this job."),
@@ -32,12 +33,10 @@ def filters(function: F) -> F:
     return function
 
 
-def _selection(
-    queue: str, job: str, group: str, error: str, since: datetime | None, everything: bool = False
-) -> Selection:
+def _selection(everything: bool = False, **conditions: Any) -> Selection:
     from backends.ops import Selection
 
-    return Selection(queue, job, group, error, since=since, everything=everything)
+    return Selection(everything=everything, **conditions)
 
 
 @click.group("dead", cls=ListGroup)
@@ -47,15 +46,16 @@ def dead_command() -> None:
 
 @dead_command.command("list")
 @paging
+@click.option("--newer", metavar="CURSOR", help="The page above this cursor, instead of the one below.")
 @filters
 @json_option
-def list_command(
-    limit: int, cursor: str | None, queue: str, job: str, group: str, error: str, since: datetime | None, as_json: bool
-) -> None:
+def list_command(limit: int, cursor: str | None, newer: str | None, as_json: bool, **conditions: Any) -> None:
     """Dead letters, newest first."""
+    if cursor and newer:
+        raise click.UsageError("--cursor and --newer exclude each other; give one of them")
 
     async def ask(ops: Ops) -> Page[DeadLetter]:
-        return await ops.dead_list(limit, cursor, _selection(queue, job, group, error, since))
+        return await ops.dead_list(limit, cursor, _selection(**conditions), newer=newer)
 
     page = with_ops(ask)
     if as_json:
@@ -69,7 +69,7 @@ def list_command(
     )
     if page.next_cursor:
         total = f" of {page.total}" if page.total is not None else ""
-        click.echo(f"{len(page.items)}{total}; more: --cursor {page.next_cursor}", err=True)
+        click.echo(f"{len(page.items)}{total}; more: --{'newer' if newer else 'cursor'} {page.next_cursor}", err=True)
 
 
 @dead_command.command("show")
@@ -148,16 +148,7 @@ def groups_command(queue: str, limit: int, as_json: bool) -> None:
 @click.option("--yes", "-y", is_flag=True, help="Don't ask.")
 @json_option
 def retry_command(
-    ids: tuple[str, ...],
-    queue: str,
-    job: str,
-    group: str,
-    error: str,
-    since: datetime | None,
-    everything: bool,
-    dry_run: bool,
-    yes: bool,
-    as_json: bool,
+    ids: tuple[str, ...], everything: bool, dry_run: bool, yes: bool, as_json: bool, **conditions: Any
 ) -> None:
     """Put dead letters back into their queues, by id or by selection, with a fresh retry budget.
 
@@ -165,7 +156,7 @@ def retry_command(
     """
     from backends.errors import BadInputError
 
-    selection = _selection(queue, job, group, error, since, everything)
+    selection = _selection(everything, **conditions)
     if ids and not selection.empty:
         raise click.UsageError("ids and a selection exclude each other; give one of them")
     chosen: Any = list(ids) or selection

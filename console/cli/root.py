@@ -28,6 +28,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "pause": ("acts", "Hand out no more runs of a queue or a job."),
     "resume": ("acts", "End a pause."),
     "cancel": ("acts", "Cancel a run that waits or runs."),
+    "why": ("why", "Why does a run not run? Its place, and what holds it there."),
     "audit": ("audit", "Who did what, newest first."),
 }
 

@@ -1,0 +1,86 @@
+"""Walks over selected dead letters: in steps from the oldest, to act on them; letter by letter, to list them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from backends.model import DeadLetter
+from backends.ops.letters import Part, Place
+from backends.ops.matching import picked
+from backends.queues.base import BATCH, Pair
+from backends.queues.dead_index import letter_from
+from backends.queues.dead_walk import READ_MOST, RecordReader, pairs_between
+from backends.queues.streams import StreamQueue
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Some letters of a queue that are meant, at most BATCH, and how many were looked at to find them."""
+
+    queue: StreamQueue
+    pairs: Sequence[Pair]
+    scanned: int
+
+
+async def steps(client: Any, found: Sequence[Part]) -> AsyncIterator[Step]:
+    """What is meant, queue by queue, the oldest first."""
+    for part in found:
+        reader = RecordReader(client, part.queue.prefix)
+        size = READ_MOST if part.test else BATCH
+        after = part.after
+        while True:
+            pairs = await pairs_between(client, part.queue.prefix, size, after, part.upto + 1, part.groups)
+            if not pairs:
+                break
+            after = pairs[-1][1]
+            wanted: Sequence[Pair] = pairs
+            if part.test:
+                wanted = picked(part.test, pairs, await reader.read(pairs))
+            looked = len(pairs)
+            for n in range(0, max(1, len(wanted)), BATCH):
+                yield Step(part.queue, wanted[n : n + BATCH], looked)
+                looked = 0
+            if len(pairs) < size:
+                break
+
+
+async def listed(
+    client: Any, found: Sequence[Part], start: Place | None, limit: int, *, newer: bool = False
+) -> list[DeadLetter]:
+    """Up to `limit` letters of all queues as one list, newest first: those below `start`, or those next above it."""
+    heads: list[tuple[DeadLetter, AsyncIterator[DeadLetter]]] = []
+    for part in found:
+        source = _letters(client, part, start, min(limit, READ_MOST), newer=newer)
+        if first := await anext(source, None):
+            heads.append((first, source))
+    letters: list[DeadLetter] = []
+    while heads and len(letters) < limit:
+        heads.sort(key=lambda head: (-head[0].sequence, head[0].queue), reverse=newer)
+        letter, source = heads.pop(0)
+        letters.append(letter)
+        if following := await anext(source, None):
+            heads.append((following, source))
+    return letters[::-1] if newer else letters
+
+
+async def _letters(
+    client: Any, part: Part, start: Place | None, size: int, *, newer: bool
+) -> AsyncIterator[DeadLetter]:
+    queue, reader = part.queue, RecordReader(client, part.queue.prefix)
+    after, before = part.after, part.upto + 1
+    if start and newer:
+        after = max(after, start.after(queue.name))
+    elif start:
+        before = min(before, start.before(queue.name))
+    while True:
+        pairs = await pairs_between(client, queue.prefix, size, after, before, part.groups, newest=not newer)
+        for (run, sequence), record in zip(pairs, await reader.read(pairs), strict=True):
+            if record is not None and (part.test is None or part.test.record(run, record)):
+                head, _, envelope = record.partition(b"\n")
+                yield letter_from(run, queue.name, sequence, head, envelope)
+        if len(pairs) < size:
+            return
+        after, before = (pairs[-1][1], before) if newer else (after, pairs[-1][1])
+        size = READ_MOST if part.test else size
