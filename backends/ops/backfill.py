@@ -18,7 +18,8 @@ from backends.jobs.spec import JobSpec
 from backends.jobs.words import show
 from backends.model import FireResult, Outcome, Overlap, backfill_run_id, new_run_id, to_ms
 from backends.ops.talk import redis_talk, stop_if_cancelled
-from backends.queues.streams import StreamQueue, chunks, overlap_slot
+from backends.queues.base import chunks
+from backends.queues.streams import StreamQueue, overlap_slot
 from backends.schedule import Schedule, parse, zone
 
 if TYPE_CHECKING:

@@ -29,7 +29,7 @@ from backends.model import (
 from backends.ops.audit import AuditReads
 from backends.ops.backfill import MOST, Backfill, Only, plan_backfill, start_alone, window_slot
 from backends.ops.jobs import JobReads
-from backends.ops.kinds import Progress, Tell
+from backends.ops.kinds import Progress, Tell, new_receipt
 from backends.ops.letters import Selection, freeze, parts
 from backends.ops.queueing import QueueingReads
 from backends.ops.reads import unknown
@@ -37,9 +37,9 @@ from backends.ops.talk import redis_talk, stop_if_cancelled
 from backends.ops.timeline import TimelineReads
 from backends.ops.walk import steps
 from backends.ops.why import WhyReads
-from backends.queues.base import BATCH, Entered, NewRun, OnFull, Pair
+from backends.queues.base import BATCH, Entered, NewRun, OnFull, Op, Pair, chunks
 from backends.queues.lists import Rejected, inspect
-from backends.queues.streams import StreamQueue, chunks, overlap_slot
+from backends.queues.streams import StreamQueue, overlap_slot
 
 CHECKED_FIRST = 50_000
 CHECKED_BYTES = 64_000_000
@@ -287,13 +287,14 @@ class Ops(AuditReads, WhyReads, QueueingReads, JobReads, TimelineReads):
             chosen = await self.freeze(chosen)
         matched = changed = 0
         done, began = False, time.monotonic()
+        op = Op(new_receipt(), "retry", whoami(), now_ms() + 3_600_000)
         try:
             with redis_talk(self.servers.redis_url):
                 async for queue, pairs in self._batches(chosen):
                     stop_if_cancelled()
                     matched += len(pairs)
                     if not dry_run:
-                        changed += sum(await queue.dead_retry(pairs))
+                        changed += sum(await queue.dead_retry(op, pairs))
                     if progress:
                         progress(Progress(None, matched, matched, changed, began))
             done = True

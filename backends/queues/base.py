@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import msgspec
 
@@ -26,11 +26,18 @@ from backends.model import (
     QueueStatus,
 )
 
+T = TypeVar("T")
+
 Pair = tuple[str, int]
 """A dead letter: run id and sequence. Another death of the same run is another pair."""
 
 BATCH = 200
 """Items a call at most: bounds the time a script holds the server and what Lua may unpack."""
+
+
+def chunks(items: Sequence[T], size: int = BATCH) -> list[Sequence[T]]:
+    """`items` in slices of at most `size`."""
+    return [items[n : n + size] for n in range(0, len(items), size)]
 
 
 class Entered(StrEnum):
@@ -155,6 +162,28 @@ class Fired:
     early: bool = False  # by the server's clock the instant lies ahead
 
 
+@dataclass(frozen=True, slots=True)
+class Op:
+    """An operation of an operator that can be taken back. `kind`: purge, retry, enter or cancel; an id is of one kind.
+
+    `expires_ms`: when its undo ends; the latest that is given counts.
+    """
+
+    id: str
+    kind: str
+    by: str
+    expires_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """One step of an undo: how many are back, how many had started and were left alone, whether there are more."""
+
+    back: int
+    started: int
+    more: bool
+
+
 class Queue(Protocol):
     """One queue of one namespace."""
 
@@ -215,8 +244,11 @@ class Queue(Protocol):
         """The instant of the job's last decided fire, in milliseconds."""
         ...
 
-    async def cancel(self, run_id: str, by: str) -> str:
-        """'cancelled' (it had not started), 'asked' (it is running; its engine will be told) or 'unknown'."""
+    async def cancel(self, run_id: str, by: str, op: Op | None = None) -> str:
+        """'cancelled' (it had not started), 'asked' (it is running; its engine will be told) or 'unknown'.
+
+        With an operation, one that had not started can come back.
+        """
         ...
 
     async def cancels(self) -> set[str]:
@@ -276,8 +308,47 @@ class Queue(Protocol):
         """One dead letter."""
         ...
 
-    async def dead_retry(self, pairs: Sequence[Pair]) -> list[bool]:
-        """Put dead letters back into ready with a fresh retry budget; the attempt number goes on rising."""
+    async def dead_retry(self, op: Op, pairs: Sequence[Pair], due_ms: Sequence[int] = ()) -> list[bool]:
+        """Put dead letters back into the queue with a fresh retry budget; the attempt number goes on rising.
+
+        `due_ms`: when each is due, 0 or none for at once. False for a pair that is not dead any more.
+        """
+        ...
+
+    async def dead_replace(self, op: Op, pair: Pair, run: NewRun) -> str:
+        """A letter goes, `run` enters in its place: 'ok', 'gone', or 'changed' where it has died again since."""
+        ...
+
+    async def dead_purge(self, op: Op, pairs: Sequence[Pair]) -> list[bool]:
+        """Take dead letters away; False for a pair that is not dead any more."""
+        ...
+
+    async def dead_purge_all(self, op: Op, upto: int) -> int:
+        """Take all dead letters up to a sequence away, at once; how many that were. The operation does nothing else."""
+        ...
+
+    async def enter(self, op: Op, runs: Sequence[NewRun]) -> list[Entered]:
+        """As `enqueue`, by an operation."""
+        ...
+
+    async def note_entered(self, op: Op, run_ids: Sequence[str]) -> bool:
+        """Make runs that have entered the operation's; False where it has been undone already."""
+        ...
+
+    async def restore(self, op_id: str, limit: int = BATCH) -> Restored:
+        """One step of an undo. From the first on it goes on by `sweep`, should nobody ask again.
+
+        What was purged is back as it was. Of what was retried or entered, the runs that have not started are out again.
+        What was cancelled before it started is queued again, as the next attempt.
+        """
+        ...
+
+    async def op_size(self, op_id: str) -> int:
+        """How many letters or runs an operation has changed and not given back."""
+        ...
+
+    async def sweep(self, now_ms: int) -> int:
+        """One step of forgetting operations whose time is over and of going on with undos; 0: nothing to do."""
         ...
 
 

@@ -13,7 +13,6 @@ from backends.model import DeadGroup, DeadLetter, Page
 from backends.queues.base import BATCH, Pair
 from backends.queues.dead_heads import dead_groups
 from backends.queues.dead_index import ask_count, ask_page, letter_from, read_pairs, record_key
-from backends.queues.scripts import script
 
 KINDS_STEP = 1_000
 """So many groups a read, where all are read."""
@@ -106,15 +105,6 @@ class DeadLetters:
             kinds |= {group.decode(): _kind.decode(value) for group, value in some.items()}
             if cursor == 0:
                 return kinds
-
-    async def dead_retry(self, pairs: Sequence[Pair]) -> list[bool]:
-        """Back into ready; False where the letter is no longer there."""
-        done: list[bool] = []
-        for n in range(0, len(pairs), BATCH):
-            args = [each for pair in pairs[n : n + BATCH] for each in pair]
-            answers = await script("dead_retry")(self._redis, [self.prefix], args)
-            done += [bool(a) for a in answers]
-        return done
 
     async def _load(self, pairs: Sequence[Pair]) -> list[DeadLetter | None]:
         """The letters of these pairs, whether dead or taken away; None where the record is gone."""

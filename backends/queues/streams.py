@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from secrets import token_hex
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -22,20 +22,21 @@ from backends.queues.base import (
     NewFire,
     NewRun,
     OnFull,
+    Op,
     Settle,
     Settled,
     Settlement,
     Taken,
+    chunks,
 )
-from backends.queues.dead import DeadLetters
+from backends.queues.dead_acts import DeadActs
 from backends.queues.keys import queue_prefix, queues_key
+from backends.queues.operations import run_args
 from backends.queues.scripts import Arg, script
 
 if TYPE_CHECKING:
     import redis
     import redis.asyncio
-
-T = TypeVar("T")
 
 PLACES = ("solo", "0", "1", "2")
 """The ready streams in the order they are served: runs that crashed an engine (one at a time), then by priority."""
@@ -51,11 +52,6 @@ _ON_FULL = {
 }
 
 
-def chunks(items: Sequence[T], size: int = BATCH) -> list[Sequence[T]]:
-    """`items` in slices of at most `size`."""
-    return [items[n : n + size] for n in range(0, len(items), size)]
-
-
 def overlap_slot(job: str, overlap: Overlap) -> tuple[str, OnFull]:
     """The slot a run of `job` needs under an overlap policy ('' where it needs none)."""
     if overlap is Overlap.ALLOW:
@@ -63,7 +59,7 @@ def overlap_slot(job: str, overlap: Overlap) -> tuple[str, OnFull]:
     return f"job:{job}", _ON_FULL[overlap]
 
 
-class StreamQueue(DeadLetters):
+class StreamQueue(DeadActs):
     """One native queue. Any number of these, in any number of processes, may serve the same one.
 
     `client` serves short calls; `blocking` (default: `client`) is used for `wait` alone, so that a sleeping wait never
@@ -106,20 +102,17 @@ class StreamQueue(DeadLetters):
         await self.announce()
         answers: list[Entered] = []
         for part in chunks(runs):
-            args: list[Arg] = []
-            for r in part:
-                args += (
-                    r.run_id,
-                    r.priority,
-                    r.job,
-                    r.due_ms,
-                    r.slot,
-                    r.slots,
-                    r.on_full.value,
-                    r.envelope,
-                    1,
-                )
-            answers += [Entered(word.decode()) for word in await self._call("enqueue", *args)]
+            words = await self._call("enqueue", *run_args(part))
+            answers += [Entered(word.decode()) for word in words]
+        return answers
+
+    async def enter(self, op: Op, runs: Sequence[NewRun]) -> list[Entered]:
+        """As `enqueue`, so that the operation can take out again what has not started."""
+        await self.announce()
+        answers: list[Entered] = []
+        for part in chunks(runs):
+            words = await self._call("enter", op.id, op.by, op.expires_ms, *run_args(part))
+            answers += [Entered(word.decode()) for word in words]
         return answers
 
     async def promote(self) -> int:
@@ -290,9 +283,10 @@ class StreamQueue(DeadLetters):
 
     # --- steering -------------------------------------------------------------------------------------------
 
-    async def cancel(self, run_id: str, by: str) -> str:
+    async def cancel(self, run_id: str, by: str, op: Op | None = None) -> str:
         """'cancelled' (had not started), 'asked' (running) or 'unknown'."""
-        return str((await self._call("cancel", by, run_id))[0].decode())
+        answer = await self._call("cancel", by, op.id if op else "", op.expires_ms if op else 0, run_id)
+        return str(answer[0].decode())
 
     async def cancels(self) -> set[str]:
         """Running run ids whose cancellation was asked for."""

@@ -7,10 +7,11 @@ from typing import Any
 import msgspec
 
 from backends.model import AttemptRecord, Outcome, new_run_id
-from backends.queues.base import Delivery, NewRun, Queue, Settle, Settlement
+from backends.queues.base import Delivery, NewRun, Op, Queue, Settle, Settlement
 from backends.queues.dead_index import DeadHeader
 
 WORKER = "w1"
+RETRY = Op("retry-1", "retry", "me", 4_000_000_000_000)
 
 
 def run(job: str = "noop", **more: Any) -> NewRun:

@@ -7,7 +7,7 @@ from typing import Any
 from backends.queues.dead import Kind
 from backends.queues.dead_heads import dead_groups, dead_heads
 from backends.queues.streams import StreamQueue
-from tests.contract.helpers import WORKER, dead, run
+from tests.contract.helpers import RETRY, WORKER, dead, run
 
 GROUPS = ("a" * 16, "b" * 16, "c" * 16)
 
@@ -81,7 +81,7 @@ async def test_kinds_come_and_go_with_their_groups(queue: StreamQueue) -> None:
     assert await queue.dead_kinds() == {
         GROUPS[0]: Kind("job-a", "ValueError"), GROUPS[1]: Kind("job-b", "ValueError")
     }  # fmt: skip
-    await queue.dead_retry([made[0][:2], made[2][:2]])
+    await queue.dead_retry(RETRY, [made[0][:2], made[2][:2]])
     assert set(await queue.dead_kinds()) == {GROUPS[1]}
     assert [(g.group, g.count) for g in await queue.dead_groups()] == [(GROUPS[1], 2)]
 

@@ -9,7 +9,7 @@ import pytest
 
 from backends.model import FireRecord, FireResult, Overlap, Pause, new_run_id, now_ms
 from backends.queues.base import Entered, NewFire, NewRun, OnFull, Queue, Settle, Settled, Settlement
-from tests.contract.helpers import WORKER, counts, dead, done, retry, run, take_one
+from tests.contract.helpers import RETRY, WORKER, counts, dead, done, retry, run, take_one
 
 
 async def test_a_run_goes_through_ready_and_running_and_is_gone(queue: Queue) -> None:
@@ -178,11 +178,11 @@ async def test_dead_letters_are_paged_grouped_and_retried(queue: Queue) -> None:
     assert len((await queue.dead_page(100, group="g2")).items) == 5
     pairs = await queue.dead_pairs(100, 0, await queue.dead_top())
     assert [run_id for run_id, _ in pairs] == seen[::-1]
-    assert await queue.dead_retry([pairs[-1], (new_run_id(), pairs[0][1]), pairs[-1]]) == [True, False, False]
+    assert await queue.dead_retry(RETRY, [pairs[-1], (new_run_id(), pairs[0][1]), pairs[-1]]) == [True, False, False]
     assert await counts(queue) == {"dead": 24, "ready": 1}
     back = await take_one(queue)
     assert (back.run_id, back.attempt, back.failures, back.crashes) == (seen[0], 2, 0, 0)
-    assert await queue.dead_retry(pairs) == [True] * 24 + [False]
+    assert await queue.dead_retry(RETRY, pairs) == [True] * 24 + [False]
     assert await queue.dead_groups() == []
 
 

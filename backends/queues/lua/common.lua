@@ -28,8 +28,9 @@ local function push(run, a, f, k, prio, job, env, slot)
   return sid
 end
 
-local function hold(run, a, f, k, prio, job, env, slot)
-  redis.call('HSET', P .. 'held', run, cmsgpack.pack({ a, f, k, prio, job, env, slot }))
+-- `due_ms`: when one that waits for a slot is due; '0' for at once.
+local function hold(run, a, f, k, prio, job, env, slot, due_ms)
+  redis.call('HSET', P .. 'held', run, cmsgpack.pack({ a, f, k, prio, job, env, slot, due_ms or '0' }))
 end
 
 local function unhold(run)
@@ -43,6 +44,20 @@ local function push_held(run)
   local h = unhold(run)
   if h then push(run, h[1], h[2], h[3], h[4], h[5], h[6], h[7]) end
   return h ~= nil
+end
+
+-- It got the slot it waited for, but may not be due yet: then it has the slot while it is later.
+local function admit(run)
+  local h = unhold(run)
+  if not h then return false end
+  if tonumber(h[8] or 0) * 1000 > now_us() then
+    hold(run, h[1], h[2], h[3], h[4], h[5], h[6], h[7])
+    redis.call('ZADD', P .. 'later', h[8], run)
+    redis.call('HSET', P .. 'live', run, 'l')
+  else
+    push(run, h[1], h[2], h[3], h[4], h[5], h[6], h[7])
+  end
+  return true
 end
 
 -- Entry fields by name, as a table, from XRANGE; nil when the entry is gone.
@@ -68,7 +83,7 @@ local function release(slot, run)
   while free > 0 do
     local nxt = redis.call('ZPOPMIN', P .. 'wait:' .. key)[1]
     if not nxt then return end
-    if push_held(nxt) then
+    if admit(nxt) then
       redis.call('ZADD', P .. 'slot:' .. key, int(now_us()), nxt)
       free = free - 1
     end
@@ -95,39 +110,58 @@ local function attempt_record(run, a, job, outcome, final, at_us, extra)
     .. ',"finished_us":' .. int(at_us) .. (extra or '') .. '}'
 end
 
--- 'cancelled': it had not started and is gone; 'asked': its worker will be told; 'unknown'.
-local function cancel_run(run, by, records)
+-- Take a run that has not started out of the queue; its slot stays with it. With `attempt` only if that is the one that is
+-- next. Returns {a, f, k, p, j, e, c, due ms} and 'out' (nothing where the entry was lost), or nil and why not: 'unknown',
+-- 'running', 'other' (another attempt is next).
+local function pull(run, attempt)
   local where = redis.call('HGET', P .. 'live', run)
-  if not where then return 'unknown' end
-  local h
-  local kind = string.sub(where, 1, 1)
+  if not where then return nil, 'unknown' end
+  local kind, h = string.sub(where, 1, 1), nil
   if kind == 'r' then
     local place, sid = string.match(where, '^r(%w+):(.+)$')
     local pending = redis.pcall('XPENDING', P .. 'ready:' .. place, GROUP, sid, sid, 1)
-    if not pending.err and #pending > 0 then
-      redis.call('HSET', P .. 'ctl', 'cancel:' .. run, by)
-      return 'asked'
-    end
-    local found = entry(place, sid)
+    if not pending.err and #pending > 0 then return nil, 'running' end
+    local e = entry(place, sid)
+    if e then h = { e.a, e.f, e.k, e.p, e.j, e.e, e.c, '0' } end
+    if attempt and h and h[1] ~= attempt then return nil, 'other' end
     remove_entry(place, sid)
-    if found then h = { found.a, found.f, found.k, found.p, found.j, found.e, found.c } end
   else
-    redis.call('ZREM', P .. 'later', run)
-    if kind == 'w' then redis.call('ZREM', P .. 'wait:' .. string.sub(where, 2), run) end
-    h = unhold(run)
+    local packed = redis.call('HGET', P .. 'held', run)
+    h = packed and cmsgpack.unpack(packed)
+    if attempt and h and tostring(h[1]) ~= attempt then return nil, 'other' end
+    if kind == 'w' then
+      redis.call('ZREM', P .. 'wait:' .. string.sub(where, 2), run)
+    elseif h then
+      h[8] = redis.call('ZSCORE', P .. 'later', run) or '0'
+      redis.call('ZREM', P .. 'later', run)
+    end
+    redis.call('HDEL', P .. 'held', run)
   end
   redis.call('HDEL', P .. 'live', run)
+  return h, 'out'
+end
+
+-- 'cancelled' (it had not started and is gone) and what it was; 'asked': its worker will be told; 'unknown'.
+local function cancel_run(run, by, records)
+  local h, word = pull(run)
+  if word == 'unknown' then return word end
+  if word == 'running' then
+    redis.call('HSET', P .. 'ctl', 'cancel:' .. run, by)
+    return 'asked'
+  end
   if h then
     records[#records + 1] = attempt_record(run, h[1], h[5], 'cancelled', true, now_us(), ',"by":' .. cjson.encode(by))
     release(h[7], run)
   end
-  return 'cancelled'
+  return 'cancelled', h
 end
 
--- A run enters: ready, later, or waiting for its slot. `key` is '' when nothing limits it.
-local function enter(run, a, prio, job, env, due_ms, key, limit, on_full, records)
-  if redis.call('HEXISTS', P .. 'live', run) == 1 then return 'duplicate' end
+-- A run enters: ready, later, or waiting for its slot. `key` is '' when nothing limits it; `f`, `k`: failures and crashes
+-- that it comes with.
+local function enter(run, a, prio, job, env, due_ms, key, limit, on_full, records, f, k)
+  if redis.call('HEXISTS', P .. 'live', run) == 1 or redis.call('ZSCORE', P .. 'dead', run) then return 'duplicate' end
   local slot = ''
+  f, k = f or 0, k or 0
   if key ~= '' then
     slot = key .. '|' .. limit
     if on_full == 'replace' then
@@ -142,7 +176,7 @@ local function enter(run, a, prio, job, env, due_ms, key, limit, on_full, record
       if on_full == 'skip' or (on_full == 'wait_one' and redis.call('ZCARD', P .. 'wait:' .. key) > 0) then
         return 'skipped'
       end
-      hold(run, a, 0, 0, prio, job, env, slot)
+      hold(run, a, f, k, prio, job, env, slot, due_ms)
       line_up(key, run)
       redis.call('HSET', P .. 'live', run, 'w' .. key)
       return 'waiting'
@@ -150,12 +184,12 @@ local function enter(run, a, prio, job, env, due_ms, key, limit, on_full, record
     redis.call('ZADD', P .. 'slot:' .. key, int(now_us()), run)
   end
   if tonumber(due_ms) * 1000 > now_us() then
-    hold(run, a, 0, 0, prio, job, env, slot)
+    hold(run, a, f, k, prio, job, env, slot)
     redis.call('ZADD', P .. 'later', due_ms, run)
     redis.call('HSET', P .. 'live', run, 'l')
     return 'later'
   end
-  push(run, a, 0, 0, prio, job, env, slot)
+  push(run, a, f, k, prio, job, env, slot)
   return 'ready'
 end
 

@@ -1,0 +1,20 @@
+#!lua flags=allow-oom
+-- needs: letters, operations
+-- All dead letters up to a sequence go into the trash of an operation of its own, at once: the indexes are renamed. The
+-- first of those above it go back here, the rest in steps (`restore`). ARGV: op, by, until ms, sequence, limit.
+-- Returns 1 if there is a rest.
+local op, by, until_ms, upto = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+local trash = trash_key(op)
+if not what_is(op) and redis.call('EXISTS', P .. 'dead') == 1 then
+  for _, name in ipairs(INDEXES) do redis.call('RENAME', P .. 'dead' .. name, trash .. name) end
+  note_op(op, 'purge', by, until_ms)
+  local above = redis.call('ZRANGE', trash, '+inf', '(' .. upto, 'BYSCORE', 'REV', 'LIMIT', 0, ARGV[5], 'WITHSCORES')
+  for n = 1, #above, 2 do
+    local run, seq = above[n], int(tonumber(above[n + 1]))
+    local head = head_of(seq)
+    untrash(op, run, seq, head.group)
+    lay(run, seq, head)
+  end
+  if redis.call('ZCOUNT', trash, '(' .. upto, '+inf') > 0 then redis.call('HSET', P .. 'ops:restoring', op, upto) end
+end
+return redis.call('HEXISTS', P .. 'ops:restoring', op)

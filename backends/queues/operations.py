@@ -1,0 +1,56 @@
+"""Operations that can be taken back: their undo in steps, and forgetting them when their time is over."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from backends.queues.base import BATCH, NewRun, Op, Restored, chunks
+from backends.queues.scripts import Arg, script
+
+
+class Operations:
+    """The part of a queue that keeps what operators did."""
+
+    prefix: str
+    _redis: Any
+
+    async def note_entered(self, op: Op, run_ids: Sequence[str]) -> bool:
+        """Runs that have entered, in that order, are the operation's."""
+        noted = True
+        for part in chunks(run_ids):
+            args: list[Arg] = [op.id, op.by, op.expires_ms, *part]
+            noted = bool(await script("note_entered")(self._redis, [self.prefix], args)) and noted
+        return noted
+
+    async def restore(self, op_id: str, limit: int = BATCH) -> Restored:
+        """One step of an undo; an operation that is not known, or is undone, gives nothing back."""
+        return await self._restore(op_id, limit, "1")
+
+    async def go_on(self, op_id: str) -> Restored:
+        """One step of an undo that somebody has begun, or of what a purge of all has to put back."""
+        return await self._restore(op_id, BATCH, "")
+
+    async def _restore(self, op_id: str, limit: int, begin: str) -> Restored:
+        args: list[Arg] = [op_id, min(limit, BATCH), begin]
+        back, started, more = await script("restore")(self._redis, [self.prefix], args)
+        return Restored(back, started, bool(more))
+
+    async def op_size(self, op_id: str) -> int:
+        """How many are in the operation's trash."""
+        return int(await self._redis.zcard(f"{self.prefix}trash:{op_id}"))
+
+    async def sweep(self, now_ms: int) -> int:
+        """One step; undos that have begun go first."""
+        for op_id in await self._redis.hkeys(f"{self.prefix}ops:restoring"):
+            done = await self.go_on(op_id.decode())
+            return max(1, done.back + done.started)
+        return int(await script("sweep")(self._redis, [self.prefix], [now_ms, BATCH]))
+
+
+def run_args(runs: Sequence[NewRun]) -> list[Arg]:
+    """What the scripts that let runs enter take, 9 values a run; each as its first attempt."""
+    args: list[Arg] = []
+    for r in runs:
+        args += (r.run_id, r.priority, r.job, r.due_ms, r.slot, r.slots, r.on_full.value, r.envelope, 1)
+    return args
