@@ -140,6 +140,10 @@ class Envelope(msgspec.Struct, rename="camel", kw_only=True, omit_defaults=True)
 
 # --- what goes through the outbox into history ----------------------------------------------------------
 
+ENVELOPE_MOST = 65_536
+"""Bytes of an envelope that history keeps; a run with a larger one can't be replayed from it."""
+NO_ENVELOPE = msgspec.Raw()  # one object, so that it is left out of the JSON
+
 
 class AttemptRecord(
     msgspec.Struct, tag="attempt", tag_field="t", kw_only=True, omit_defaults=True, frozen=True, gc=False
@@ -174,6 +178,8 @@ class AttemptRecord(
     orphan: bool = False  # the queue was flushed while this ran
     max_rss_kb: int | None = None
     cpu_ms: int | None = None
+    envelope: msgspec.Raw = NO_ENVELOPE
+    """Of a final attempt: the JSON object as it came, or a JSON string of its text. Empty: too large, or not final."""
 
 
 class FireRecord(msgspec.Struct, tag="fire", tag_field="t", kw_only=True, omit_defaults=True, frozen=True):

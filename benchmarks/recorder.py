@@ -1,6 +1,6 @@
 """How fast the recorder moves finished attempts from the outbox into Postgres: embedded servers, append-only file on.
 
-python benchmarks/recorder.py [--rows 200000] [--jobs 5] [--output 0]
+python benchmarks/recorder.py [--rows 200000] [--jobs 5] [--output 0] [--envelope 150]
 
 Prints rows/s, the CPU each side used a row, and the longest time the event loop was held. Beside it, in the same run,
 the plain way: psycopg's executemany of an INSERT over the same columns and indexes, 5,000 rows a transaction, without
@@ -29,21 +29,23 @@ from backends.connect import Servers, Settings  # noqa: E402
 from backends.embedded import status  # noqa: E402
 from backends.history import Recorder, keep_house, migrate  # noqa: E402
 from backends.history.rows import COLUMNS  # noqa: E402
-from backends.model import AttemptRecord, Outcome, new_run_id, now_ms  # noqa: E402
+from backends.model import NO_ENVELOPE, AttemptRecord, Outcome, new_run_id, now_ms  # noqa: E402
 
 ENTRY = 200
 KEY = "cronsole:{bench/bench}:out"
 
 
-def record(n: int, jobs: int, output: int) -> AttemptRecord:
+def record(n: int, jobs: int, output: int, envelope: int = 0) -> AttemptRecord:
     """What an engine writes of a run without trouble; one in fifty failed."""
     at = now_ms()
     failed = n % 50 == 0
+    raw = b'{"id":"%d","type":"job","payload":{"x":"%s"}}' % (n, b"y" * max(0, envelope - 45)) if envelope else b""
     return AttemptRecord(
         run_id=new_run_id(at), attempt=1, job=f"job-{n % jobs}", queue="bench", finished_us=at * 1000 + 2500,
         outcome=Outcome.FAILED if failed else Outcome.SUCCEEDED, started_us=at * 1000 + n % 2000, enqueued_ms=at - 5,
         worker="host:1234", producer_id=str(n), output="x" * output or None,
         error="ValueError: no such address" if failed else None, error_class="ValueError" if failed else None,
+        envelope=msgspec.Raw(raw) if raw else NO_ENVELOPE,
     )  # fmt: skip
 
 
@@ -105,7 +107,7 @@ async def longest_hold(held: list[float]) -> None:
         held[0] = max(held[0], time.perf_counter() - began - 0.001)
 
 
-async def bench(folder: Path, rows: int, jobs: int, output: int) -> None:
+async def bench(folder: Path, rows: int, jobs: int, output: int, envelope: int) -> None:
     settings = Settings(None, None, "bench", folder / "data")
     async with await Servers.open(settings, role="bench") as servers:
         pool = await servers.pool()
@@ -113,7 +115,7 @@ async def bench(folder: Path, rows: int, jobs: int, output: int) -> None:
         await keep_house(pool, 30, 90)
         postgres = psutil.Process(status(settings.data_dir).postgres_pid)
         for n in range(0, rows, ENTRY):
-            entry = msgspec.json.encode([record(k, jobs, output) for k in range(n, min(rows, n + ENTRY))])
+            entry = msgspec.json.encode([record(k, jobs, output, envelope) for k in range(n, min(rows, n + ENTRY))])
             await servers.redis.xadd(KEY, {"r": entry})
 
         async def keys() -> list[str]:
@@ -138,6 +140,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=200_000)
     parser.add_argument("--jobs", type=int, default=5)
     parser.add_argument("--output", type=int, default=0, help="bytes of output a run")
+    parser.add_argument("--envelope", type=int, default=150, help="about so many bytes of envelope a run; 0: none")
     args = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="cs-bench-"))
     folder.chmod(0o711)
@@ -148,7 +151,7 @@ def main() -> None:
             run: Any = uvloop.run
         except ImportError:
             run = asyncio.run
-        run(bench(folder, args.rows, args.jobs, args.output))
+        run(bench(folder, args.rows, args.jobs, args.output, args.envelope))
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

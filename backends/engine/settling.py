@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Callable
 
@@ -10,12 +11,15 @@ import msgspec
 from backends.engine.errors import fingerprint
 from backends.engine.executors.base import Ended
 from backends.jobs.spec import JobSpec
-from backends.model import AttemptRecord, Outcome, Trigger, now_ms
+from backends.model import ENVELOPE_MOST, NO_ENVELOPE, AttemptRecord, Outcome, Trigger, now_ms
 from backends.queues.base import Delivery, Settle, Settlement
 from backends.queues.dead_index import DeadHeader
 
 MAX_CRASHES = 3
 """Crashes (of an engine or a runner) after which a run is a dead letter: it is taken to be what crashes them."""
+FLAT_BYTES = 800
+"""An envelope shorter than this can't be nested so deeply that a reader of the record gives up."""
+FLAT_BRACKETS = 400
 
 _encode = msgspec.json.Encoder().encode
 
@@ -88,6 +92,7 @@ def settle(
             replay_of=header.replay_of if header else None,
             max_rss_kb=ended.max_rss_kb,
             cpu_ms=ended.cpu_ms,
+            envelope=NO_ENVELOPE if to is Settle.RETRY else _kept(delivery.envelope, header),
         )
     )
     if to is not Settle.DEAD:
@@ -104,6 +109,17 @@ def settle(
         worker=worker,
     )
     return Settlement(delivery, to, record, header=_encode(dead))
+
+
+def _kept(envelope: bytes, header: Header | None) -> msgspec.Raw:
+    """The envelope as part of the record: as it is, or as a string where that might not be readable in there."""
+    if len(envelope) > ENVELOPE_MOST:
+        return NO_ENVELOPE
+    flat = len(envelope) < FLAT_BYTES or envelope.count(b"[") + envelope.count(b"{") < FLAT_BRACKETS
+    if header is not None and flat:
+        return msgspec.Raw(envelope)
+    text = envelope.decode("utf-8", "surrogateescape")  # bytes that are no UTF-8 stay what they are
+    return msgspec.Raw(json.dumps(text, ensure_ascii=False).encode("utf-8", "surrogateescape"))
 
 
 def _scheduled_ms(header: Header | None) -> int | None:

@@ -360,7 +360,7 @@ class Worker:
 def _read(envelope: bytes) -> tuple[Header | None, str]:
     try:
         header = _header.decode(envelope)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         return None, str(error)
     if bytes(header.payload)[:1] != b"{":
         return None, "payload is not a JSON object"

@@ -17,14 +17,18 @@ LOCK_WAIT = "1s"
 
 log = logging.getLogger("cronsole.history")
 
-PARENTS = ("attempt", "run_log", "schedule_fire")  # in this order: kept output belongs to kept attempts
-_DAY_OF = {"attempt": "cronsole.v7_day(run_id)", "run_log": "cronsole.v7_day(run_id)"}
+PARENTS = ("attempt", "run_log", "run_envelope", "schedule_fire")  # in this order: what is kept belongs to attempts
+_DAY_OF = dict.fromkeys(("attempt", "run_log", "run_envelope"), "cronsole.v7_day(run_id)")
 _FIRE_DAY = "(planned_at at time zone 'UTC')::date"
+_OF_KEPT = (
+    "insert into cronsole.{parent}_keep select t.* from cronsole.{table} t join cronsole.attempt_keep"
+    " using (run_id, attempt) where {days} on conflict do nothing"
+)
 _KEEP = {
     "attempt": "insert into cronsole.attempt_keep select * from cronsole.{table}"
     " where outcome <> 'succeeded' and {days} on conflict do nothing",
-    "run_log": "insert into cronsole.run_log_keep select l.* from cronsole.{table} l join cronsole.attempt_keep"
-    " using (run_id, attempt) where {days} on conflict do nothing",
+    "run_log": _OF_KEPT,
+    "run_envelope": _OF_KEPT,
 }
 _PARTITION = re.compile(r"_(\d{8})$")
 
@@ -32,10 +36,11 @@ _PARTITION = re.compile(r"_(\d{8})$")
 async def keep_house(pool: Any, keep_days: int, keep_failures_days: int, today: date | None = None) -> dict[str, int]:
     """Make the partitions of the next days and drop those older than `keep_days`.
 
-    Failures of dropped days live on, with their output, in ``attempt_keep`` and ``run_log_keep`` for
-    `keep_failures_days`. Rows that came when there was no partition for them move into one. One process at a time does
-    all this; another one finds the lock taken and returns zeros. Returns how many partitions were made and dropped,
-    failures kept, and 1 as `blocked` if a lock was not to be had and something is left for the next time.
+    Failures of dropped days live on, with their output and envelope, in ``attempt_keep``, ``run_log_keep`` and
+    ``run_envelope_keep`` for `keep_failures_days`. Rows that came when there was no partition for them move into one.
+    One process at a time does all this; another one finds the lock taken and returns zeros. Returns how many partitions
+    were made and dropped, failures kept, and 1 as `blocked` if a lock was not to be had and something is left for the
+    next time.
     """
     import psycopg
 
@@ -58,7 +63,7 @@ async def keep_house(pool: Any, keep_days: int, keep_failures_days: int, today: 
         finally:
             await connection.execute("select pg_advisory_unlock(%s)", (LOCK,))
         oldest = datetime.combine(day - timedelta(days=keep_failures_days), datetime.min.time(), UTC)
-        for table in ("attempt_keep", "run_log_keep"):
+        for table in ("attempt_keep", "run_log_keep", "run_envelope_keep"):
             await connection.execute(f"delete from cronsole.{table} where run_id < cronsole.v7_floor(%s)", (oldest,))
         for table in ("rollup", "incident"):
             await connection.execute(f"delete from cronsole.{table} where at < %s", (oldest,))
@@ -119,7 +124,7 @@ async def _keep(connection: Any, parent: str, table: str, days: str, args: tuple
     """Copy out what outlives its day; returns how many attempts that were."""
     if parent not in _KEEP:
         return 0
-    cursor = await connection.execute(_KEEP[parent].format(table=table, days=days), args)
+    cursor = await connection.execute(_KEEP[parent].format(parent=parent, table=table, days=days), args)
     return int(cursor.rowcount) if parent == "attempt" else 0
 
 

@@ -112,6 +112,19 @@ class History:
             await cursor.execute(f"select * from ({both}) t order by attempt", {"id": _uuid(run_id)})
             return [{**row, "run_id": str(row["run_id"])} for row in await cursor.fetchall()]
 
+    async def envelope(self, run_id: str) -> bytes | None:
+        """The envelope of a run that came to an end, as it came but for white space around it.
+
+        None where none is stored: it was too large, or is too old.
+        """
+        rows = await self._all(
+            "select envelope from ((select attempt, envelope from cronsole.run_envelope where run_id = %(id)s::uuid)"
+            " union all (select attempt, envelope from cronsole.run_envelope_keep where run_id = %(id)s::uuid)) t"
+            " order by attempt desc limit 1",
+            {"id": _uuid(run_id)},
+        )
+        return bytes(rows[0][0]) if rows else None
+
     async def runs_between(
         self, start: datetime, end: datetime, limit: int = 2000, jobs: Sequence[str] | None = None
     ) -> list[RunRow]:

@@ -6,6 +6,7 @@ then for each field its length of 32 bits (-1: null) and its bytes, big-endian.
 
 from __future__ import annotations
 
+import json
 import struct
 from collections.abc import Iterable
 from typing import Any
@@ -85,12 +86,32 @@ def attempt_row(r: AttemptRecord) -> bytes:
     )  # fmt: skip
 
 
-_log_head = struct.pack(">h", 3) + _uuid_head
+_of_attempt = struct.Struct(">hi16siii").pack
+"""Three fields: run id, attempt, and the length of what belongs to them."""
 
 
 def log_row(r: AttemptRecord) -> bytes:
     """One row of `run_log`."""
-    return b"".join((_log_head, _uuid(r.run_id), _int4(4, r.attempt), _text(r.output or "")))
+    data = clean(r.output or "").encode("utf-8", "replace")
+    return _of_attempt(3, 16, _uuid(r.run_id), 4, r.attempt, len(data)) + data
+
+
+def envelope_of(r: AttemptRecord) -> bytes:
+    """The envelope that came with a final attempt; empty where there is none."""
+    raw = bytes(r.envelope)
+    if raw[:1] != b'"':
+        return raw
+    try:
+        text = json.loads(raw.decode("utf-8", "surrogateescape"), strict=False)
+        return str(text).encode("utf-8", "surrogateescape")
+    except ValueError:  # nobody of ours wrote this; better odd than gone
+        return raw
+
+
+def envelope_row(r: AttemptRecord) -> bytes:
+    """One row of `run_envelope`."""
+    envelope = envelope_of(r)
+    return _of_attempt(3, 16, _uuid(r.run_id), 4, r.attempt, len(envelope)) + envelope
 
 
 def copy_data(rows: Iterable[bytes]) -> bytes:

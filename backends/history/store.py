@@ -8,7 +8,16 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from backends.history.rows import COLUMNS, attempt_row, clean, copy_data, log_row, rollup_rows
+from backends.history.rows import (
+    COLUMNS,
+    attempt_row,
+    clean,
+    copy_data,
+    envelope_of,
+    envelope_row,
+    log_row,
+    rollup_rows,
+)
 from backends.model import AttemptRecord, FireRecord, from_ms, now_ms, run_id_ms
 
 _LIST = ", ".join(COLUMNS)
@@ -40,6 +49,8 @@ on conflict (job) do update set last_fire = greatest(m.last_fire, excluded.last_
 """
 _COPY_LOG = "copy cronsole.run_log (run_id, attempt, output) from stdin (format binary)"
 _LOG = "insert into cronsole.run_log (run_id, attempt, output) values (%s, %s, %s) on conflict do nothing"
+_COPY_ENVELOPE = "copy cronsole.run_envelope (run_id, attempt, envelope) from stdin (format binary)"
+_ENVELOPE = "insert into cronsole.run_envelope (run_id, attempt, envelope) values (%s, %s, %s) on conflict do nothing"
 
 ENCODE_AT_ONCE = 500
 """Rows encoded before others in the event loop get their turn."""
@@ -65,6 +76,8 @@ async def store(connection: Any, attempts: Sequence[AttemptRecord], fires: Seque
                     await _copy(connection, _COPY, data)
                     if logs := [log_row(r) for r in attempts if r.output]:
                         await _copy(connection, _COPY_LOG, copy_data(logs))
+                    if kept := [envelope_row(r) for r in attempts if r.envelope]:
+                        await _copy(connection, _COPY_ENVELOPE, copy_data(kept))
                 await _rest(connection, attempts, fires)
             return len(attempts)
     except psycopg.errors.UniqueViolation:
@@ -80,9 +93,11 @@ async def store(connection: Any, attempts: Sequence[AttemptRecord], fires: Seque
             if key in new:
                 fresh.setdefault(key, r)
         outputs = [(r.run_id, r.attempt, clean(r.output)) for r in fresh.values() if r.output]
-        if outputs:
-            async with connection.cursor() as cursor:
-                await cursor.executemany(_LOG, outputs)
+        envelopes = [(r.run_id, r.attempt, envelope_of(r)) for r in fresh.values() if r.envelope]
+        for statement, rows in ((_LOG, outputs), (_ENVELOPE, envelopes)):
+            if rows:
+                async with connection.cursor() as cursor:
+                    await cursor.executemany(statement, rows)
         await _rest(connection, list(fresh.values()), fires)
     return len(fresh)
 

@@ -110,6 +110,13 @@ local function attempt_record(run, a, job, outcome, final, at_us, extra)
     .. ',"finished_us":' .. int(at_us) .. (extra or '') .. '}'
 end
 
+-- What a final record says of the envelope, so that the run can be replayed from history: its text as a JSON string, for
+-- here nobody knows whether it is JSON. Larger ones are not kept (backends/model.py, ENVELOPE_MOST).
+local function envelope_field(env)
+  if #env > 65536 then return '' end
+  return ',"envelope":' .. cjson.encode(env)
+end
+
 -- Take a run that has not started out of the queue; its slot stays with it. With `attempt` only if that is the one that is
 -- next. Returns {a, f, k, p, j, e, c, due ms} and 'out' (nothing where the entry was lost), or nil and why not: 'unknown',
 -- 'running', 'other' (another attempt is next).
@@ -150,7 +157,8 @@ local function cancel_run(run, by, records)
     return 'asked'
   end
   if h then
-    records[#records + 1] = attempt_record(run, h[1], h[5], 'cancelled', true, now_us(), ',"by":' .. cjson.encode(by))
+    records[#records + 1] = attempt_record(run, h[1], h[5], 'cancelled', true, now_us(),
+      ',"by":' .. cjson.encode(by) .. envelope_field(h[6]))
     release(h[7], run)
   end
   return 'cancelled', h

@@ -19,7 +19,7 @@ for _, place in ipairs({ 'solo', '0', '1', '2' }) do
         local asked = redis.call('HGET', P .. 'ctl', 'cancel:' .. run)
         local dead = k >= max_crashes
         local error_text = 'its engine ' .. consumer .. ' stopped renewing the lease'
-        local extra = ',"worker":' .. cjson.encode(consumer)
+        local extra = ',"worker":' .. cjson.encode(consumer) .. ((asked or dead) and envelope_field(e.e) or '')
         if asked then
           records[#records + 1] = attempt_record(run, e.a, e.j, 'cancelled', true, at, extra .. ',"by":' .. cjson.encode(asked))
         else
