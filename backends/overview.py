@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from backends.model import (
     DeadLetter,
@@ -15,7 +16,9 @@ from backends.model import (
     RunRow,
     ServerHealth,
 )
-from backends.schedule import Schedule
+
+if TYPE_CHECKING:
+    from backends.schedule import Schedule
 
 
 @dataclass(frozen=True, slots=True)

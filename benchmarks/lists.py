@@ -29,7 +29,8 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from backends.connect import Servers, Settings  # noqa: E402
-from backends.history import keep_house, migrate  # noqa: E402
+from backends.history import migrate  # noqa: E402
+from backends.history.house import keep_house  # noqa: E402
 from backends.ops import Ops  # noqa: E402
 from backends.queues.streams import StreamQueue  # noqa: E402
 from console.app import ConsoleApp  # noqa: E402

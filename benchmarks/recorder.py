@@ -27,7 +27,9 @@ sys.path.insert(0, str(ROOT))
 
 from backends.connect import Servers, Settings  # noqa: E402
 from backends.embedded import status  # noqa: E402
-from backends.history import Recorder, keep_house, migrate  # noqa: E402
+from backends.history import migrate  # noqa: E402
+from backends.history.house import keep_house  # noqa: E402
+from backends.history.recorder import Recorder  # noqa: E402
 from backends.history.rows import COLUMNS  # noqa: E402
 from backends.model import NO_ENVELOPE, AttemptRecord, Outcome, new_run_id, now_ms  # noqa: E402
 

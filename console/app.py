@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
@@ -36,6 +37,8 @@ from widgets.celldiff import CellDiff
 from widgets.rowlist import RowList
 from widgets.safe import AsciiFilter, safe_line
 
+SETTLED_S = 3.0
+"""After so long nothing more is loaded."""
 NO_TERMINAL = "the console needs a terminal; `cronsole status` prints the same without one"
 
 
@@ -102,6 +105,7 @@ class ConsoleApp(Exports, CellDiff):
         self._left: list[Feed] = []
         self._switching = asyncio.Lock()
         self._let_go: Callable[[], None] = lambda: None
+        self._drawn = False
         self.memory = memory or Memory()
         self._enter(self.contexts[context_name])
 
@@ -127,18 +131,30 @@ class ConsoleApp(Exports, CellDiff):
         return self.overview
 
     def on_mount(self) -> None:
-        """Guard the terminal; connect once the first frame is out."""
+        """Guard the terminal."""
         self.set_keymap(dict(self.keymap))
         if not self.is_headless:
-            self._let_go = guard(self)
-        self.call_after_refresh(self.feed.start)
+            self._let_go = guard(self, self.action_redraw)
         self.call_next(self._go_on)
+        self.set_timer(SETTLED_S, self.settle)
 
     def _go_on(self) -> None:
         """Where the operator was the last time. A page of one thing is not gone back to: that thing is of yesterday."""
         last = self._kept.get("screen")
         if last != OVERVIEW and any(last == name for _, name, _ in NUMBERED):
             self.open(str(last))
+
+    def post_display_hook(self) -> None:
+        """Something has been drawn: after the first frame, connect."""
+        if not self._drawn:
+            self._drawn = True
+            self.feed.start()
+
+    def settle(self) -> None:
+        """What is there now stays: no collection of garbage has to look through it again."""
+        gc.collect()
+        gc.freeze()
+        gc.enable()
 
     def kept_of(self, screen: str) -> dict[str, Any]:
         """What was remembered of a screen."""
@@ -253,7 +269,9 @@ def run_console(open_ops: OpenOps, context_name: str, contexts: Sequence[Choice]
         preferences, themes = load_preferences(config), load_themes(config)
         if preferences.theme not in themes:
             raise config.wrong(f"no theme {preferences.theme[:40]!r}", known_instead(preferences.theme, themes))
-        keymap = load_keymap(config, {OVERVIEW: OverviewScreen, **SCREENS}, (ConsoleApp, RowList))
+        keymap: KeyMap = {}
+        if config.table("keys"):  # to know what keys there are takes every screen
+            keymap = load_keymap(config, {OVERVIEW: OverviewScreen, **SCREENS}, (ConsoleApp, RowList))
     except CronsoleError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
-from collections.abc import Mapping
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import cast
+from importlib import import_module
+from typing import TYPE_CHECKING, cast
 
 from backends.connect import Settings
 from backends.contexts import Config, Context, context_settings
 from console.feed import ConsoleOps, OpenOps
+
+if TYPE_CHECKING:
+    from backends.ops import Ops
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +48,21 @@ def choices(
     return (first, *others)
 
 
-def open_ops(settings: Settings) -> AbstractAsyncContextManager[ConsoleOps]:
+@asynccontextmanager
+async def open_ops(settings: Settings) -> AsyncIterator[ConsoleOps]:
     """The actions and reads of a context, for the console."""
+    ops = await asyncio.to_thread(_ops)
+    async with ops.open(settings, role="console") as opened:
+        yield cast("ConsoleOps", opened)
+
+
+def _ops() -> type[Ops]:
+    """`Ops` and the clients below it: a tenth of a second and 20 MB, which the first frame does not wait for."""
+    for client in ("redis.asyncio", "psycopg_pool"):
+        import_module(client)
     from backends.ops import Ops
 
-    return cast("AbstractAsyncContextManager[ConsoleOps]", Ops.open(settings, role="console"))
+    return Ops
 
 
 def _open_named(context: Context, env: Mapping[str, str], read_only: bool) -> AbstractAsyncContextManager[ConsoleOps]:

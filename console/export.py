@@ -26,12 +26,10 @@ from textual import work
 from textual.app import App
 from textual.binding import Binding, BindingType
 
-from widgets.logpane import LogPane
+from widgets.line import LineWidget
 from widgets.rowlist import RowList
 from widgets.safe import Cell, safe_line
 from widgets.table import Column, Row, Table
-from widgets.textpane import TextPane
-from widgets.tree import Tree
 
 if TYPE_CHECKING:
     from console.screens.base import ConsoleScreen
@@ -147,17 +145,15 @@ class Exports(App[int]):
     def text_in_focus(self) -> str:
         """The whole text of the pane in focus; of a table, its rows; empty for anything else."""
         pane = self.screen.focused
-        if isinstance(pane, (TextPane, LogPane, Tree)):
-            return pane.plain_text()
         if isinstance(pane, Table):
             lines = [titles(pane.columns), *([plain(content) for content in row.cells] for row in pane.rows)]
             return "".join("  ".join(line).rstrip() + "\n" for line in lines)
-        return ""
+        return pane.plain_text() if isinstance(pane, LineWidget) else ""
 
     def action_copy_chosen(self) -> None:
         """Put the key of the chosen row, or the text of the pane, into the terminal's clipboard."""
         pane = self.screen.focused
-        keyed = isinstance(pane, RowList) and not isinstance(pane, Tree)
+        keyed = isinstance(pane, RowList) and not pane.plain_text()
         text = (pane.cursor_key or "") if isinstance(pane, RowList) and keyed else self.text_in_focus()
         size = len(text.encode("utf-8", "replace"))
         if not text:

@@ -17,8 +17,10 @@ PATIENCE_S = 10.0
 """How long leaving may take: what is written to a terminal that is dead, or that nobody reads, may wait for ever."""
 
 
-def guard(app: App[Any], fd: int = 0) -> Callable[[], None]:
+def guard(app: App[Any], redraw: Callable[[], None], fd: int = 0) -> Callable[[], None]:
     """Call from ``App.on_mount``, and what it returns when the app has ended.
+
+    `redraw`: something else may have written to the terminal.
 
     SIGTERM and SIGHUP would kill the process with the alternate screen and mouse reporting left on. With a dead
     terminal and SIGHUP ignored (nohup, some supervisors) the input thread would spin on end-of-file for ever.
@@ -41,6 +43,13 @@ def guard(app: App[Any], fd: int = 0) -> Callable[[], None]:
     def on_signal(number: int, frame: FrameType | None) -> None:
         leave(128 + number)
 
+    def on_continue(number: int, frame: FrameType | None) -> None:
+        if getattr(app._driver, "_must_signal_resume", False) and callable(resume):  # noqa: SLF001
+            resume(number, frame)
+        else:  # not after Ctrl+Z: Textual would start to read the terminal a second time
+            loop.call_soon_threadsafe(redraw)
+
+    resume = signal.signal(signal.SIGCONT, on_continue)
     # not loop.add_signal_handler: the loop itself stands still while a terminal reads nothing
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:

@@ -2,32 +2,16 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from textual.strip import Strip
 
 from widgets.line import LineWidget
 from widgets.safe import Cell, cells, fit, width_of
 
-BADGES = ("red", "yellow", "green", "blue", "purple", "grey")
-"""Tones ``badge-NAME`` of a status line: text on a coloured ground."""
-
 
 class StatusLine(LineWidget):
     """Left part cut if there is no room for both."""
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = {f"tone--badge-{name}" for name in BADGES}
-    DEFAULT_CSS = """
-    StatusLine {
-        height: 1;
-        & > .tone--badge-red { background: $error; color: $background; text-style: bold; }
-        & > .tone--badge-yellow { background: $warning; color: $background; text-style: bold; }
-        & > .tone--badge-green { background: $success; color: $background; text-style: bold; }
-        & > .tone--badge-blue { background: $primary; color: $background; text-style: bold; }
-        & > .tone--badge-purple { background: $secondary; color: $background; text-style: bold; }
-        & > .tone--badge-grey { background: $text-dim; color: $background; text-style: bold; }
-    }
-    """
+    DEFAULT_CSS = "StatusLine { height: 1; }"
 
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002
         super().__init__(id=id)

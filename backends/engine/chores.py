@@ -15,7 +15,7 @@ import psutil
 
 from backends import __version__
 from backends.engine.settling import MAX_CRASHES
-from backends.history import keep_house
+from backends.history.house import keep_house
 from backends.model import EngineStatus
 from backends.queues import live
 

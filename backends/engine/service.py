@@ -31,7 +31,8 @@ from backends.engine.reboot import fire_reboots
 from backends.engine.scheduler import Scheduler
 from backends.engine.worker import Worker
 from backends.errors import BadInputError
-from backends.history import History, Recorder, migrate
+from backends.history import History, migrate
+from backends.history.recorder import Recorder
 from backends.jobs.load import load
 from backends.jobs.publish import publish_jobs
 from backends.jobs.spec import JobFile, JobSpec

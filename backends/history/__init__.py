@@ -1,8 +1,6 @@
-"""Run history in Postgres: migrations, the recorder (outbox → COPY), keyset queries, partitions and retention."""
+"""Run history in Postgres: migrations and keyset queries; `recorder` (outbox → COPY) and `house` are the engine's."""
 
-from backends.history.house import keep_house
 from backends.history.migrate import migrate
 from backends.history.queries import History
-from backends.history.recorder import Recorder
 
-__all__ = ["History", "Recorder", "keep_house", "migrate"]
+__all__ = ["History", "migrate"]

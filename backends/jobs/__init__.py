@@ -1,6 +1,5 @@
-"""The job file: what can run, when and how. Load it, check it, hand it on."""
+"""The job file: what can run, when and how. `load` is apart: only who reads a file needs it, and it is not light."""
 
-from backends.jobs.load import load, load_text
 from backends.jobs.problems import JobFileError, Problem
 from backends.jobs.spec import Backoff, BackoffKind, HttpSpec, JobFile, JobKind, JobSpec, QueueSpec
 
@@ -14,6 +13,4 @@ __all__ = [
     "JobSpec",
     "Problem",
     "QueueSpec",
-    "load",
-    "load_text",
 ]

@@ -24,7 +24,8 @@ def check_command(file: str | None, as_json: bool) -> int:
     from dataclasses import asdict
     from pathlib import Path
 
-    from backends.jobs import JobFileError, load
+    from backends.jobs import JobFileError
+    from backends.jobs.load import load
 
     path = Path(file) if file else current_settings().jobs_file or Path("jobs.toml")
     try:

@@ -130,7 +130,7 @@ def _of_job(name: str, jobs: str | None) -> tuple[str, str]:
     from pathlib import Path
 
     from backends.errors import BadInputError, UnreachableError
-    from backends.jobs import load
+    from backends.jobs.load import load
 
     async def ask(ops: Ops) -> JobSpec:
         return await ops.spec(name)

@@ -96,21 +96,26 @@ def root(ctx: click.Context, context: str | None, read_only: bool, version: bool
     if ctx.invoked_subcommand is None:
         from console.cli.screen import open_console
 
-        return open_console()
+        return open_console(context, read_only=read_only)
     return 0
 
 
 def run(argv: Sequence[str]) -> int:
     """Run one command line; returns the exit code. Errors become one line on stderr."""
-    debug = os.environ.get("CRONSOLE_DEBUG", "") not in ("", "0")
     try:
         code: Any = root.main(list(argv), prog_name="cronsole", standalone_mode=False)
         sys.stdout.flush()
         return code if isinstance(code, int) else 0
     except BaseException as error:
-        if debug and not isinstance(error, click.ClickException | click.exceptions.Exit):
-            raise
-        return explain(error)
+        return failed(error)
+
+
+def failed(error: BaseException) -> int:
+    """The exit code of a command that ended so, after one line about it; with CRONSOLE_DEBUG, its traceback."""
+    debug = os.environ.get("CRONSOLE_DEBUG", "") not in ("", "0")
+    if debug and not isinstance(error, click.ClickException | click.exceptions.Exit):
+        raise error
+    return explain(error)
 
 
 def explain(error: BaseException) -> int:

@@ -8,18 +8,14 @@ import sys
 from backends.errors import BadInputError
 
 
-def open_console() -> int:
-    """Open the console on the configured servers; returns the exit code."""
+def open_console(context: str | None = None, *, read_only: bool = False) -> int:
+    """Open the console on the servers of `context`, of the configured one if None; returns the exit code."""
     if not (sys.stdin.isatty() and sys.stdout.isatty()) or os.environ.get("TERM", "dumb") == "dumb":
         raise BadInputError("the console needs a terminal", "`cronsole status` shows the state in plain text")
-    import click
-
-    from backends.contexts import load_config
+    from backends.contexts import current_settings, load_config
     from console.app import run_console
-    from console.cli.common import current_settings
     from console.contexts import choices
 
-    settings = current_settings()
-    read_only = bool(click.get_current_context().find_root().params.get("read_only"))
+    settings = current_settings(context, read_only=read_only)
     contexts = choices(load_config(), settings, read_only=read_only)
     return int(run_console(contexts[0].opens, contexts[0].name, contexts) or 0)

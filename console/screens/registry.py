@@ -1,53 +1,65 @@
-"""Which screens there are. A screen is made when it is first shown."""
+"""Which screens there are. A screen is imported and made when it is first shown: the first frame waits for none."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from importlib import import_module
+from typing import TYPE_CHECKING
 
-from console.screens.audit import AuditScreen
-from console.screens.base import ConsoleScreen
-from console.screens.cronlab import CronLabScreen
-from console.screens.dead import DeadScreen
-from console.screens.engines import EnginesScreen
-from console.screens.job import JobScreen
-from console.screens.jobs import JobsScreen
-from console.screens.letter import LetterScreen
-from console.screens.queue import QueueScreen
-from console.screens.queues import QueuesScreen
-from console.screens.run import RunScreen
-from console.screens.runs import RunsScreen
-from console.screens.timeline import TimelineScreen
+if TYPE_CHECKING:
+    from console.screens.base import ConsoleScreen
 
 OVERVIEW = "overview"
 
-SCREENS: Mapping[str, type[ConsoleScreen]] = {
-    screen.NAME: screen
-    for screen in (
-        TimelineScreen,
-        QueuesScreen,
-        DeadScreen,
-        RunsScreen,
-        LetterScreen,
-        QueueScreen,
-        JobScreen,
-        RunScreen,
-        JobsScreen,
-        CronLabScreen,
-        EnginesScreen,
-        AuditScreen,
-    )
-}
-"""By name, as an operator calls them after ``:``. The overview is not among them: it is always there."""
+
+class Screens(Mapping[str, "type[ConsoleScreen]"]):
+    """The class of each screen by the name operators call it by after ``:``, imported when it is asked for."""
+
+    def __init__(self, places: Mapping[str, str]) -> None:
+        self._places = places
+
+    def __getitem__(self, name: str) -> type[ConsoleScreen]:
+        module, _, class_name = self._places[name].partition(":")
+        found: type[ConsoleScreen] = getattr(import_module(f"console.screens.{module}"), class_name)
+        return found
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._places)
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._places
+
+
+SCREENS = Screens(
+    {
+        "timeline": "timeline:TimelineScreen",
+        "queues": "queues:QueuesScreen",
+        "dead": "dead:DeadScreen",
+        "runs": "runs:RunsScreen",
+        "letter": "letter:LetterScreen",
+        "queue": "queue:QueueScreen",
+        "job": "job:JobScreen",
+        "run": "run:RunScreen",
+        "jobs": "jobs:JobsScreen",
+        "lab": "cronlab:CronLabScreen",
+        "engines": "engines:EnginesScreen",
+        "audit": "audit:AuditScreen",
+    }
+)
+"""The overview is not among them: it is always there."""
 
 NUMBERED: tuple[tuple[str, str, str], ...] = (
     ("1", OVERVIEW, "overview"),
-    ("2", TimelineScreen.NAME, "timeline"),
-    ("3", QueuesScreen.NAME, "queues"),
-    ("4", DeadScreen.NAME, "dead letters"),
-    ("5", RunsScreen.NAME, "runs"),
-    ("6", JobsScreen.NAME, "jobs"),
-    ("7", CronLabScreen.NAME, "cron lab"),
-    ("8", EnginesScreen.NAME, "engines"),
-    ("9", AuditScreen.NAME, "audit"),
+    ("2", "timeline", "timeline"),
+    ("3", "queues", "queues"),
+    ("4", "dead", "dead letters"),
+    ("5", "runs", "runs"),
+    ("6", "jobs", "jobs"),
+    ("7", "lab", "cron lab"),
+    ("8", "engines", "engines"),
+    ("9", "audit", "audit"),
 )
 """(key, name, words) of the screens that have a number."""

@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, tzinfo
 from itertools import groupby
+from typing import TYPE_CHECKING
 
 from backends.model import DeadLetter, EngineStatus, JobStatus, LastRun, QueueStatus, RunRow, to_ms
-from backends.schedule import Schedule, counts
 from widgets.safe import Cell, cell, cells
 from widgets.sparkline import LEVELS, sparkline
 from widgets.table import Column, Row
 from widgets.timeline import Count, Lane
 from widgets.timeline_geometry import ENDS, Bar
+
+if TYPE_CHECKING:
+    from backends.schedule import Schedule
 
 QUEUE_COLUMNS = (
     Column("queue", 8, flex=3), Column("ready", 6, align="right"), Column("run", 4, align="right"),
@@ -215,6 +218,7 @@ def bars(runs: Iterable[RunRow]) -> dict[str, tuple[Bar, ...]]:
 
 def counter(schedules: Mapping[str, Schedule]) -> Count:
     """Counts the fires of some of the jobs."""
+    from backends.schedule import counts  # not needed before there is data, nor for the first frame
 
     def count(jobs: Sequence[str], edges: Sequence[int]) -> Mapping[str, Sequence[int]]:
         return counts({job: schedules[job] for job in jobs if job in schedules}, edges).jobs

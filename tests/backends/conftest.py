@@ -7,7 +7,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from backends.connect import Settings
-from backends.jobs import JobFile, load_text
+from backends.jobs import JobFile
+from backends.jobs.load import load_text
 from backends.jobs.publish import publish_jobs
 from backends.ops import Ops
 

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from backends.connect import Servers
-from backends.history import Recorder
+from backends.history.recorder import Recorder
 from backends.model import AttemptRecord, Outcome, new_run_id, now_ms
 
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from backends.connect import Servers
-from backends.history import History, keep_house, migrate
-from backends.history.house import PARENTS
+from backends.history import History, migrate
+from backends.history.house import PARENTS, keep_house
 from backends.history.migrate import migrations
 from backends.model import FireRecord, FireResult, Outcome, new_run_id, now_ms, to_ms
 from tests.backends.history_helpers import Outbox, record

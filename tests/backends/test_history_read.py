@@ -11,7 +11,8 @@ import pytest
 
 from backends.connect import Servers
 from backends.errors import BadInputError
-from backends.history import History, keep_house
+from backends.history import History
+from backends.history.house import keep_house
 from backends.model import FireRecord, FireResult, Outcome, new_run_id, now_ms
 from tests.backends.history_helpers import Outbox, record
 

@@ -20,8 +20,9 @@ from redis.exceptions import ResponseError
 
 from backends import embedded_servers as servers
 from backends.connect import Servers, Settings
-from backends.history import History, Recorder, migrate, streams
+from backends.history import History, migrate, streams
 from backends.history import recorder as recorder_module
+from backends.history.recorder import Recorder
 from backends.model import FireRecord, FireResult, Outcome, now_ms, to_ms
 from tests.backends.history_helpers import Outbox, record, until
 

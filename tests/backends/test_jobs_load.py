@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from backends.errors import BadInputError
-from backends.jobs import Backoff, BackoffKind, HttpSpec, JobFileError, JobSpec, Problem, QueueSpec, load, load_text
+from backends.jobs import Backoff, BackoffKind, HttpSpec, JobFileError, JobSpec, Problem, QueueSpec
+from backends.jobs.load import load, load_text
 from backends.jobs.words import duration
 from backends.model import Catchup, Overlap
 

@@ -11,7 +11,8 @@ import pytest
 
 from backends.connect import Servers, Settings
 from backends.errors import BadInputError, RefusedError, UnreachableError
-from backends.jobs import JobFile, load_text
+from backends.jobs import JobFile
+from backends.jobs.load import load_text
 from backends.jobs.publish import publish_jobs, read_jobs
 from backends.model import EngineStatus, from_ms, now_ms
 from backends.ops import Ops, Selection, system_status

@@ -13,9 +13,9 @@ import pytest
 
 from backends.connect import Settings
 from backends.errors import BadInputError, RefusedError, UnreachableError
-from backends.history import Recorder
+from backends.history.recorder import Recorder
 from backends.history.store import store
-from backends.jobs import load, load_text
+from backends.jobs.load import load, load_text
 from backends.jobs.publish import publish_jobs
 from backends.model import (
     AttemptRecord,

@@ -11,7 +11,7 @@ import pytest
 from backends.connect import Settings
 from backends.errors import BadInputError
 from backends.history.store import store
-from backends.jobs import load_text
+from backends.jobs.load import load_text
 from backends.jobs.publish import publish_jobs
 from backends.model import AttemptRecord, EngineStatus, FireRecord, FireResult, Outcome, Pause, fire_run_id, now_ms
 from backends.ops import Ops, queueing

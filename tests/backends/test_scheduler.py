@@ -22,7 +22,8 @@ from backends.engine.clock import ServerClock
 from backends.engine.marks import known_marks
 from backends.engine.reboot import fire_reboots
 from backends.engine.scheduler import Scheduler, stable_jitter_ms
-from backends.history import History, Recorder
+from backends.history import History
+from backends.history.recorder import Recorder
 from backends.jobs.spec import JobSpec
 from backends.model import Catchup, EngineStatus, Overlap, now_ms, to_ms
 from backends.queues.base import Fired, NewFire

@@ -10,7 +10,7 @@ import pytest
 
 from backends.connect import Settings
 from backends.history.store import store
-from backends.jobs import load_text
+from backends.jobs.load import load_text
 from backends.jobs.publish import publish_jobs
 from backends.model import AttemptRecord, EngineStatus, Outcome, new_run_id, now_ms
 from backends.ops import Ops

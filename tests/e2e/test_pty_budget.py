@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import base64
 import os
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.support.engine import ROOT
@@ -75,6 +77,18 @@ def test_a_line_that_is_cut_ends_the_console(start: Start) -> None:
     terminal.until("backup_history")
     terminal.hang_up()
     assert terminal.ended(20) == 129
+
+
+def test_a_signal_to_go_on_starts_nothing_a_second_time(start: Start) -> None:
+    """The kernel sends one with each hang-up. A second thread that reads the terminal would keep the process alive."""
+    terminal = start()
+    terminal.until("backup_history")
+    process = psutil.Process(terminal.process.pid)
+    threads, written = process.num_threads(), len(terminal.raw)
+    terminal.process.send_signal(signal.SIGCONT)
+    terminal.until_raw(b"cronsole", after=written)
+    terminal.quiet()
+    assert process.num_threads() == threads
 
 
 def test_all_modes_are_reset_when_it_leaves(start: Start) -> None:
