@@ -11,7 +11,8 @@ from backends.connect import Servers
 from backends.engine.executors.base import Ended
 from backends.engine.settling import FLAT_BRACKETS, settle
 from backends.engine.worker import _read
-from backends.history import History, keep_house
+from backends.history import History
+from backends.history.house import keep_house
 from backends.jobs.spec import Backoff, JobSpec
 from backends.model import ENVELOPE_MOST, Outcome, new_run_id, now_ms
 from backends.queues.base import Delivery, NewRun
