@@ -1,8 +1,8 @@
 """The contract of a queue. Every adapter passes ``tests/contract/``.
 
-A run is in exactly one place: ready, running, later, waiting (for a slot) or dead. Each method that moves runs is one
-atomic transition per run. Methods are batched: one call carries up to :data:`BATCH` items, because round trips are what
-costs. Errors of the server come out as :class:`backends.errors.UnreachableError`.
+A run is in exactly one place: ready, running, later, waiting (for a slot), moving (to another queue) or dead. Each method
+that moves runs is one atomic transition per run. Methods are batched: one call carries up to :data:`BATCH` items, because
+round trips are what costs. Errors of the server come out as :class:`backends.errors.UnreachableError`.
 """
 
 from __future__ import annotations
@@ -251,6 +251,17 @@ class Queue(Protocol):
         """
         ...
 
+    async def bump(self, run_id: str) -> str:
+        """Put a run that has not started in front of all others: 'ok', 'running' or 'unknown'.
+
+        One that waits for a slot is the next to get it; one that is later is due now.
+        """
+        ...
+
+    async def unbump(self, run_id: str) -> str:
+        """From the front back to the end of its priority: 'ok', 'running' or 'unknown'."""
+        ...
+
     async def cancels(self) -> set[str]:
         """Run ids whose cancellation was asked for."""
         ...
@@ -272,7 +283,7 @@ class Queue(Protocol):
         ...
 
     async def find(self, run_id: str) -> str | None:
-        """Where a run is: ready, running, later, waiting, dead; None if it is not in this queue."""
+        """Where a run is: ready, running, later, waiting, moving, dead; None if it is not in this queue."""
         ...
 
     async def dead_page(

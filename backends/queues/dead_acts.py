@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from backends.queues.base import BATCH, NewRun, Op, Pair, chunks
 from backends.queues.dead import DeadLetters
+from backends.queues.dead_index import record_key
 from backends.queues.operations import Operations
 from backends.queues.scripts import Arg, script
 
@@ -46,6 +47,62 @@ class DeadActs(DeadLetters, Operations):
                 args += pair
             done += [bool(a) for a in await script("dead_purge")(self._redis, [self.prefix], args)]
         return done
+
+    async def dead_drop(self, pairs: Sequence[Pair], until_ms: int = 0) -> list[bool]:
+        """Out of Redis, for they are in the archive; False where the pair is not dead any more.
+
+        `until_ms`: by the server's clock, afterwards nothing is dropped (0: no end): so that whoever finds a move that
+        nobody finished can take it back without being overtaken. `dead_moved` tells what happened.
+        """
+        done: list[bool] = []
+        for part in chunks(pairs):
+            args: list[Arg] = [until_ms]
+            for pair in part:
+                args += pair
+            done += [bool(a) for a in await script("dead_drop")(self._redis, [self.prefix], args)]
+        return done
+
+    async def dead_return(self, records: Sequence[tuple[str, int, bytes]], until_ms: int = 0) -> list[bool]:
+        """Back from the archive: (run id, sequence, record as `dead_packed` gave it); `until_ms` as in `dead_drop`.
+
+        False where the run has come alive or died again, or the time is over.
+        """
+        done: list[bool] = []
+        for part in chunks(records):
+            args: list[Arg] = [until_ms]
+            for record in part:
+                args += record
+            done += [bool(a) for a in await script("dead_return")(self._redis, [self.prefix], args)]
+        return done
+
+    async def dead_moved(self, sequences: Sequence[int]) -> list[str]:
+        """Which way each letter last went: 'out' (dropped), 'in' (returned), '' where that is not noted."""
+        found: list[bytes | None] = []
+        for part in chunks(sequences):
+            found += await self._redis.hmget(f"{self.prefix}dead:moved", *part)
+        return [(way or b"").decode() for way in found]
+
+    async def dead_settled(self, sequences: Sequence[int]) -> None:
+        """The archive has noted which way these went."""
+        for part in chunks(sequences):
+            await self._redis.hdel(f"{self.prefix}dead:moved", *part)
+
+    async def dead_spilled(self) -> tuple[int, int]:
+        """(how many letters are in the archive, the highest sequence that ever went there); (0, 0) where none are."""
+        count, top = await self._redis.hmget(f"{self.prefix}dead:spilled", "count", "top")
+        return int(count or 0), int(top or 0)
+
+    async def dead_packed(self, pairs: Sequence[Pair]) -> list[bytes | None]:
+        """Records as they are kept: a header line of JSON, then the envelope; None for a pair that is not dead."""
+        found: list[bytes | None] = []
+        for part in chunks(pairs):
+            scores = await self._redis.zmscore(f"{self.prefix}dead", [run for run, _ in part])
+            packed = await self._redis.mget([record_key(self.prefix, sequence) for _, sequence in part])
+            found += [
+                text if score == sequence else None
+                for (_, sequence), score, text in zip(part, scores, packed, strict=True)
+            ]
+        return found
 
     async def dead_purge_all(self, op: Op, upto: int) -> int:
         """All up to a sequence, at once; how many are in the trash of the operation. To ask again changes nothing."""

@@ -31,6 +31,7 @@ from backends.queues.base import (
 )
 from backends.queues.dead_acts import DeadActs
 from backends.queues.keys import queue_prefix, queues_key
+from backends.queues.moves import STALE_MS, Moves, Moving, carry
 from backends.queues.operations import run_args
 from backends.queues.scripts import Arg, script
 
@@ -38,8 +39,9 @@ if TYPE_CHECKING:
     import redis
     import redis.asyncio
 
-PLACES = ("solo", "0", "1", "2")
-"""The ready streams in the order they are served: runs that crashed an engine (one at a time), then by priority."""
+PLACES = ("solo", "front", "0", "1", "2")
+"""The ready streams in the order they are served: runs that crashed an engine (one at a time), those that an operator
+put in front, then by priority."""
 
 FIRES = 100
 """Fires a script call at most: each costs the server about as much as an enqueue and a mark."""
@@ -59,7 +61,7 @@ def overlap_slot(job: str, overlap: Overlap) -> tuple[str, OnFull]:
     return f"job:{job}", _ON_FULL[overlap]
 
 
-class StreamQueue(DeadActs):
+class StreamQueue(DeadActs, Moves):
     """One native queue. Any number of these, in any number of processes, may serve the same one.
 
     `client` serves short calls; `blocking` (default: `client`) is used for `wait` alone, so that a sleeping wait never
@@ -192,6 +194,19 @@ class StreamQueue(DeadActs):
         await self._redis.hdel(f"{self.prefix}marks", job)
         await self._redis.hdel(f"{self.prefix}rules", job)
 
+    async def move_in(self, moving: Sequence[Moving]) -> list[str]:
+        """Runs arrive from another queue."""
+        await self.announce()
+        return await super().move_in(moving)
+
+    async def sweep(self, now_ms: int) -> int:
+        """One step of forgetting operations, and of bringing runs to their queues that were left on their way."""
+        done = await super().sweep(now_ms)
+        if done:
+            return done
+        stale = [m for m in await self.moving() if m.left_us // 1000 < now_ms - STALE_MS]
+        return len(await carry(self, lambda name: StreamQueue(self._redis, self.namespace, name), stale))
+
     # --- out ------------------------------------------------------------------------------------------------
 
     async def take(self, worker: str, count: int) -> Taken:
@@ -288,6 +303,14 @@ class StreamQueue(DeadActs):
         answer = await self._call("cancel", by, op.id if op else "", op.expires_ms if op else 0, run_id)
         return str(answer[0].decode())
 
+    async def bump(self, run_id: str) -> str:
+        """In front of all others: 'ok', 'running' or 'unknown'."""
+        return str((await self._call("bump", run_id, "front")).decode())
+
+    async def unbump(self, run_id: str) -> str:
+        """From the front back to the end of its priority: 'ok', 'running' or 'unknown'."""
+        return str((await self._call("bump", run_id, "back")).decode())
+
     async def cancels(self) -> set[str]:
         """Running run ids whose cancellation was asked for."""
         fields = await self._redis.hkeys(f"{self.prefix}ctl")
@@ -339,7 +362,7 @@ class StreamQueue(DeadActs):
             return None if dead is None else "dead"
         text = where.decode()
         if text[0] != "r":
-            return "later" if text[0] == "l" else "waiting"
+            return {"l": "later", "w": "waiting", "m": "moving"}[text[0]]
         place, _, sid = text[1:].partition(":")
         from redis.exceptions import ResponseError
 

@@ -21,9 +21,9 @@ _text = msgspec.msgpack.Decoder(str)
 
 @dataclass(frozen=True, slots=True)
 class RunPlace:
-    """A run that has not ended for good. `state`: ready, running, later, waiting or dead. Times in milliseconds.
+    """A run that has not ended for good. Times in milliseconds.
 
-    `since_ms`: when it entered that state, as far as that is known; `due_ms`: when one that is `later` is due.
+    `state`: ready, running, later, waiting, moving (to another queue) or dead. `since_ms`: when it entered that state, as far as that is known; `due_ms`: when one that is `later` is due.
     """
 
     queue: str
@@ -32,7 +32,7 @@ class RunPlace:
     attempt: int = 0
     since_ms: int | None = None
     due_ms: int | None = None
-    waits_for: str = ""  # the slot, or pause/<job>
+    waits_for: str = ""  # the slot, or pause/<job>; moving: the queue it goes to
     engine: str = ""
     trigger: str = ""
     scheduled_for: str = ""
@@ -56,12 +56,15 @@ async def find_run(client: Any, prefixes: Mapping[str, str], run_id: str) -> Run
         pipe.hget(f"{prefix}live", run_id)
         pipe.zscore(f"{prefix}dead", run_id)
     answers: list[Any] = await pipe.execute() if prefixes else []
+    moving: RunPlace | None = None
     for (name, prefix), where, dead in zip(prefixes.items(), answers[::2], answers[1::2], strict=True):
-        if where:
+        if where and where[:1] == b"m":  # it may have arrived already
+            moving = RunPlace(name, "moving", waits_for=where[1:].decode())
+        elif where:
             return await _place(client, name, prefix, run_id, where.decode())
         if dead is not None:
             return await _dead(client, name, prefix, run_id, dead)
-    return None
+    return moving
 
 
 async def _dead(client: Any, queue: str, prefix: str, run_id: str, sequence: float) -> RunPlace | None:

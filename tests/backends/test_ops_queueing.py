@@ -17,7 +17,7 @@ from backends.model import AttemptRecord, EngineStatus, FireRecord, FireResult, 
 from backends.ops import Ops, queueing
 from backends.ops.queueing import QueueFlow
 from backends.queues.peek import QueuedRun
-from backends.queues.streams import StreamQueue
+from backends.queues.streams import PLACES, StreamQueue
 from tests.contract.helpers import WORKER, dead, done, retry, run
 
 JOBS = """
@@ -154,7 +154,7 @@ async def test_rates_survive_a_flush(ops: Ops, queue: StreamQueue, monkeypatch: 
     monkeypatch.setattr(queueing, "now_ms", lambda: clock)
     await queue.enqueue([run() for _ in range(5)])
     await ops.queue_flows()
-    await ops.servers.redis.delete(*[f"{queue.prefix}ready:{p}" for p in ("solo", "0", "1", "2")])
+    await ops.servers.redis.delete(*[f"{queue.prefix}ready:{p}" for p in PLACES])
     clock += 10_000
     assert (await ops.queue_flows())["default"].in_per_min is None
 

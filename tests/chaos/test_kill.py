@@ -8,7 +8,7 @@ from backends.connect import Servers
 from backends.history import History
 from backends.model import Outcome, new_run_id
 from backends.queues.base import NewRun
-from backends.queues.streams import StreamQueue
+from backends.queues.streams import PLACES, StreamQueue
 from tests.support.engine import EngineProcess, until
 
 JOBS = """
@@ -96,9 +96,9 @@ async def test_what_is_left_in_redis_at_the_end(connected: Servers, tmp_path: Pa
     finally:
         await engine.stop()
     keys = [k.decode().removeprefix(queue.prefix) async for k in connected.redis.scan_iter(queue.prefix + "*")]
-    stay = {"epoch", "out", "ready:solo", "ready:0", "ready:1", "ready:2"}
+    stay = {"epoch", "out", *(f"ready:{place}" for place in PLACES)}
     assert set(keys) <= stay, sorted(set(keys) - stay)
-    for place in ("solo", "0", "1", "2"):
+    for place in PLACES:
         assert await connected.redis.xlen(f"{queue.prefix}ready:{place}") == 0
         groups = await connected.redis.xinfo_groups(f"{queue.prefix}ready:{place}")
         assert [g["consumers"] for g in groups] in ([0], [])

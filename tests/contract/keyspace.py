@@ -12,10 +12,9 @@ KNOWN = ("ready:", "slot:", "wait:", "dead:#", "trash:", "log:")
 """What names of keys may begin with, apart from the fixed ones."""
 FIXED = {
     "live", "later", "held", "dead", "dead:index", "dead:groups", "dead:kinds", "dead:seq", "ops", "ops:what",
-    "ops:restoring", "marks", "rules", "out", "out:bad", "ctl", "epoch",
+    "ops:restoring", "dead:moved", "dead:spilled", "moving", "arrived", "marks", "rules", "out", "out:bad", "ctl",
+    "epoch",
 }  # fmt: skip
-LASTING = ("dead:seq", "epoch", "out", "ready:", "ops", "ops:what")
-"""What stays when all runs are gone: the last sequence, what happened, and ops until they are forgotten."""
 
 
 async def keys_of(queue: StreamQueue, redis: Any) -> Keys:
@@ -44,11 +43,12 @@ def places(keys: Keys) -> dict[str, str]:
     """Where each run is; fails where one is in two places, indexes differ, or a record has no owner."""
     where: dict[str, str] = {}
     for run, word in keys.get("live", {}).items():
-        where[run.decode()] = {"r": "ready", "l": "later", "w": "waiting"}[word.decode()[0]]
+        where[run.decode()] = {"r": "ready", "l": "later", "w": "waiting", "m": "moving"}[word.decode()[0]]
     streamed = {dict(e)[b"i"] for name in keys if name.startswith("ready:") for e in keys[name]}
     held = set(keys.get("held", {}))
     assert {r for r, w in where.items() if w == "ready"} == {r.decode() for r in streamed}
-    assert {r for r, w in where.items() if w != "ready"} == {r.decode() for r in held}
+    assert {r for r, w in where.items() if w in ("later", "waiting")} == {r.decode() for r in held}
+    assert {r for r, w in where.items() if w == "moving"} == {r.decode() for r in keys.get("moving", {})}
     assert {r.decode() for r in keys.get("later", {})} == {r for r, w in where.items() if w == "later"}
     for run in keys.get("dead", {}):
         assert run.decode() not in where, f"{run!r} is dead and {where[run.decode()]}"

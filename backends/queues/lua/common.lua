@@ -4,9 +4,13 @@
 -- An entry of a ready stream has the fields, in this order:
 --   i run id, a attempt, f failures, k crashes, p priority, j job, e envelope, c slot ('<key>|<limit>', '' for none)
 -- A held entry (later, waiting) is the same, packed, in the hash `held`.
--- `live` says where a run is: 'r<place>:<entry id>' ready or running, 'l' later, 'w<key>' waiting.
+-- `live` says where a run is: 'r<place>:<entry id>' ready or running, 'l' later, 'w<key>' waiting, 'm<queue>' on its way to
+-- another queue.
 local P = KEYS[1]
 local GROUP = 'engine'
+-- The ready streams in the order they are served: runs that crashed an engine (alone), runs that an operator put in front,
+-- then by priority.
+local PLACES = { 'solo', 'front', '0', '1', '2' }
 
 local function now_us()
   local t = redis.call('TIME')
@@ -20,8 +24,9 @@ local function place_of(prio, crashes)
   return prio
 end
 
-local function push(run, a, f, k, prio, job, env, slot)
-  local place = place_of(prio, k)
+-- `place`: where it goes instead of where its priority says.
+local function push(run, a, f, k, prio, job, env, slot, place)
+  place = place or place_of(prio, k)
   local sid = redis.call('XADD', P .. 'ready:' .. place, '*',
     'i', run, 'a', a, 'f', f, 'k', k, 'p', prio, 'j', job, 'e', env, 'c', slot)
   redis.call('HSET', P .. 'live', run, 'r' .. place .. ':' .. sid)
@@ -66,6 +71,11 @@ local function entry(place, sid)
   if not found then return nil end
   local v = found[2]
   return { i = v[2], a = v[4], f = v[6], k = v[8], p = v[10], j = v[12], e = v[14], c = v[16] }
+end
+
+local function is_pending(place, sid)
+  local found = redis.pcall('XPENDING', P .. 'ready:' .. place, GROUP, sid, sid, 1)
+  return not found.err and #found > 0
 end
 
 local function remove_entry(place, sid)
@@ -122,12 +132,11 @@ end
 -- 'running', 'other' (another attempt is next).
 local function pull(run, attempt)
   local where = redis.call('HGET', P .. 'live', run)
-  if not where then return nil, 'unknown' end
-  local kind, h = string.sub(where, 1, 1), nil
+  local kind, h = string.sub(where or 'm', 1, 1), nil
+  if kind == 'm' then return nil, 'unknown' end
   if kind == 'r' then
     local place, sid = string.match(where, '^r(%w+):(.+)$')
-    local pending = redis.pcall('XPENDING', P .. 'ready:' .. place, GROUP, sid, sid, 1)
-    if not pending.err and #pending > 0 then return nil, 'running' end
+    if is_pending(place, sid) then return nil, 'running' end
     local e = entry(place, sid)
     if e then h = { e.a, e.f, e.k, e.p, e.j, e.e, e.c, '0' } end
     if attempt and h and h[1] ~= attempt then return nil, 'other' end
@@ -199,6 +208,13 @@ local function enter(run, a, prio, job, env, due_ms, key, limit, on_full, record
   end
   push(run, a, f, k, prio, job, env, slot)
   return 'ready'
+end
+
+-- A run that was pulled out enters again, `more` attempts later; `h` is what `pull` gave.
+local function enter_again(run, h, more, records)
+  local key, limit = '', '1'
+  if h[7] ~= '' then key, limit = string.match(h[7], '^(.*)|(%d+)$') end
+  return enter(run, int(tonumber(h[1]) + more), h[4], h[5], h[6], h[8], key, limit, 'wait', records, h[2], h[3])
 end
 
 -- A pause is '<until ms, 0 for ever> <json>'. One that has run out counts no more; promote removes it.

@@ -4,7 +4,7 @@
 -- A crash is not a failure: it counts in `k`. Returns how many attempts were reaped.
 local lease, max_crashes, limit = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 local records, reaped = {}, 0
-for _, place in ipairs({ 'solo', '0', '1', '2' }) do
+for _, place in ipairs(PLACES) do
   local key = P .. 'ready:' .. place
   local pending = redis.pcall('XPENDING', key, GROUP, 'IDLE', lease, '-', '+', limit)
   if not pending.err then

@@ -66,11 +66,7 @@ local undo = {
     redis.call('HDEL', trash .. ':held', run)
     local h = cmsgpack.unpack(packed)
     bytes = bytes + #packed
-    local key, limit_of = '', '1'
-    if h[7] ~= '' then key, limit_of = string.match(h[7], '^(.*)|(%d+)$') end
-    -- that it was cancelled is recorded for the attempt it had
-    return enter(run, int(tonumber(h[1]) + 1), h[4], h[5], h[6], h[8], key, limit_of, 'wait', records, h[2], h[3])
-      ~= 'duplicate'
+    return enter_again(run, h, 1, records) ~= 'duplicate' -- that it was cancelled is recorded for the attempt it had
   end,
 }
 

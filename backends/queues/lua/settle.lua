@@ -7,7 +7,8 @@
 -- when the data was flushed meanwhile: then the outcome is recorded all the same.
 local epoch, n_done = ARGV[1], tonumber(ARGV[2])
 local answers, records, gone = {}, {}, {}
-local removed = { ['0'] = {}, ['1'] = {}, ['2'] = {}, solo = {} }
+local removed = {}
+for _, place in ipairs(PLACES) do removed[place] = {} end
 local same_epoch = redis.call('GET', P .. 'epoch') == epoch
 local flags = redis.call('HLEN', P .. 'ctl') > 0
 
@@ -52,7 +53,7 @@ while at <= #ARGV do
     if record ~= '' then records[#records + 1] = record end
     answers[#answers + 1] = 'ok'
     if to == 'back' then
-      push(run, e.a, e.f, e.k, e.p, e.j, e.e, e.c)
+      push(run, e.a, e.f, e.k, e.p, e.j, e.e, e.c, place)
     elseif to == 'retry' then
       local a = int(tonumber(e.a) + 1)
       if tonumber(due) * 1000 > now_us() then

@@ -2,7 +2,7 @@
 -- Counts for one line on a screen.
 -- Returns {ready, running, later, waiting, dead, outbox, ms of the oldest ready entry or '', consumers with work, pause or ''}
 local ready, running, consumers, oldest = 0, 0, 0, ''
-for _, place in ipairs({ 'solo', '0', '1', '2' }) do
+for _, place in ipairs(PLACES) do
   local key = P .. 'ready:' .. place
   local length = redis.call('XLEN', key)
   local last, pending = '0', 0

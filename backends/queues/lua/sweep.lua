@@ -1,7 +1,8 @@
 #!lua flags=allow-oom
 -- needs: letters, operations
--- One step of forgetting operations whose time is over. ARGV: now in ms, limit. Returns how much was done, 0 for nothing.
-local limit = tonumber(ARGV[2])
+-- One step of forgetting operations whose time is over, and moves that arrived a day ago. ARGV: now in ms, limit.
+-- Returns how much was done, 0 for nothing.
+local limit, DAY = tonumber(ARGV[2]), 86400000
 for _, op in ipairs(redis.call('ZRANGE', P .. 'ops', '-inf', ARGV[1], 'BYSCORE', 'LIMIT', 0, limit)) do
   if redis.call('HEXISTS', P .. 'ops:restoring', op) == 0 then
     local trash, what = trash_key(op), what_is(op)
@@ -20,4 +21,6 @@ for _, op in ipairs(redis.call('ZRANGE', P .. 'ops', '-inf', ARGV[1], 'BYSCORE',
     return #found / 2 + 1
   end
 end
-return 0
+local old = redis.call('ZRANGE', P .. 'arrived', '-inf', int(tonumber(ARGV[1]) - DAY), 'BYSCORE', 'LIMIT', 0, limit)
+if #old > 0 then redis.call('ZREM', P .. 'arrived', unpack(old)) end
+return #old

@@ -37,7 +37,7 @@ local function park(place, sid, v)
 end
 
 local taken = {}
-for _, place in ipairs({ 'solo', '0', '1', '2' }) do
+for _, place in ipairs(PLACES) do
   for _ = 1, 5 do
     if count <= 0 then break end
     local asked = place == 'solo' and 1 or count
@@ -58,7 +58,7 @@ end
 
 local wake = {}
 if #taken == 0 then
-  for _, place in ipairs({ 'solo', '0', '1', '2' }) do
+  for _, place in ipairs(PLACES) do
     local info = redis.call('XINFO', 'STREAM', P .. 'ready:' .. place)
     for n = 1, #info, 2 do
       if info[n] == 'last-generated-id' then wake[#wake + 1] = info[n + 1] end
