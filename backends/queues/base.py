@@ -1,8 +1,8 @@
 """The contract of a queue. Every adapter passes ``tests/contract/``.
 
-A run is in exactly one place: ready, running, later, waiting (for a slot), moving (to another queue) or dead. Each method
-that moves runs is one atomic transition per run. Methods are batched: one call carries up to :data:`BATCH` items, because
-round trips are what costs. Errors of the server come out as :class:`backends.errors.UnreachableError`.
+A run is in exactly one place: ready, running, later, waiting (for a slot), moving (to another queue) or dead. Each
+method that moves runs is one atomic transition per run. Methods are batched: one call carries up to :data:`BATCH`
+items, because round trips are what costs. Errors of the server come out as :class:`backends.errors.UnreachableError`.
 """
 
 from __future__ import annotations

@@ -23,7 +23,8 @@ _text = msgspec.msgpack.Decoder(str)
 class RunPlace:
     """A run that has not ended for good. Times in milliseconds.
 
-    `state`: ready, running, later, waiting, moving (to another queue) or dead. `since_ms`: when it entered that state, as far as that is known; `due_ms`: when one that is `later` is due.
+    `state`: ready, running, later, waiting, moving (to another queue) or dead.
+    `since_ms`: when it entered that state, as far as that is known. `due_ms`: when one that is `later` is due.
     """
 
     queue: str
