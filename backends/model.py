@@ -194,7 +194,24 @@ class FireRecord(msgspec.Struct, tag="fire", tag_field="t", kw_only=True, omit_d
     run_id: str | None = None
 
 
-OutboxRecord = AttemptRecord | FireRecord
+class ActionRecord(msgspec.Struct, tag="action", tag_field="t", kw_only=True, omit_defaults=True, frozen=True):
+    """What an operator did, on its way into history while that can't be reached.
+
+    The same `key` (a UUID) may arrive more than once, also beside a direct write; history keeps it once.
+    """
+
+    key: str
+    at_ms: int
+    who: str
+    verb: str
+    target: Any
+    matched: int
+    changed: int
+    receipt: str | None = None
+    note: str = ""
+
+
+OutboxRecord = AttemptRecord | FireRecord | ActionRecord
 
 
 # --- what the screens and --json show -------------------------------------------------------------------

@@ -6,10 +6,11 @@ import re
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from backends.errors import BadInputError
-from backends.model import LastRun, Page, RunRow
+from backends.history.store import store_actions
+from backends.model import ActionRecord, LastRun, Page, RunRow, from_ms, now_ms, run_id_ms
 
 _ROW = (
     "run_id::text, attempt, job, queue, outcome, trigger, scheduled_for, started_at, finished_at, duration_ms, worker,"
@@ -23,6 +24,8 @@ _LOGS = ("cronsole.run_log", "cronsole.run_log_keep")
 
 LONGEST_LIFE = timedelta(days=1)
 """How long before an attempt its run may have begun (waiting, retries) to be found by the time of the attempt."""
+ATTEMPTS_OF_REPLAY = 20
+"""Attempts of a replay that are looked through for its newest."""
 RECENT = 200
 """Attempts of a job that are looked through for successful ones."""
 
@@ -58,11 +61,15 @@ class History:
         outcomes: Sequence[str] = (),
         run_id: str | None = None,
         since: datetime | None = None,
+        group: str | None = None,
     ) -> Page[RunRow]:
-        """Attempts, newest run first. `cursor`: `next_cursor` of the page before. `run_id`: one, or its beginning."""
+        """Attempts, newest run first. `cursor`: `next_cursor` of the page before. `run_id`: one, or its beginning.
+
+        `group`: those whose error has this fingerprint.
+        """
         args: list[Any] = []
         where = ["true"]
-        for column, value in (("job", job), ("queue", queue)):
+        for column, value in (("job", job), ("queue", queue), ("fingerprint", group)):
             if value:
                 where.append(f"{column} = %s")
                 args.append(value)
@@ -111,6 +118,21 @@ class History:
         async with self._pool.connection() as connection, connection.cursor(row_factory=dict_row) as cursor:
             await cursor.execute(f"select * from ({both}) t order by attempt", {"id": _uuid(run_id)})
             return [{**row, "run_id": str(row["run_id"])} for row in await cursor.fetchall()]
+
+    async def replays_of(self, run_id: str, limit: int = 20) -> tuple[RunRow, ...]:
+        """The newest finished attempt of each run that is a replay of this one, newest first."""
+        each = (
+            f"(select {_ROW} from {{}} a where replay_of = %s and run_id >= cronsole.v7_floor(%s) {_NEWEST} limit %s)"
+        )
+        run_id = _uuid(run_id)
+        begun = from_ms(run_id_ms(run_id)) - LONGEST_LIFE  # clocks differ
+        args = (run_id, begun, limit * ATTEMPTS_OF_REPLAY)
+        rows = await self._page(
+            f"select distinct on (1) * from ({' union all '.join(map(each.format, _TABLES))}) t order by 1 desc, 2 desc"
+            " limit %s",
+            (*args, *args, limit),
+        )
+        return tuple(RunRow(*row) for row in rows)
 
     async def envelope(self, run_id: str) -> bytes | None:
         """The envelope of a run that came to an end, as it came but for white space around it.
@@ -241,20 +263,31 @@ class History:
             found.setdefault(job, {})[f"fires_{result}"] = n
         return found
 
-    async def write_action(self, who: str, verb: str, target: Any, matched: int, changed: int) -> None:
-        """Note what an operator did."""
-        from psycopg.types.json import Jsonb
-
+    async def write_action(
+        self,
+        who: str,
+        verb: str,
+        target: Any,
+        matched: int,
+        changed: int,
+        receipt: str | None = None,
+        note: str = "",
+        *,
+        key: str = "",
+        at_ms: int | None = None,
+    ) -> None:
+        """Note what an operator did. `key` (a UUID): noted once, however often it comes, also through an outbox."""
+        action = ActionRecord(
+            key=key or str(uuid4()), at_ms=now_ms() if at_ms is None else at_ms, who=who, verb=verb, target=target,
+            matched=matched, changed=changed, receipt=receipt, note=note,
+        )  # fmt: skip
         async with self._pool.connection() as connection:
-            await connection.execute(
-                "insert into cronsole.action (who, verb, target, matched, changed) values (%s, %s, %s, %s, %s)",
-                (who, verb, Jsonb(target), matched, changed),
-            )
+            await store_actions(connection, [action])
 
     async def actions(self, limit: int = 100, before: int | None = None) -> list[tuple[Any, ...]]:
-        """(id, at, who, verb, target, matched, changed), newest first."""
+        """(id, at, who, verb, target, matched, changed, receipt, note), newest first."""
         return await self._all(
-            "select id, at, who, verb, target, matched, changed from cronsole.action where id < %s"
+            "select id, at, who, verb, target, matched, changed, receipt, note from cronsole.action where id < %s"
             " order by id desc limit %s",
             (before if before is not None else 2**62, limit),
         )

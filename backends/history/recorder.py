@@ -22,7 +22,7 @@ import msgspec
 
 from backends.history.store import note_incident, store
 from backends.history.streams import GROUP, finish, open_group
-from backends.model import AttemptRecord, FireRecord, OutboxRecord
+from backends.model import ActionRecord, AttemptRecord, FireRecord, OutboxRecord
 
 ROWS = 4_000
 """About so many records a transaction …"""
@@ -277,8 +277,9 @@ class Recorder:
         part = batch.records[low:high]
         attempts = [r for r in part if isinstance(r, AttemptRecord)]
         fires = [r for r in part if isinstance(r, FireRecord)]
+        actions = [r for r in part if isinstance(r, ActionRecord)]
         try:
-            self.stored += await self._try(connection, attempts, fires)
+            self.stored += await self._try(connection, attempts, fires, actions)
         except (
             psycopg.DataError, psycopg.IntegrityError, psycopg.errors.ProgramLimitExceeded, ValueError, OverflowError,
             struct.error,
@@ -290,7 +291,9 @@ class Recorder:
             await self._store(connection, batch, low, middle)
             await self._store(connection, batch, middle, high)
 
-    async def _try(self, connection: Any, attempts: list[AttemptRecord], fires: list[FireRecord]) -> int:
+    async def _try(
+        self, connection: Any, attempts: list[AttemptRecord], fires: list[FireRecord], actions: list[ActionRecord]
+    ) -> int:
         """Store; again when a partition was attached just then.
 
         A row on its way into the default partition is refused when the partition it belongs to appears meanwhile.
@@ -299,10 +302,10 @@ class Recorder:
 
         for _ in range(PARTITION_TRIES):
             try:
-                return await store(connection, attempts, fires)
+                return await store(connection, attempts, fires, actions)
             except psycopg.errors.CheckViolation as error:
                 log.info("a partition came in between: %s", error, extra={"action": "store_again"})
-        return await store(connection, attempts, fires)
+        return await store(connection, attempts, fires, actions)
 
 
 def _entries(value: Any) -> Entries:

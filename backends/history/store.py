@@ -18,7 +18,7 @@ from backends.history.rows import (
     log_row,
     rollup_rows,
 )
-from backends.model import AttemptRecord, FireRecord, from_ms, now_ms, run_id_ms
+from backends.model import ActionRecord, AttemptRecord, FireRecord, from_ms, now_ms, run_id_ms
 
 _LIST = ", ".join(COLUMNS)
 _COPY = f"copy cronsole.attempt ({_LIST}) from stdin (format binary)"
@@ -47,6 +47,10 @@ _MARK = """
 insert into cronsole.schedule_mark as m (job, last_fire) values (%s, %s)
 on conflict (job) do update set last_fire = greatest(m.last_fire, excluded.last_fire)
 """
+_ACTION = """
+insert into cronsole.action (key, at, who, verb, target, matched, changed, receipt, note)
+values (%s, %s, %s, %s, %s, %s, %s, %s, %s) on conflict (key) do nothing
+"""
 _COPY_LOG = "copy cronsole.run_log (run_id, attempt, output) from stdin (format binary)"
 _LOG = "insert into cronsole.run_log (run_id, attempt, output) values (%s, %s, %s) on conflict do nothing"
 _COPY_ENVELOPE = "copy cronsole.run_envelope (run_id, attempt, envelope) from stdin (format binary)"
@@ -58,7 +62,12 @@ FRESH_MS = 86_400_000
 """Runs begun since then can't be among the kept failures of dropped days."""
 
 
-async def store(connection: Any, attempts: Sequence[AttemptRecord], fires: Sequence[FireRecord]) -> int:
+async def store(
+    connection: Any,
+    attempts: Sequence[AttemptRecord],
+    fires: Sequence[FireRecord] = (),
+    actions: Sequence[ActionRecord] = (),
+) -> int:
     """Store a batch; returns how many attempts were new.
 
     The first try copies straight into the table, which costs half of going through a staging table; a redelivered
@@ -79,6 +88,7 @@ async def store(connection: Any, attempts: Sequence[AttemptRecord], fires: Seque
                     if kept := [envelope_row(r) for r in attempts if r.envelope]:
                         await _copy(connection, _COPY_ENVELOPE, copy_data(kept))
                 await _rest(connection, attempts, fires)
+                await store_actions(connection, actions)
             return len(attempts)
     except psycopg.errors.UniqueViolation:
         pass
@@ -99,6 +109,7 @@ async def store(connection: Any, attempts: Sequence[AttemptRecord], fires: Seque
                 async with connection.cursor() as cursor:
                     await cursor.executemany(statement, rows)
         await _rest(connection, list(fresh.values()), fires)
+        await store_actions(connection, actions)
     return len(fresh)
 
 
@@ -143,6 +154,33 @@ async def _rest(connection: Any, attempts: Sequence[AttemptRecord], fires: Seque
             await cursor.executemany(
                 _MARK, [(clean(j), datetime.fromtimestamp(ms / 1000, UTC)) for j, ms in sorted(marks.items())]
             )
+
+
+async def store_actions(connection: Any, actions: Sequence[ActionRecord]) -> None:
+    """Write what operators did, each action once."""
+    from psycopg.types.json import Jsonb
+
+    if actions:
+        async with connection.cursor() as cursor:
+            await cursor.executemany(
+                _ACTION,
+                [
+                    (a.key, from_ms(a.at_ms), _clean(a.who), _clean(a.verb), Jsonb(_clean(a.target)), a.matched,
+                     a.changed, _clean(a.receipt), _clean(a.note))
+                    for a in actions
+                ],
+            )  # fmt: skip
+
+
+def _clean(value: Any) -> Any:
+    """JSON as jsonb takes it."""
+    if isinstance(value, str):
+        return clean(value).encode("utf-8", "replace").decode()
+    if isinstance(value, dict):
+        return {_clean(k): _clean(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_clean(v) for v in value]
+    return value
 
 
 async def note_incident(connection: Any, kind: str, detail: str) -> None:

@@ -9,6 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import msgspec
+
+from backends.model import OutboxRecord
+
 GROUP = "history"
 MOST_ITEMS = 200
 """Items a script call (DESIGN.md §6)."""
@@ -40,12 +44,22 @@ end
 return n
 """
 
+_PUT = """#!lua flags=allow-oom
+-- KEYS[1]: the outbox. ARGV: the JSON of a list of records.
+return redis.call('XADD', KEYS[1], '*', 'r', ARGV[1])
+"""
+
 Parked = Mapping[tuple[str, bytes], Sequence[tuple[bytes, str]]]
 
 
 async def open_group(redis: Any, key: str, consumer: str) -> None:
     """Make the group of an outbox if it is missing, from its first entry on; remove idle consumers but `consumer`."""
     await redis.register_script(_OPEN)(keys=[key], args=[GROUP, consumer])
+
+
+async def put(redis: Any, key: str, records: Sequence[OutboxRecord]) -> None:
+    """Put records into an outbox, from where they go into history as soon as it can be reached."""
+    await redis.register_script(_PUT)(keys=[key], args=[msgspec.json.encode(list(records))])
 
 
 async def finish(redis: Any, entries: Sequence[tuple[str, bytes]], parked: Parked) -> None:

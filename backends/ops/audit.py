@@ -23,6 +23,8 @@ class Action:
     target: Mapping[str, Any]
     matched: int
     changed: int
+    receipt: str | None = None
+    note: str = ""
 
 
 class AuditReads(Reads):
