@@ -30,7 +30,7 @@ from console.screens.palette import Palette
 from console.screens.registry import NUMBERED, OVERVIEW, SCREENS
 from console.settings import Preferences, has_terminal, load_preferences, log_to_file, speaks_utf8
 from console.state import ConsoleState
-from console.terminal_guard import guard
+from console.terminal_guard import Guarded, guard
 from console.theme import BUILT_IN, VARIABLES, load_themes
 from console.trail import Place, Trail
 from widgets.celldiff import CellDiff
@@ -60,7 +60,7 @@ class Router:
                 return
 
 
-class ConsoleApp(Exports, CellDiff):
+class ConsoleApp(Exports, Guarded, CellDiff):
     """The first frame appears before anything is connected."""
 
     TITLE = "cronsole"
@@ -250,6 +250,13 @@ class ConsoleApp(Exports, CellDiff):
         """Something else wrote to the terminal: send every cell again."""
         self.forget_screen()
         self.refresh(layout=True)
+
+    def on_paste_refused(self) -> None:
+        """What came with it is dropped; nobody shall wonder why."""
+        for screen in reversed(self.screen_stack):
+            if isinstance(screen, ConsoleScreen):
+                screen.tell("✗ what was pasted tried to press keys: the rest of it is dropped", "bad")
+                return
 
     def on_resize(self) -> None:
         """The terminal may have reflowed what it showed."""

@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import platformdirs
 
 from backends.contexts import Config, known_instead
+from widgets.safe import safe_lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +91,14 @@ def has_terminal(env: Mapping[str, str] = os.environ) -> bool:
     return env.get("TERM", "") not in ("", "dumb") and all(s is not None and s.isatty() for s in streams)
 
 
+class SafeFormatter(logging.Formatter):
+    """A log is read in a terminal too: nothing in it that a terminal acts on."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The record in lines."""
+        return "\n".join(safe_lines(super().format(record)))
+
+
 def log_to_file(env: Mapping[str, str] = os.environ) -> None:
     """Send every log record to a file: the screen is drawn on standard error. Without a writable file, drop them."""
     path = log_file(env)
@@ -99,7 +108,7 @@ def log_to_file(env: Mapping[str, str] = os.environ) -> None:
         handler = RotatingFileHandler(path, maxBytes=2_000_000, backupCount=2, encoding="utf-8", delay=True)
     except OSError:
         handler = logging.NullHandler()
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
+    handler.setFormatter(SafeFormatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
     root = logging.getLogger()
     for old in list(root.handlers):
         root.removeHandler(old)

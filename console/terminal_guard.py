@@ -1,18 +1,26 @@
-"""Leave the terminal and the process in order when the connection drops; Textual does neither by itself."""
+"""Leave the terminal and the process in order, whatever ends the console; let nothing that is pasted press a key."""
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import select
 import signal
+import sys
 import threading
 from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
+from textual import constants
 from textual.app import App
+from textual.driver import Driver
 
+from console.settings import log_file
+from widgets.safe import safe_line, to_ascii
+
+log = logging.getLogger("cronsole.console")
 PATIENCE_S = 10.0
 """How long leaving may take: what is written to a terminal that is dead, or that nobody reads, may wait for ever."""
 
@@ -66,3 +74,33 @@ def guard(app: App[Any], redraw: Callable[[], None], fd: int = 0) -> Callable[[]
 
     threading.Thread(target=watch, name="terminal-guard", daemon=True).start()
     return let_go
+
+
+class Guarded(App[int]):
+    """Mixin of the app: reads the terminal through `PasteGuard`, and a crash is one line.
+
+    Textual would print the traceback with the variables of its frames: payloads as they are, and passwords.
+    """
+
+    ascii_only = False
+
+    def get_driver_class(self) -> type[Driver]:
+        """The one that tells pasted text from keys, where there is one."""
+        if sys.platform == "win32" or constants.DRIVER is not None:
+            return super().get_driver_class()
+        from console.terminal_driver import ConsoleDriver
+
+        return ConsoleDriver
+
+    def _fatal_error(self) -> None:
+        log.critical("the console crashed", exc_info=self._exception)
+        self._exit_renderables.append("")  # that there is something to print
+        self._close_messages_no_wait()
+
+    def _print_error_renderables(self) -> None:
+        if self._exit_renderables and sys.__stderr__ is not None:
+            error = self._exception
+            what = f"{type(error).__name__}: {error}" if error else "its input can't be read"
+            line = f"the console crashed ({safe_line(what, 200)}); the whole of it is in {safe_line(str(log_file()))}"
+            sys.__stderr__.write((to_ascii(line) if self.ascii_only else line) + "\n")
+        self._exit_renderables.clear()

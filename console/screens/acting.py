@@ -139,11 +139,6 @@ class ActingScreen(Screen[None]):
         told = f"✓ {job} runs as …"
         self.do(lambda ops: ops.trigger(job), lambda new: told + new.run_id[-8:], f"{job} not triggered")
 
-    def pause(self, target: str) -> None:
-        """Pause ``job:NAME`` or ``queue:NAME``."""
-        name = target.partition(":")[2]
-        self.do(lambda ops: ops.pause(target), lambda _: f"‖ {name} is paused", f"{name} not paused")
-
     def resume(self, target: str) -> None:
         """End the pause of ``job:NAME`` or ``queue:NAME``."""
         name = target.partition(":")[2]

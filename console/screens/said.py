@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from console.commands import Command
 from console.screens.help import key_names
+from console.screens.queues_pause import pause_or_resume
 from console.screens.registry import NUMBERED, SCREENS
 
 if TYPE_CHECKING:
@@ -66,4 +67,5 @@ def _jobs(screen: ConsoleScreen) -> Iterable[Command]:
 def _pausing(screen: ConsoleScreen, target: str, *, paused: bool) -> Command:
     if paused:
         return Command(f"resume {target}", "hand its runs out again", partial(screen.resume, target))
-    return Command(f"pause {target}", "hand out no more of its runs", partial(screen.pause, target))
+    pause = partial(pause_or_resume, screen, target, None)
+    return Command(f"pause {target}", "hand out no more of its runs: asks first", pause)

@@ -150,6 +150,18 @@ class Terminal:
                 return
             time.sleep(0.02)
 
+    def left_behind(self) -> list[str]:
+        """What the program has left behind in the terminal: nothing, if it is well-behaved."""
+        raw, left = bytes(self.raw), []
+        modes = {number: state for number, state in re.findall(rb"\x1b\[\?(\d+)([hl])", raw)}
+        left += [f"mode {n.decode()} is on" for n, state in modes.items() if state == b"h" and n not in (b"25", b"7")]
+        left += [f"mode {n.decode()} is off" for n in (b"25", b"7") if modes.get(n) == b"l"]
+        if raw.count(b"\x1b[<u") < len(re.findall(rb"\x1b\[>\d*u", raw)):
+            left.append("the keyboard protocol is on")
+        lines = termios.tcgetattr(self._fd)[3]
+        left += [name for name in ("ICANON", "ECHO", "ISIG") if not lines & getattr(termios, name)]
+        return left
+
     def ended(self, seconds: float = 10.0) -> int:
         """Wait for the program to end; returns its exit code."""
         return self.process.wait(seconds)
