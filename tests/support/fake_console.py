@@ -1,6 +1,7 @@
 """The console as a program of its own, over the in-memory Ops: for tests of what a real terminal gets and sends.
 
-`hostile`: hostile text wherever text can stand. `crash`: Ctrl+L is an error. `nohup`: SIGHUP is ignored. At its end it tells what was asked of Ops.
+Its arguments: `hostile`: hostile text wherever text can stand; `crash`: Ctrl+L is an error; `nohup`: SIGHUP is ignored.
+At its end it tells what was asked of Ops.
 """
 
 from __future__ import annotations

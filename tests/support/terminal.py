@@ -153,7 +153,7 @@ class Terminal:
     def left_behind(self) -> list[str]:
         """What the program has left behind in the terminal: nothing, if it is well-behaved."""
         raw, left = bytes(self.raw), []
-        modes = {number: state for number, state in re.findall(rb"\x1b\[\?(\d+)([hl])", raw)}
+        modes = dict(re.findall(rb"\x1b\[\?(\d+)([hl])", raw))
         left += [f"mode {n.decode()} is on" for n, state in modes.items() if state == b"h" and n not in (b"25", b"7")]
         left += [f"mode {n.decode()} is off" for n in (b"25", b"7") if modes.get(n) == b"l"]
         if raw.count(b"\x1b[<u") < len(re.findall(rb"\x1b\[>\d*u", raw)):
