@@ -9,11 +9,12 @@ from typing import IO, TYPE_CHECKING, Any
 
 import click
 
+from console.cli.acting import hint
 from console.cli.common import json_option, payload_object, seconds, with_ops
 from console.cli.output import coloured, print_json, visible, warn
 
 if TYPE_CHECKING:
-    from backends.model import NewRuns
+    from backends.model import ActionResult, NewRuns
     from backends.ops import Ops
 
 POLL_S = 0.25
@@ -29,8 +30,10 @@ def trigger_command(job: str, payload: str | None, wait: bool, as_json: bool) ->
     given = None if payload is None else payload_object(payload, "--payload")
 
     async def act(ops: Ops) -> tuple[str, str | None]:
-        run_id = (await ops.trigger(job, given)).run_id
+        new = await ops.trigger(job, given)
+        run_id = new.run_id
         if not wait:
+            hint(new.receipt)
             return run_id, None
         click.echo(f"{run_id} is on its way", err=True)
         if not await ops.engines():
@@ -83,13 +86,15 @@ def enqueue_command(queue: str, job: str, payload: str | None, file: IO[bytes] |
     async def act(ops: Ops) -> NewRuns:
         return await ops.enqueue(queue, job, payloads)
 
-    ids = with_ops(act).run_ids
+    new = with_ops(act)
+    ids = new.run_ids
     if as_json:
         print_json({"enqueued": len(ids), "run_ids": list(ids)})
     elif file is None:
         click.echo(ids[0])
     else:
         click.echo(f"{len(ids)} enqueued")
+    hint(new.receipt)
 
 
 @click.command("pause")
@@ -100,14 +105,15 @@ def enqueue_command(queue: str, job: str, payload: str | None, file: IO[bytes] |
 def pause_command(target: str, note: str, for_s: float | None, as_json: bool) -> None:
     """Hand out no more runs of a queue or a job; what runs goes on."""
 
-    async def act(ops: Ops) -> None:
-        await ops.pause(target, note, for_s)
+    async def act(ops: Ops) -> ActionResult:
+        return await ops.pause(target, note, for_s)
 
-    with_ops(act)
+    result = with_ops(act)
     if as_json:
         print_json({"target": target, "paused": True})
     else:
         click.echo(f"{visible(target)} is paused")
+    hint(result.receipt)
 
 
 @click.command("resume")
@@ -116,14 +122,16 @@ def pause_command(target: str, note: str, for_s: float | None, as_json: bool) ->
 def resume_command(target: str, as_json: bool) -> None:
     """End a pause."""
 
-    async def act(ops: Ops) -> bool:
-        return bool((await ops.resume(target)).changed)
+    async def act(ops: Ops) -> ActionResult:
+        return await ops.resume(target)
 
-    was = with_ops(act)
+    result = with_ops(act)
+    was = bool(result.changed)
     if as_json:
         print_json({"target": target, "paused": False, "was_paused": was})
     else:
         click.echo(f"{visible(target)} goes on" if was else f"{visible(target)} was not paused")
+    hint(result.receipt)
 
 
 @click.command("cancel")
@@ -133,10 +141,11 @@ def cancel_command(run_id: str, as_json: bool) -> None:
     """Cancel a run: at once if it has not started, else its engine ends it."""
     from backends.errors import BadInputError
 
-    async def act(ops: Ops) -> str:
-        return (await ops.cancel(run_id)).note
+    async def act(ops: Ops) -> ActionResult:
+        return await ops.cancel(run_id)
 
-    answer = with_ops(act)
+    result = with_ops(act)
+    answer = result.note
     if answer == "unknown":
         raise BadInputError(
             f"no run {run_id[:60]!r} waits or runs", "`cronsole runs show` tells how a finished one ended"
@@ -145,6 +154,7 @@ def cancel_command(run_id: str, as_json: bool) -> None:
         print_json({"run_id": run_id, "result": answer})
     else:
         click.echo("cancelled" if answer == "cancelled" else "it is running; its engine has been asked to end it")
+    hint(result.receipt)
 
 
 def _lines(file: IO[bytes]) -> Iterator[dict[str, Any]]:

@@ -30,8 +30,11 @@ def audit_command(limit: int, cursor: str | None, as_json: bool) -> None:
         print_json({"items": [action_row(a) for a in page.items], "next_cursor": page.next_cursor})
         return
     table(
-        ("WHEN", "WHO", "WHAT", "ON", "MEANT", "CHANGED"),
-        [(clock(a.at), a.who, verb_words(a.verb), target_words(a.target), a.matched, a.changed) for a in page.items],
+        ("WHEN", "WHO", "WHAT", "ON", "MEANT", "CHANGED", "RECEIPT"),
+        [
+            (clock(a.at), a.who, verb_words(a.verb), target_words(a.target), a.matched, a.changed, a.receipt)
+            for a in page.items
+        ],
         right=("MEANT", "CHANGED"),
         empty="nobody has done anything yet",
     )
@@ -49,4 +52,6 @@ def action_row(a: Action) -> dict[str, object]:
         "target": dict(a.target),
         "matched": a.matched,
         "changed": a.changed,
+        "receipt": a.receipt,
+        "note": a.note,
     }

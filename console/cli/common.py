@@ -56,7 +56,7 @@ def current_settings(jobs: str | None = None, *, contexts: bool = True) -> Setti
 
 def writable_settings(what: str, jobs: str | None = None, *, contexts: bool = True) -> Settings:
     """`current_settings` for a command that changes things beyond Ops. Raises RefusedError where that is forbidden."""
-    from backends.ops.core import refuse
+    from backends.ops.acts import refuse
 
     settings = current_settings(jobs, contexts=contexts)
     if settings.read_only:

@@ -1,47 +1,28 @@
-"""`cronsole dead list | show | groups | retry`."""
+"""`cronsole dead list | show | groups | retry | purge | edit`."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from console.cli.common import ListGroup, json_option, paging, strict_json, when, with_ops
-from console.cli.output import clock, iso, print_json, table, visible, visible_lines, warn
+from console.cli.common import ListGroup, json_option, paging, strict_json, with_ops
+from console.cli.dead_acts import edit_command, purge_command, retry_command
+from console.cli.dead_select import filters, selection_of
+from console.cli.output import clock, iso, print_json, table, visible, visible_lines
 
 if TYPE_CHECKING:
-    from backends.model import ActionResult, DeadGroup, DeadLetter, Page
-    from backends.ops import Ops, Selection
-
-F = TypeVar("F", bound=Callable[..., Any])
-
-
-def filters(function: F) -> F:
-    """--queue, --job, --group, --error, --payload-text, --since, --until."""
-    for option in (
-        click.option("--until", type=when, metavar="TIME", help="Died before then."),
-        click.option("--since", type=when, metavar="TIME", help="Died since then: an ISO time, or 2h, 7d."),
-        click.option("--payload-text", "payload", default="", metavar="TEXT", help="The envelope contains this."),
-        click.option("--error", default="", metavar="TEXT", help="The error contains this."),
-        click.option("--group", default="", metavar="FP", help="Of this error group."),
-        click.option("--job", default="", metavar="JOB", help="Of this job."),
-        click.option("--queue", default="", metavar="QUEUE", help="Of this queue."),
-    ):
-        function = option(function)
-    return function
-
-
-def _selection(everything: bool = False, **conditions: Any) -> Selection:
-    from backends.ops import Selection
-
-    return Selection(everything=everything, **conditions)
+    from backends.model import DeadGroup, DeadLetter, Page
+    from backends.ops import Ops
 
 
 @click.group("dead", cls=ListGroup)
 def dead_command() -> None:
-    """Dead letters: list, show, groups, retry."""
+    """Dead letters: list, show, groups, retry, purge, edit."""
+
+
+for _command in (retry_command, purge_command, edit_command):
+    dead_command.add_command(_command)
 
 
 @dead_command.command("list")
@@ -55,7 +36,7 @@ def list_command(limit: int, cursor: str | None, newer: str | None, as_json: boo
         raise click.UsageError("--cursor and --newer exclude each other; give one of them")
 
     async def ask(ops: Ops) -> Page[DeadLetter]:
-        return await ops.dead_list(limit, cursor, _selection(**conditions), newer=newer)
+        return await ops.dead_list(limit, cursor, selection_of(**conditions), newer=newer)
 
     page = with_ops(ask)
     if as_json:
@@ -138,59 +119,6 @@ def groups_command(queue: str, limit: int, as_json: bool) -> None:
         right=("COUNT",),
         empty="no dead letters",
     )  # fmt: skip
-
-
-@dead_command.command("retry")
-@click.argument("ids", nargs=-1, metavar="[ID]...")
-@filters
-@click.option("--all", "everything", is_flag=True, help="All dead letters.")
-@click.option("--dry-run", is_flag=True, help="Only count.")
-@click.option("--yes", "-y", is_flag=True, help="Don't ask.")
-@json_option
-def retry_command(
-    ids: tuple[str, ...], everything: bool, dry_run: bool, yes: bool, as_json: bool, **conditions: Any
-) -> None:
-    """Put dead letters back into their queues, by id or by selection, with a fresh retry budget.
-
-    A selection is counted first and asked about in a terminal; without a terminal it needs --yes.
-    """
-    from backends.errors import BadInputError
-
-    selection = _selection(everything, **conditions)
-    if ids and not selection.empty:
-        raise click.UsageError("ids and a selection exclude each other; give one of them")
-    chosen: Any = list(ids) or selection
-
-    async def act(ops: Ops) -> ActionResult:
-        if dry_run or ids or yes:
-            return await ops.dead_retry(chosen, dry_run=dry_run)
-        frozen = await ops.freeze(selection)
-        count = (await ops.dead_retry(frozen, dry_run=True)).matched
-        if count and not (sys.stdin.isatty() and sys.stderr.isatty()):
-            raise BadInputError(
-                f"{count} dead letter{'s match' if count > 1 else ' matches'}",
-                "add --yes to retry them, or --dry-run to only count",
-            )
-        if not count or not click.confirm(f"Retry {count} dead letter{'s' if count > 1 else ''}?", err=True):
-            from backends.model import ActionResult
-
-            return ActionResult(count, 0)
-        return await ops.dead_retry(frozen)
-
-    result = with_ops(act)
-    if ids and not result.matched:
-        raise BadInputError(
-            "no dead letter has that id" if len(ids) == 1 else "no dead letter has one of those ids",
-            "`cronsole dead list` lists them",
-        )
-    if (missing := len(set(ids)) - result.matched) > 0:
-        warn([f"{missing} of {len(set(ids))} ids are no dead letters (any more)"])
-    if as_json:
-        print_json({"matched": result.matched, "changed": result.changed, "receipt": result.receipt})
-    elif not result.matched:
-        click.echo("no dead letter matches")
-    else:
-        click.echo(f"{result.matched} matched, {result.changed} put back" + (" (dry run)" if dry_run else ""))
 
 
 def _error(letter: DeadLetter) -> str:

@@ -1,4 +1,4 @@
-"""`cronsole runs list | show`."""
+"""`cronsole runs list | show | replay`."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from console.cli.acting import hint
 from console.cli.common import ListGroup, json_option, paging, when, with_ops
+from console.cli.edit import Changes, changes, edited
 from console.cli.output import clock, coloured, iso, print_json, span, table, visible, visible_lines
 
 if TYPE_CHECKING:
-    from backends.model import Page, RunRow
+    from backends.model import NewRuns, Page, RunRow
     from backends.ops import Ops
 
 OUTCOMES = ("succeeded", "failed", "timed_out", "cancelled", "lost", "skipped", "missed")
@@ -19,7 +21,7 @@ OUTCOMES = ("succeeded", "failed", "timed_out", "cancelled", "lost", "skipped", 
 
 @click.group("runs", cls=ListGroup)
 def runs_command() -> None:
-    """Finished runs: list, show."""
+    """Finished runs: list, show, replay."""
 
 
 @runs_command.command("list")
@@ -99,6 +101,34 @@ def show_command(run_id: str, as_json: bool) -> None:
                 click.echo(f"    {line}")
     if where:
         click.echo(f"now: {where}")
+
+
+@runs_command.command("replay")
+@click.argument("run_id")
+@changes
+@json_option
+def replay_command(run_id: str, as_json: bool, **given: Any) -> None:
+    """Run a past run again, also one that succeeded, as a new run: as it was, or with --set or --payload."""
+    wish = Changes(**given)
+
+    async def act(ops: Ops) -> NewRuns | None:
+        ops.check_write("replay")
+        payload = None
+        if wish.sets or wish.payload is not None:
+            payload = edited(await ops.run_envelope(run_id) or b"", run_id, wish)
+            if payload is None:
+                return None
+        return await ops.replay(run_id, payload)
+
+    new = with_ops(act, need_postgres=True)
+    if new is None:
+        click.echo("nothing is sent", err=True)
+        return
+    if as_json:
+        print_json({"run_id": new.run_id, "replay_of": run_id, "receipt": new.receipt})
+    else:
+        click.echo(new.run_id)
+    hint(new.receipt)
 
 
 def run_row(r: RunRow) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from backends.jobs import JobFile
 from backends.jobs.load import load_text
 from backends.jobs.publish import publish_jobs
 from backends.ops import Ops
+from backends.queues.streams import StreamQueue
 
 JOBS = """
 [jobs.tick]
@@ -42,3 +43,9 @@ async def ops(settings: Settings, file: JobFile) -> AsyncIterator[Ops]:
         for name in file.queues:
             await ops.live.queue(name).announce()
         yield ops
+
+
+@pytest.fixture
+def queue(ops: Ops) -> StreamQueue:
+    """The queue of most tests of operations."""
+    return ops.live.queue("mail")

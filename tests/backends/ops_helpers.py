@@ -15,3 +15,19 @@ async def bury(queue: StreamQueue, count: int, **more: str) -> list[str]:
     for d in taken:
         await queue.settle("w1", [dead(d, **words)])
     return [d.run_id for d in taken]
+
+
+async def bury_many(queue: StreamQueue, count: int, **words: str) -> list[str]:
+    """Make many dead letters, a batch at a time; their run ids, oldest first."""
+    await queue.enqueue([run("send_email") for _ in range(count)])
+    ids: list[str] = []
+    while (taken := await queue.take("w1", 200)).deliveries:
+        await queue.settle("w1", [dead(d, **words) for d in taken.deliveries])
+        ids += [d.run_id for d in taken.deliveries]
+    return ids
+
+
+async def there(queue: StreamQueue) -> dict[str, int]:
+    """Where the runs are."""
+    s = await queue.status()
+    return {k: n for k in ("ready", "running", "later", "waiting", "dead") if (n := getattr(s, k))}

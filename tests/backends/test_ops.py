@@ -16,9 +16,10 @@ from backends.jobs.load import load_text
 from backends.jobs.publish import publish_jobs, read_jobs
 from backends.model import EngineStatus, from_ms, now_ms
 from backends.ops import Ops, Selection, system_status
-from backends.ops.core import whoami
+from backends.ops.acts import whoami
 from backends.queues.live import beat, publish_event
 from backends.queues.streams import StreamQueue
+from tests.backends.history_helpers import Outbox
 from tests.backends.ops_helpers import bury
 from tests.contract.helpers import take_one
 
@@ -172,7 +173,7 @@ class TestNewRuns:
 
     async def test_enqueue_of_more_than_is_checked_first(self, ops: Ops, monkeypatch: pytest.MonkeyPatch) -> None:
         """Nothing of a bad first block goes in; later, what went in is told and noted."""
-        monkeypatch.setattr("backends.ops.core.CHECKED_FIRST", 300)
+        monkeypatch.setattr("backends.ops.starting.CHECKED_FIRST", 300)
         queue = ops.live.queue("mail")
         for bad, there in ((250, 0), (620, 500)):
             with pytest.raises(BadInputError, match="payload"):
@@ -283,7 +284,7 @@ class TestEveryWrite:
         assert whoami() == f"ada as {plain}"
 
     async def test_without_postgres_the_action_still_happens(self, settings: Settings, ops: Ops) -> None:
-        """And a warning says that it is not in the audit."""
+        """And its line in the audit comes through the outbox, with its receipt."""
         async with Ops.open(replace(settings, postgres_url="postgresql://x@127.0.0.1:1/x")) as lame:
             await lame.trigger("tick")
             assert (await lame.live.queue("default").status()).ready == 1
@@ -291,6 +292,12 @@ class TestEveryWrite:
             jobs = await lame.jobs()
             assert len(jobs) == 2
             assert all(job.last_run is None for job in jobs)
+        (receipt,) = [op.id for op in await ops.operations()]
+        outbox = Outbox(ops.servers, await ops.servers.pool())
+        outbox.keys = [f"{queue.prefix}out" for queue in await ops.all_queues()]
+        assert await outbox.recorder.drain_once() == 0
+        (line,) = (await ops.actions()).items
+        assert (line.verb, line.matched, line.changed, line.receipt) == ("trigger", 1, 1, receipt)
 
 
 class TestSystemStatus:

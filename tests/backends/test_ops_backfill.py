@@ -205,7 +205,7 @@ class TestRuns:
             assert not (await queue.take("w1", 5)).deliveries
             await queue.settle("w1", [done(d)])
         async with ops.history() as history:
-            ((_, _, who, verb, target, matched, changed),) = await history.actions()
+            ((_, _, who, verb, target, matched, changed, *_),) = await history.actions()
         assert (verb, matched, changed) == ("backfill", 6, 6)
         assert who
         assert target == {

@@ -80,13 +80,14 @@ class TestDead:
         ids = await bury(queue, 3)
         assert (await ops.dead_retry([ids[0], "nope"], dry_run=True)).matched == 1
         assert (await queue.status()).dead == 3
-        result = await ops.dead_retry([ids[0], ids[0], "nope"])
+        result = await ops.dead_retry([ids[0], ids[0], "nope"], hold_s=0)
         assert (result.matched, result.changed) == (1, 1)
         with pytest.raises(BadInputError):
             await ops.dead_retry(Selection())
         assert (await ops.dead_retry(Selection(job="other"))).changed == 0
         assert (await ops.dead_retry(Selection(everything=True))).changed == 2
-        assert (await queue.status()).ready == 3
+        assert (await queue.status()).ready == 1
+        assert (await queue.status()).later == 2, "held, so that they can be taken back"
 
     async def test_what_dies_during_a_bulk_retry_is_not_touched(self, ops: Ops) -> None:
         """The selection is frozen by its highest sequence; steps of 200."""
@@ -133,7 +134,7 @@ class TestDead:
 
         with pytest.raises(KeyboardInterrupt):
             await ops.dead_retry(Selection(everything=True), progress=stop)
-        assert ops.warnings[-1] == "stopped half-way: 2 dead letters were put back"
+        assert ops.warnings[-1].startswith("stopped half-way: 2 dead letters were put back; `cronsole ops resume ")
         async with ops.history() as history:
             assert (await history.actions())[0][3] == "dead_retry"
 
@@ -152,7 +153,7 @@ class TestDead:
 
         with pytest.raises(asyncio.CancelledError):
             await asyncio.create_task(retry())
-        assert ops.warnings[-1] == "stopped half-way: 200 dead letters were put back"
+        assert ops.warnings[-1].startswith("stopped half-way: 200 dead letters were put back; ")
         assert (await queue.status()).dead == 250
 
     async def test_show(self, ops: Ops) -> None:

@@ -217,7 +217,9 @@ class TestActions:
         assert cli("dead", "retry", "--job", "nothing_died_here") == Answer(0, "no dead letter matches\n", "")
         assert cli("dead", "retry").code == 2
         assert cli("dead", "retry", world[1], "--all").code == 2
-        assert cli("dead", "retry", world[1], "--json").json == {"matched": 1, "changed": 1, "receipt": None}
+        done = cli("dead", "retry", world[1], "--json").json
+        assert list(done) == ["matched", "changed", "receipt"]
+        assert (done["matched"], done["changed"], len(done["receipt"])) == (1, 1, 11)
         assert cli("dead", "retry", world[1]).code == 2
         mixed = cli("dead", "retry", world[1], world[2], "--dry-run")
         assert mixed.out == "1 matched, 0 put back (dry run)\n"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.console.cli_helpers import Cli
 
 
@@ -29,3 +31,99 @@ class TestLooks:
         assert cli("why", world[0]).out.startswith("its attempt 1 ended")
         assert cli("why", world[0], "--json").json["place"] is None
         assert cli("why", "0190f7a0-0000-7000-8000-000000000000").code == 2
+
+
+class TestActs:
+    """What changes something has a receipt."""
+
+    def test_purge_and_undo(self, cli: Cli, world: list[str]) -> None:
+        """The contract of --json; `ops`; undo once."""
+        assert cli("dead", "purge", "--all", "--dry-run", "--json").json == {
+            "matched": 2, "changed": 0, "receipt": None,
+        }  # fmt: skip
+        careful = cli("dead", "purge", "--queue", "mail")
+        assert (careful.code, careful.out) == (2, "")
+        assert "2 dead letters match; add --yes to purge them" in careful.err
+        done = cli("dead", "purge", "--queue", "mail", "--yes", "--json").json
+        assert list(done) == ["matched", "changed", "receipt"]
+        assert (done["matched"], done["changed"]) == (2, 2)
+        (op,) = cli("ops", "--json").json
+        assert list(op) == [
+            "receipt", "verb", "by", "at", "until", "state", "target", "matched", "changed", "total", "rate", "note",
+            "undone_by",
+        ]  # fmt: skip
+        assert (op["receipt"], op["verb"], op["state"]) == (done["receipt"], "dead_purge", "done")
+        assert done["receipt"] in cli("ops").out
+        assert cli("ops", "--unfinished").out == ""
+        assert cli("undo", done["receipt"].upper()).out == "2 of 2 taken back\n"
+        again = cli("undo", done["receipt"])
+        assert (again.code, again.out) == (2, "")
+        assert "was taken back already, by" in again.err
+        assert cli("dead", "--json").json["total"] == 2
+
+    def test_bad_receipts(self, cli: Cli, world: list[str]) -> None:
+        """Of every command that takes one."""
+        for argv in (["undo", "nonsense"], ["ops", "resume", "00000000000"], ["ops", "stop", "00000000000"]):
+            assert cli(*argv).code == 2
+
+    def test_retry_with_rate_and_hold(self, cli: Cli, world: list[str]) -> None:
+        """One needs no --yes; many ids do; the options are checked."""
+        assert (
+            cli("dead", "retry", "--error", "boom", "--rate", "300/m", "--hold", "1m").out == "1 matched, 1 put back\n"
+        )
+        (op,) = cli("ops", "--json").json
+        assert op["rate"] == 5
+        assert cli("queues", "--json").json[1]["later"] == 1
+        assert cli("undo", op["receipt"], "--json").json == {"matched": 1, "changed": 1, "note": ""}
+        assert cli("dead", "retry", world[1], world[2]).code == 2
+        for bad in (("--rate", "fast"), ("--rate", "0/s"), ("--rate", "5/d"), ("--hold", "soon"), ("--hold", "48h")):
+            answer = cli("dead", "retry", world[1], *bad)
+            assert (answer.code, answer.out) == (2, ""), bad
+        assert cli("dead", "retry", world[1], world[2], "--yes", "--hold", "0").out == "2 matched, 2 put back\n"
+        assert cli("queues", "--json").json[1]["ready"] == 2
+
+    def test_edit(self, cli: Cli, world: list[str]) -> None:
+        """--set and --payload; what is wrong with them."""
+        for argv, error in (
+            ([], "no terminal to edit in"),
+            (["--payload", "[1]"], "not a JSON object"),
+            (["--payload", "{"], "not JSON"),
+            (["--set", "n"], "no key and value"),
+            (["--set", "n.m=1"], "is no object"),
+            (["--set", "n=1"], "is as it was"),
+            (["--set", "n=2", "--payload", "{}"], "exclude each other"),
+            (["--payload", '{"x":"' + "y" * 1_000_000 + '"}'], "1,000,"),
+        ):
+            answer = cli("dead", "edit", world[1], *argv)
+            assert (answer.code, answer.out) == (2, ""), argv
+            assert error in answer.err, answer.err
+        made = cli("dead", "edit", world[1], "--set", "n=[2]", "--set", "who.name=Ada", "--json").json
+        assert list(made) == ["run_id", "replay_of", "receipt"]
+        assert cli("dead", "edit", world[1], "--set", "n=3").code == 2
+        place = cli("why", made["run_id"], "--json").json["place"]
+        assert (place["state"], place["trigger"]) == ("later", "replay")
+        assert cli("undo", made["receipt"]).code == 0
+        assert cli("dead", "show", world[1]).code == 0
+
+    def test_read_only(self, cli: Cli, world: list[str]) -> None:
+        """Exit code 4, before anything is asked; a dry run is a look."""
+        for line in ("dead purge --all", f"dead retry {world[1]}", f"dead edit {world[1]} --set n=2",
+                     "undo 00000000000", f"runs replay {world[0]}", "ops resume 00000000000", "ops stop 00000000000",
+                     ):  # fmt: skip
+            assert cli("--read-only", *line.split()).code == 4, line
+        assert cli("--read-only", "dead", "purge", "--all", "--dry-run").code == 0
+
+    def test_unreachable(self, cli: Cli, world: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+        """Exit code 3."""
+        monkeypatch.setenv("CRONSOLE_REDIS_URL", "redis://127.0.0.1:1")
+        for line in ("dead purge --all --yes", "dead retry x", "undo 00000000000", "ops", f"why {world[1]}"):
+            assert cli(*line.split()).code == 3, line
+
+    def test_replay(self, cli: Cli, world: list[str]) -> None:
+        """A run whose envelope was not kept says so; a dead letter goes as it is."""
+        answer = cli("runs", "replay", world[0])
+        assert answer.code == 2
+        assert "was not kept" in answer.err
+        made = cli("runs", "replay", world[1], "--json").json
+        assert list(made) == ["run_id", "replay_of", "receipt"]
+        assert cli("dead", "--json").json["total"] == 1

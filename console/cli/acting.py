@@ -1,0 +1,100 @@
+"""What commands that act share: asking, telling how far it is, and saying how to take it back."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import click
+
+from console.cli.output import span, visible
+
+if TYPE_CHECKING:
+    from backends.ops import Progress, Tell
+
+
+def can_ask() -> bool:
+    """Whether somebody sits there who can be asked."""
+    return sys.stdin.isatty() and sys.stderr.isatty()
+
+
+def agreed(verb: str, count: int, what: str, whole: str, yes: bool) -> bool:
+    """Ask before something is done to `count` of `what`: not for one; for many with the count.
+
+    `whole`: the name to type where all of a queue is meant ("all" for all queues), else ''. Raises BadInputError where
+    nobody can be asked and --yes was not given.
+    """
+    from backends.errors import BadInputError
+
+    if yes or not count or (count == 1 and not whole):
+        return bool(count)
+    shown = f"{count:,} {what}{'s' if count > 1 else ''}"
+    if not can_ask():
+        raise BadInputError(
+            f"{shown} {'match' if count > 1 else 'matches'}", f"add --yes to {verb} them, or --dry-run to only count"
+        )
+    if not whole:
+        return click.confirm(f"{verb.capitalize()} {shown}?", err=True)
+    where = "all queues" if whole == "all" else f"the queue {visible(whole)}"
+    typed = click.prompt(
+        f"{verb.capitalize()} all of {where}, {shown}? Type {visible(whole)} to do it",
+        default="", show_default=False, err=True,
+    )  # fmt: skip
+    return bool(typed == whole)
+
+
+@contextmanager
+def telling(what: str = "") -> Iterator[Tell | None]:
+    """What a bulk operation calls after each step: a line on stderr, where that is a terminal."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    told = False
+
+    def tell(p: Progress) -> None:
+        nonlocal told
+        told = True
+        click.echo(f"\r{what}{progress_words(p)}\x1b[K", nl=False, err=True)
+
+    try:
+        yield tell
+    finally:
+        if told:
+            click.echo(err=True)
+
+
+def progress_words(p: Progress) -> str:
+    """How far something is: count, rate, time left."""
+    parts = [f"{p.changed or p.matched:,}"]
+    if p.total is not None and p.scanned != (p.changed or p.matched):
+        parts.append(f"{p.scanned:,} of {p.total:,} looked at")
+    elif p.total is not None:
+        parts[0] += f" of {p.total:,}"
+    if p.rate is not None:
+        parts.append(f"{p.rate:,.0f}/s")
+    if p.left_s is not None and p.left_s >= 1:
+        parts.append(f"{span(p.left_s)} left")
+    return " · ".join(parts)
+
+
+def hint(receipt: str | None, note: str = "") -> None:
+    """Say on stderr what else there is to say, and how to take it back."""
+    if note:
+        click.echo(f"cronsole: {visible(note)}", err=True)
+    if receipt and sys.stderr.isatty():
+        click.echo(f"cronsole undo {receipt} takes it back", err=True)
+
+
+def rate(value: str) -> float:
+    """An option's type: 50/s, 300/m, 1000/h, or a number a second."""
+    number, sign, unit = value.strip().partition("/")
+    try:
+        size = {"s": 1, "m": 60, "h": 3600}[unit if sign else "s"]
+        found = float(number) / size
+    except (KeyError, ValueError):
+        found = 0.0
+    if not 0 < found < 1e9:
+        raise click.BadParameter(f"{value[:60]!r} is no rate; write 50/s, 300/m or 1000/h")
+    return found
