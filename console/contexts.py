@@ -9,7 +9,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from backends.connect import Settings
 from backends.contexts import Config, Context, context_settings
@@ -53,7 +53,7 @@ async def open_ops(settings: Settings) -> AsyncIterator[ConsoleOps]:
     """The actions and reads of a context, for the console."""
     ops = await asyncio.to_thread(_ops)
     async with ops.open(settings, role="console") as opened:
-        yield cast("ConsoleOps", opened)
+        yield opened
 
 
 def _ops() -> type[Ops]:

@@ -10,7 +10,6 @@ from contextlib import asynccontextmanager
 from typing import Any
 from uuid import uuid4
 
-
 from backends.connect import Servers
 from backends.errors import BadInputError, CronsoleError, RefusedError
 from backends.history import streams

@@ -9,6 +9,7 @@ from backends.errors import BadInputError
 from backends.model import ActionResult, from_ms, now_ms
 from backends.ops.acts import whoami
 from backends.ops.kinds import Progress, Tell
+from backends.ops.moving import MovingActs
 from backends.ops.record import Asked, Stored
 from backends.ops.steering import SteeringActs
 from backends.ops.talk import redis_talk, stop_if_cancelled
@@ -23,7 +24,7 @@ class _Back:
     started: int = 0
 
 
-class UndoActs(SteeringActs):
+class UndoActs(SteeringActs, MovingActs):
     """Takes back what the other actions did."""
 
     async def undo(self, receipt: str, progress: Tell | None = None) -> ActionResult:
@@ -38,9 +39,12 @@ class UndoActs(SteeringActs):
         self._undoable(op)
         if op.state in ("running", "stopping") and not op.left:
             raise BadInputError(f"{op.id} is at work, driven by {op.by}", f"stop it first: `cronsole ops stop {op.id}`")
-        if op.verb not in ("pause", "resume"):
+        one = {
+            "pause": self._undo_pause, "resume": self._undo_pause, "bump": self._undo_bump, "move": self._undo_move
+        }.get(op.verb)  # fmt: skip
+        if one is None:
             return await self._restore(op, progress)
-        result = await self._undo_pause(op)
+        result = await one(op)
         await self._undone(op, result)
         return result
 

@@ -27,6 +27,8 @@ class WhyReads(OutputReads):
             alive = await engines(self.servers.redis, self.namespace)
             if place.state == "dead":
                 return Why(place, (f"it died {ago(place.since_ms)}: `cronsole dead retry {run_id}` puts it back",))
+            if place.state == "moving":
+                return Why(place, (f"it is on its way to the queue {place.waits_for}",))
             if place.state == "running":
                 return Why(place, (_running(place, alive),))
             prefix = queue_prefix(self.namespace, place.queue)

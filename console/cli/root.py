@@ -30,6 +30,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "cancel": ("acts", "Cancel a run that waits or runs."),
     "undo": ("operations", "Take an operation back by its receipt."),
     "ops": ("operations", "Operations: those that can be taken back or gone on with; resume, stop."),
+    "bump": ("moving", "Put a queued run in front of all others."),
+    "move": ("moving", "Move queued runs to another queue."),
     "why": ("why", "Why does a run not run? Its place, and what holds it there."),
     "audit": ("audit", "Who did what, newest first."),
 }

@@ -127,3 +127,15 @@ class TestActs:
         made = cli("runs", "replay", world[1], "--json").json
         assert list(made) == ["run_id", "replay_of", "receipt"]
         assert cli("dead", "--json").json["total"] == 1
+
+    def test_bump_and_move(self, cli: Cli, world: list[str]) -> None:
+        """With receipts; bad input is told."""
+        first, second = (cli("trigger", "send_email").out.strip() for _ in range(2))
+        assert list(cli("bump", second, "--json").json) == ["run_id", "receipt"]
+        assert cli("why", first).out.endswith("1 run goes before it\n")
+        assert cli("bump", world[0]).code == 2
+        moved = cli("move", first, second, "--to", "default", "--json").json
+        assert (list(moved), moved["changed"]) == (["matched", "changed", "receipt"], 2)
+        assert cli("move", first, "--to", "nowhere").code == 2
+        assert cli("move", first, "--to", "default").code == 2
+        assert cli("undo", moved["receipt"]).out == "2 of 2 taken back\n"

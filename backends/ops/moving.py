@@ -1,0 +1,131 @@
+"""Queued runs to the front of their queue, or to another one; and how that is taken back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from backends.errors import BadInputError
+from backends.jobs.words import show
+from backends.model import ActionResult
+from backends.ops.acts import Acts, result_of
+from backends.ops.reads import unknown
+from backends.ops.record import Stored
+from backends.ops.talk import redis_talk, stop_if_cancelled
+from backends.queues.base import chunks
+from backends.queues.moves import carry
+
+MOVED_MOST = 10_000
+"""Run ids a call."""
+
+
+class MovingActs(Acts):
+    """What changes where runs wait."""
+
+    async def bump(self, run_id: str) -> ActionResult:
+        """A run that has not started goes before all others of its queue; one that is later is due now.
+
+        Raises BadInputError for one that runs, or is in no queue.
+        """
+        self.check_write("bump")
+        async with self._operation("bump", {"run_id": run_id}) as op:
+            name, state = await self._queued(run_id)
+            op.queues, op.before, op.target = [name], state, {"queue": name, **op.target}
+            with redis_talk(self.servers.redis_url):
+                answer = await self.live.queue(name).bump(run_id)
+            if answer != "ok":
+                raise BadInputError(f"run {show(run_id)} has started", "`cronsole why` tells where it is")
+            op.matched = op.changed = 1
+        return result_of(op)
+
+    async def _undo_bump(self, op: Stored) -> ActionResult:
+        run_id = str(op.target["run_id"])
+        with redis_talk(self.servers.redis_url):
+            answer = await self.live.queue(op.queues[0]).unbump(run_id)
+        if answer != "ok":
+            raise BadInputError(
+                f"nothing left to take back: run {show(run_id)} has started", f"`cronsole cancel {run_id}` ends it"
+            )
+        how = {"later": "it stays due: when it was due is not kept", "waiting": "it stays at the head of its line"}
+        return ActionResult(1, 1, note=how.get(op.before, "it is at the end of its priority"))
+
+    async def move(self, run_ids: Sequence[str], to_queue: str) -> ActionResult:
+        """Runs that have not started go to another queue, in steps of 200; the note tells of those that do not.
+
+        A crash leaves none in between: an engine brings it on. Raises BadInputError for a queue that is not known, and
+        where no run can go.
+        """
+        self.check_write("move")
+        wanted = list(dict.fromkeys(run_ids))
+        if not wanted or len(wanted) > MOVED_MOST:
+            raise BadInputError(f"{len(wanted):,} runs can't be moved", f"give 1 to {MOVED_MOST:,} run ids")
+        queues = {q.name for q in await self.all_queues()}
+        there = queues | {spec.queue for spec in (await self.specs()).values()}
+        if to_queue not in there:
+            raise unknown("queue", to_queue, sorted(there), "queues")
+        target = {"queue": to_queue, "run_ids": wanted[:20], "count": len(wanted)}
+        async with self._operation("move", target, before={}) as op:
+            op.matched = len(wanted)
+            words = dict.fromkeys(wanted, "unknown")
+            for name in sorted(queues):
+                words |= await self._move_from(op, name, to_queue, [run for run in wanted if words[run] == "unknown"])
+            op.note = _left(list(words.values()))
+            if not op.changed:
+                op.matched = 0
+                raise BadInputError(f"nothing was moved: {op.note}", "`cronsole why RUN_ID` tells where a run is")
+        return result_of(op)
+
+    async def _move_from(self, op: Stored, name: str, target: str, run_ids: Sequence[str]) -> dict[str, str]:
+        """What became of those that were found in a queue."""
+        found: dict[str, str] = {}
+        source = self.live.queue(name)
+        with redis_talk(self.servers.redis_url):
+            for part in chunks(run_ids):
+                stop_if_cancelled()
+                places = await self.servers.redis.hmget(f"{source.prefix}live", list(part))
+                here = [run for run, place in zip(part, places, strict=True) if place and place[:1] != b"m"]
+                if name == target:
+                    found |= dict.fromkeys(here, "there")
+                    continue
+                if not here:
+                    continue
+                op.before.setdefault(name, []).extend(here)
+                await self.records.save(op)
+                words = dict(zip(here, await source.move_out(here, target), strict=True))
+                moved = await carry(source, self.live.queue, await source.moving(here))
+                op.changed += sum(moved.values())
+                found |= {run: "moved" if moved.get(run) else word for run, word in words.items()}
+        return found
+
+    async def _undo_move(self, op: Stored) -> ActionResult:
+        """Back to where they were, behind those that wait there; what has started goes on."""
+        target = self.live.queue(str(op.target["queue"]))
+        total = back = 0
+        for name, run_ids in op.before.items():
+            with redis_talk(self.servers.redis_url):
+                for part in chunks(run_ids):
+                    total += len(part)
+                    await target.move_out(part, name)
+                    back += sum((await carry(target, self.live.queue, await target.moving(part))).values())
+        if not back:
+            raise BadInputError("nothing left to take back: all have started", "`cronsole cancel` ends a run that runs")
+        left = op.changed - back
+        return ActionResult(op.changed, back, note=f"{left:,} had started and go on" if left > 0 else "")
+
+    async def _queued(self, run_id: str) -> tuple[str, str]:
+        """(queue, state) of a run that waits in a queue. Raises BadInputError."""
+        for queue in await self.all_queues():
+            with redis_talk(self.servers.redis_url):
+                state = await queue.find(run_id)
+            if state and state != "dead":
+                return queue.name, state
+        raise BadInputError(f"run {show(run_id)} is in no queue", "`cronsole runs show` tells how it ended")
+
+
+def _left(words: Sequence[str]) -> str:
+    """What could not be moved, in words."""
+    what = {
+        "running": "run already", "there": "are there already", "unknown": "are in no queue",
+        "ok": "are back where they were: there is another run of that id",
+    }  # fmt: skip
+    counts = {word: words.count(word) for word in what}
+    return ", ".join(f"{n:,} {what[word]}" for word, n in counts.items() if n)

@@ -1,0 +1,100 @@
+"""Runs to the front, and to another queue."""
+
+from __future__ import annotations
+
+import pytest
+
+from backends.errors import BadInputError
+from backends.model import new_run_id, now_ms
+from backends.ops import Ops
+from backends.queues.base import OnFull
+from backends.queues.streams import StreamQueue
+from tests.backends.ops_helpers import bury, there
+from tests.contract.helpers import run, take_one
+
+
+class TestBump:
+    """To the front."""
+
+    async def test_and_back(self, ops: Ops, queue: StreamQueue) -> None:
+        """It is next; undone, it is last of its priority."""
+        first, second = run(), run()
+        await queue.enqueue([first, second])
+        result = await ops.bump(second.run_id)
+        assert (await ops.why(first.run_id)).reasons[-1] == "1 run goes before it"
+        assert (await ops.undo(result.receipt or "")).note == "it is at the end of its priority"
+        assert (await ops.why(second.run_id)).reasons[-1] == "1 run goes before it"
+        again = await ops.bump(second.run_id)
+        assert (await take_one(queue)).run_id == second.run_id
+        with pytest.raises(BadInputError, match=r"nothing left to take back: run .* has started"):
+            await ops.undo(again.receipt or "")
+        with pytest.raises(BadInputError, match="has started"):
+            await ops.bump(second.run_id)
+
+    async def test_later_and_waiting(self, ops: Ops, queue: StreamQueue) -> None:
+        """Due now; next in line. The undo says what it can't bring back."""
+        later = run(due_ms=now_ms() + 90_000)
+        slots = [run("tick", slot="s", on_full=OnFull.WAIT) for _ in range(3)]
+        await queue.enqueue([later, *slots])
+        receipts = [(await ops.bump(r.run_id)).receipt or "" for r in (later, slots[2])]
+        assert await there(queue) == {"ready": 2, "waiting": 2}
+        assert (await ops.undo(receipts[0])).note.startswith("it stays due")
+        assert (await ops.undo(receipts[1])).note.startswith("it stays at the head")
+
+    async def test_what_is_in_no_queue(self, ops: Ops, queue: StreamQueue) -> None:
+        """A dead letter is not, either."""
+        (died,) = await bury(queue, 1)
+        for run_id in (new_run_id(), died, "nonsense"):
+            with pytest.raises(BadInputError, match="is in no queue"):
+                await ops.bump(run_id)
+        assert await ops.operations() == ()
+
+
+class TestMove:
+    """To another queue."""
+
+    async def test_and_back(self, ops: Ops, queue: StreamQueue) -> None:
+        """Ready, later and waiting ones; what can't go is told; what has started stays."""
+        other = ops.live.queue("default")
+        runs = [run(), run(due_ms=now_ms() + 90_000), *(run("tick", slot="s", on_full=OnFull.WAIT) for _ in range(2))]
+        await queue.enqueue([run("first")])
+        started = await take_one(queue)
+        await queue.enqueue(runs)
+        elsewhere = run()
+        await other.enqueue([elsewhere])
+        ids = [r.run_id for r in runs]
+        result = await ops.move([*ids, ids[0], started.run_id, elsewhere.run_id, new_run_id()], "default")
+        assert (result.matched, result.changed) == (7, 4)
+        assert result.note == "1 run already, 1 are there already, 1 are in no queue"
+        assert await there(queue) == {"running": 1}
+        assert sum((await there(other)).values()) == 5
+        for _ in range(2):
+            taken = await take_one(other)
+        assert taken.run_id in ids
+        back = await ops.undo(result.receipt or "")
+        assert (back.matched, back.changed, back.note) == (4, 3, "1 had started and go on")
+        assert sum((await there(queue)).values()) == 4
+
+    async def test_refused(self, ops: Ops, queue: StreamQueue) -> None:
+        """No such queue, nothing to move, too much."""
+        await queue.enqueue([first := run()])
+        with pytest.raises(BadInputError, match="did you mean 'default'"):
+            await ops.move([first.run_id], "defualt")
+        with pytest.raises(BadInputError, match="nothing was moved: 1 are there already"):
+            await ops.move([first.run_id], "mail")
+        with pytest.raises(BadInputError, match="0 runs can't be moved"):
+            await ops.move([], "mail")
+        with pytest.raises(BadInputError, match="10,001 runs can't be moved"):
+            await ops.move([str(n) for n in range(10_001)], "mail")
+        assert await ops.operations() == ()
+
+    async def test_many(self, ops: Ops, queue: StreamQueue) -> None:
+        """In steps, in their order, back as well."""
+        runs = [run() for _ in range(450)]
+        await queue.enqueue(runs)
+        other = ops.live.queue("default")
+        result = await ops.move([r.run_id for r in runs], "default")
+        assert (result.changed, await there(queue), await there(other)) == (450, {}, {"ready": 450})
+        assert (await take_one(other)).run_id == runs[0].run_id
+        assert (await ops.undo(result.receipt or "")).changed == 449
+        assert await there(queue) == {"ready": 449}
