@@ -117,6 +117,7 @@ class ConsoleApp(Exports, Guarded, CellDiff):
         self.trail = Trail()
         self._kept = self.memory.read(context.name)
         self.history = History(texts(self._kept, "history"))
+        self.followed = ""  # the run that was triggered last
         self.overview = OverviewScreen()
         self._made: list[ConsoleScreen] = []
         self.router = Router(self)

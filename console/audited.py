@@ -20,7 +20,7 @@ def target_words(target: Mapping[str, Any]) -> str:
     for name, value in target.items():
         if name in (*NAMES, "ids", "count", "upto") or value in (None, "", False):
             continue
-        parts.append(name if value is True else f"{name}: {value}")
+        parts.append(name if value is True else f"for {value / 60:g} min" if name == "for_s" else f"{name}: {value}")
     return " · ".join(parts)
 
 

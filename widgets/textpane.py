@@ -13,6 +13,9 @@ from textual.strip import Strip
 from widgets.line import LineWidget
 from widgets.safe import Cell, SafeText, cell, fitting
 
+NEAR = 20
+"""Characters of a word that goes down whole."""
+
 
 class TextPane(LineWidget, can_focus=True):
     """Shows cells as paragraphs; one longer than the width goes on in the next line."""
@@ -85,7 +88,7 @@ class TextPane(LineWidget, can_focus=True):
 
 
 def wrapped_lines(paragraph: Cell, width: int) -> list[Cell]:
-    """`paragraph` in lines of at most `width` columns."""
+    """`paragraph` in lines of at most `width` columns; the last word goes down whole where it is short."""
     if not paragraph or width <= 0:
         return [()]
     lines: list[list[tuple[SafeText, str]]] = [[]]
@@ -94,6 +97,9 @@ def wrapped_lines(paragraph: Cell, width: int) -> list[Cell]:
         rest: str = text
         while rest:
             count = fitting(rest, room)
+            if count < len(rest) and rest[count] != " ":
+                blank = rest.rfind(" ", max(count - NEAR, 1), count)
+                count = blank + 1 if blank > 0 and not rest[:blank].isspace() else count
             if count:
                 lines[-1].append((SafeText(rest[:count]), tone))
                 room -= cell_len(rest[:count])

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from time import perf_counter
 from typing import Any
 
@@ -25,6 +25,7 @@ from backends.model import (
     QueueStatus,
     RunRow,
     ServerHealth,
+    from_ms,
     now_ms,
 )
 from backends.ops.letters import Place, Selection, parts
@@ -72,7 +73,7 @@ class Reads:
             started = perf_counter()
             page = await history.runs(RUNS_SHOWN)
             latency = (perf_counter() - started) * 1000
-            now = datetime.now(UTC)
+            now = from_ms(now_ms())
             timeline = await history.runs_between(now - timedelta(hours=1), now + timedelta(minutes=1))
             last = await history.last_runs(list(self.live.specs) or sorted({run.job for run in page.items}))
         at = now_ms()

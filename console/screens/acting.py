@@ -57,6 +57,10 @@ class ActingScreen(Screen[None]):
         """A notice for the operator."""
         raise NotImplementedError
 
+    def key(self, action: str) -> str:
+        """The key of an action, as it is printed on a keyboard."""
+        raise NotImplementedError
+
     # --- in the background ---
 
     @work(group="actions")
@@ -136,8 +140,12 @@ class ActingScreen(Screen[None]):
 
     def trigger(self, job: str) -> None:
         """Run a job now."""
-        told = f"✓ {job} runs as …"
-        self.do(lambda ops: ops.trigger(job), lambda new: told + new.run_id[-8:], f"{job} not triggered")
+        self.do(lambda ops: ops.trigger(job), lambda new: self.started(job, new.run_id), f"{job} not triggered")
+
+    def started(self, job: str, run_id: str) -> str:
+        """What is told of a run that was triggered; its page is a key away."""
+        self.shell.followed = run_id
+        return f"✓ {job} runs as …{run_id[-8:]}, {self.key('follow')} follows it"
 
     def resume(self, target: str) -> None:
         """End the pause of ``job:NAME`` or ``queue:NAME``."""

@@ -57,6 +57,7 @@ class ConsoleScreen(ActingScreen):
         [
             Binding("tab", "app.focus_next", "next panel", show=False),
             Binding("shift+tab", "app.focus_previous", "previous panel", show=False),
+            Binding("F", "follow", "follow the run that was triggered last", show=False),
             Binding("colon", "command", "command"),
             Binding("question_mark", "help", "help"),
             Binding("q", "app.quit", "quit"),
@@ -232,6 +233,13 @@ class ConsoleScreen(ActingScreen):
         if command is not None:
             self.shell.history.add(command.text)
             self.call_later(command.run)
+
+    def action_follow(self) -> None:
+        """The page of the run that was triggered last."""
+        if self.shell.followed:
+            self.shell.open("run", self.shell.followed)
+        else:
+            self.tell(f"nothing was triggered from here yet: {self.key('trigger') or 't'} triggers a job", "warn")
 
     def action_help(self) -> None:
         """All keys."""

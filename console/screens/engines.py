@@ -45,7 +45,7 @@ def slots_bar(busy: int, slots: int) -> Cell:
     """How full an engine is, as a bar of at most ten cells."""
     size = min(BAR, max(slots, 1))
     full = min(size, -(-busy * size // max(slots, 1)))
-    return cells(cell("█" * full, "warn" if busy >= slots else "accent"), cell("░" * (size - full), "faint"))
+    return cells(cell("━" * full, "warn" if busy >= slots else "accent"), cell("─" * (size - full), "faint"))
 
 
 def engine_row(engine: EngineStatus, at_ms: int) -> Row:

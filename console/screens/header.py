@@ -16,20 +16,22 @@ ENGINE_STALE_MS = 30_000
 """A heartbeat older than this is not a living engine's."""
 
 
-FULL, PLAIN, BRIEF = range(3)
+FULL, PLAIN, BRIEF, TERSE = range(4)
 """How many words there is room for."""
+APART = 2
+"""Columns between what stands left and the clock, at least."""
 
 
 def link_cell(link: Link, now_ms: int, words: int = PLAIN) -> Cell:
     """One server: a glyph, its name (its version, where there is room), and its latency or what is wrong."""
-    brief = words == BRIEF
+    brief = words >= BRIEF
     name = "pg" if brief and link.name == "postgres" else link.name
     if link.state == "ok":
         late = now_ms - link.last_ok_ms
         if late > STALE_MS * 2:
             return cells(cell("◌ ", "warn"), cell(name), cell(f" silent {age(late)}", "warn"))
         ms = link.latency_ms
-        shown = "" if ms is None else " <1 ms" if ms < 1 else f"{ms:3.0f} ms"
+        shown = "" if ms is None or words == TERSE else " <1 ms" if ms < 1 else f"{ms:3.0f} ms"
         full = link.version[:24] if words == FULL else ""
         return cells(cell("● ", "ok"), cell(full or name), cell(shown, "dim"))
     if link.state == "connecting":
@@ -39,7 +41,7 @@ def link_cell(link: Link, now_ms: int, words: int = PLAIN) -> Cell:
 
 def engines_cell(engines: Sequence[EngineStatus], at_ms: int, words: int = PLAIN) -> Cell:
     """How many engines live, and how many of their slots are taken."""
-    brief = words == BRIEF
+    brief = words >= BRIEF
     alive = [engine for engine in engines if at_ms - engine.beat_ms < ENGINE_STALE_MS]
     if not alive:
         return cells(cell("✗ ", "bad"), cell("no engine", "warn"))
@@ -80,8 +82,8 @@ def header(
     `engines_at_ms`: when the engines were read; whether they live is judged at that time.
     """
     clock = datetime.fromtimestamp(now_ms / 1000, zone).astimezone(zone)
-    for words in (FULL, PLAIN, BRIEF):
-        brief = words == BRIEF
+    for words in (FULL, PLAIN, BRIEF, TERSE):
+        brief = words >= BRIEF
         gap = cell("  " if brief else "   ")
         parts = [
             cell(" cronsole ", "key"),
@@ -96,7 +98,7 @@ def header(
         left = cells(*parts)
         zone_name = cell(" " if brief else clock.strftime(" %Z "), "dim")
         right = cells(cell(clock.strftime("%H:%M:%S"), "strong"), zone_name)
-        if width_of(left) + width_of(right) < width:
+        if width_of(left) + width_of(right) + APART <= width:
             break
     return left, right
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from itertools import zip_longest
 
 from textual.binding import Binding, BindingType
 from textual.keys import key_to_character
@@ -35,25 +36,55 @@ def key_names(keys: str) -> str:
     return " ".join(key_name(key) for key in keys.split(","))
 
 
+TWO_COLUMNS = 110
+"""Columns of a terminal that has room for keys beside each other."""
+HALF = 52
+
+
 class HelpDialog(TextDialog):
-    """Keys by group, then the glyphs."""
+    """Keys by group, side by side where there is room, then the glyphs."""
 
     def __init__(self, groups: Iterable[tuple[str, Iterable[BindingType]]]) -> None:
-        lines: list[Cell] = []
-        for title, bindings in groups:
-            lines += [cell(title, "strong")]
-            for binding in bindings:
-                if isinstance(binding, Binding):
-                    lines.append(cells("  ", fit(cell(key_names(binding.key), "key"), 16), cell(binding.description)))
-            lines.append(())
-        lines.append(cell("On the time line", "strong"))
-        for outcome in ENDS:
-            glyph, tone, _ = ENDS[outcome]
-            lines.append(cells("  ", fit(cell(glyph, tone), 4), outcome_cell(outcome)))
-        for glyph, meaning in ((PLANNED, "planned fire"), (PLANNED_MANY, "several planned fires")):
-            lines.append(cells("  ", fit(cell(glyph, "plan"), 4), cell(meaning)))
-        band = "".join(glyph for _, glyph in reversed(BAND))
-        lines.append(
-            cells("  ", fit(cell(band, "plan"), 4), cell("frequent fires: fewer than 4, 4 to 15, 16 or more a column"))
-        )
-        super().__init__("Help", lines)
+        self._groups = [_group(title, bindings) for title, bindings in groups]
+        super().__init__("Help", ())
+
+    def on_mount(self) -> None:
+        """As wide as the terminal is."""
+        super().on_mount()
+        self._lay_out()
+
+    def on_resize(self) -> None:
+        """Another width."""
+        self._lay_out()
+
+    def _lay_out(self) -> None:
+        if self.app.size.width >= TWO_COLUMNS:
+            self.show([*_beside(self._groups), *_glyphs()])
+        else:
+            self.show([*(line for group in self._groups for line in group), *_glyphs()])
+
+
+def _group(title: str, bindings: Iterable[BindingType]) -> list[Cell]:
+    keys = [b for b in bindings if isinstance(b, Binding)]
+    shown = [cells("  ", fit(cell(key_names(b.key), "key"), 16), cell(b.description)) for b in keys]
+    return [cell(title, "strong"), *shown, ()]
+
+
+def _beside(groups: Sequence[list[Cell]]) -> list[Cell]:
+    """The first groups left, the others right of them, so that both sides are about as long."""
+    lines = [sum(map(len, groups[:n])) for n in range(len(groups) + 1)]
+    split = min(range(1, len(groups) + 1), key=lambda n: max(lines[n], lines[-1] - lines[n]))
+    left, right = ([line for group in part for line in group] for part in (groups[:split], groups[split:]))
+    return [cells(fit(one, HALF), other) for one, other in zip_longest(left, right, fillvalue=())]
+
+
+def _glyphs() -> list[Cell]:
+    lines: list[Cell] = [cell("On the time line", "strong")]
+    for outcome in ENDS:
+        glyph, tone, _ = ENDS[outcome]
+        lines.append(cells("  ", fit(cell(glyph, tone), 4), outcome_cell(outcome)))
+    for glyph, meaning in ((PLANNED, "planned fire"), (PLANNED_MANY, "several planned fires")):
+        lines.append(cells("  ", fit(cell(glyph, "plan"), 4), cell(meaning)))
+    band = "".join(glyph for _, glyph in reversed(BAND))
+    told = "frequent fires: fewer than 4, 4 to 15, 16 or more a column"
+    return [*lines, cells("  ", fit(cell(band, "plan"), 4), cell(told))]

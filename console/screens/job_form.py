@@ -107,11 +107,10 @@ def trigger_with_payload(screen: ConsoleScreen, job: str) -> None:
     def run(payload: dict[str, Any] | None) -> None:
         if payload is None:
             return
-        told = f"✓ {job} runs as …"
 
         def sent(new: NewRuns) -> str:
             _sent[key] = msgspec.json.encode(payload).decode()
-            return told + new.run_id[-8:]
+            return screen.started(job, new.run_id)
 
         screen.do(lambda ops: ops.trigger(job, payload), sent, f"{job} not triggered")
 

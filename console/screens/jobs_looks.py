@@ -14,19 +14,19 @@ from backends.schedule.hints import Hint
 from backends.schedule.preview import NextFire
 from backends.schedule.words import describe
 from console.screens.queues_looks import pause_words
-from console.screens.rows import GLYPHS, age, duration, moment, outcome_cell, soon
+from console.screens.rows import GLYPHS, age, duration, engine_name, moment, outcome_cell, soon
 from widgets.safe import Cell, cell, cells
 from widgets.table import Column, Row
 
 JOB_COLUMNS = (
-    Column("job", 16, flex=3), Column("schedule", 14, flex=2, drop=4), Column("next", 8, align="right"),
+    Column("job", 20, flex=3), Column("schedule", 14, flex=2, drop=4), Column("next", 8, align="right"),
     Column("last", 6, align="right", drop=1), Column("newest 20", 20, align="right"),
     Column("ok", 4, align="right"), Column("p50", 7, align="right"), Column("p95", 7, align="right", drop=2),
-    Column("queue", 10, flex=1, drop=5), Column("what for", 16, flex=4, drop=6),
+    Column("queue", 9, flex=1, drop=5), Column("what for", 12, flex=4, drop=6),
 )  # fmt: skip
 JOB_RUN_COLUMNS = (
     Column("ended", 8), Column("outcome", 11), Column("try", 3, align="right"), Column("took", 7, align="right"),
-    Column("why", 8, drop=1), Column("engine", 12, drop=3), Column("error", 10, flex=5, drop=2),
+    Column("why", 8, drop=1), Column("engine", 14, drop=3), Column("error", 10, flex=5, drop=2),
 )  # fmt: skip
 FIRE_COLUMNS = (Column("planned", 12), Column("result", 9), Column("reason", 14, flex=4))
 RESULTS = {"fired": ("✓", "ok"), "skipped": ("»", "warn"), "missed": ("◌", "bad")}
@@ -120,7 +120,7 @@ def run_of_job(run: RunRow, when: str) -> Row:
         (
             cell(when, "dim"), outcome_cell(run.outcome), cell(run.attempt, "warn" if run.attempt > 1 else "faint"),
             cell(duration(run.duration_ms)), cell(run.trigger, "faint" if run.trigger == "schedule" else "plan"),
-            cell(run.worker or "", "faint"), cell(error, "" if wrong else "dim"),
+            cell(engine_name(run.worker or ""), "faint"), cell(error, "" if wrong else "dim"),
         ),
     )  # fmt: skip
 
@@ -195,7 +195,7 @@ def spec_lines(spec: JobSpec) -> list[Cell]:
     found += [("python", spec.python)] if spec.python else []
     found += [("directory", spec.cwd)] if spec.cwd else []
     found += [("environment", ", ".join(sorted(spec.env)))] if spec.env else []
-    return [cells(cell(name.ljust(13), "dim"), cell(value)) for name, value in found]
+    return [cells(cell(name.ljust(14), "dim"), cell(value)) for name, value in found]
 
 
 def about_lines(job: JobStatus, spec: JobSpec | None, when: Sequence[Cell], *, brief: bool) -> list[Cell]:

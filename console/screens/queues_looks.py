@@ -11,7 +11,7 @@ from backends.model import EngineStatus, Pause, QueueStatus, from_ms
 from backends.ops.queueing import QueueFlow
 from backends.overview import Overview
 from backends.queues.peek import QueuedRun
-from console.screens.rows import age, count, duration, moment, number, soon
+from console.screens.rows import age, count, duration, engine_name, moment, number, soon
 from widgets.safe import Cell, cell, cells
 from widgets.sparkline import LEVELS, sparkline
 from widgets.table import Column, Row
@@ -116,7 +116,9 @@ def state_line(queue: QueueStatus, engines: Sequence[EngineStatus], now_ms: int,
     if why:
         return cells(cell(f"✗ {why}", "bad" if queue.ready + queue.inbox else "warn"))
     free, slots = sum(max(0, e.slots - e.busy) for e in taking), sum(e.slots for e in taking)
-    named = ", ".join(e.id for e in taking[:3]) + (f" and {len(taking) - 3} more" if len(taking) > 3 else "")
+    named = ", ".join(engine_name(e.id) for e in taking[:3]) + (
+        f" and {len(taking) - 3} more" if len(taking) > 3 else ""
+    )
     room = cell(f"{free} of {slots} slots free", "" if free else "warn")
     return cells(cell("▶ ", "ok"), cell("taken by ", "dim"), cell(named), cell(", ", "dim"), room)
 

@@ -29,7 +29,7 @@ DEAD_COLUMNS = (
 RUN_COLUMNS = (
     Column("ended", 8), Column("outcome", 11), Column("job", 12, flex=2), Column("queue", 10, drop=3),
     Column("try", 3, align="right"), Column("took", 7, align="right"), Column("why", 8, drop=2),
-    Column("engine", 12, drop=4), Column("error", 12, flex=7, drop=1),
+    Column("engine", 14, drop=4), Column("error", 12, flex=7, drop=1),
 )  # fmt: skip
 HISTORY_COLUMNS = (Column("due", 8), *RUN_COLUMNS[1:])
 """Where runs stand in the order of their ids: by the planned instant, or when they were enqueued."""
@@ -111,6 +111,12 @@ def depth_cell(depths: tuple[int, ...]) -> Cell:
     return cells(*parts)
 
 
+def engine_name(engine: str) -> str:
+    """Host and pid: what a list tells of an engine's id, which ends in a random part."""
+    host, _, rest = engine.partition(":")
+    return f"{host}:{rest.partition(':')[0]}" if rest else engine
+
+
 def queue_rows(queues: Iterable[QueueStatus], depths: Mapping[str, tuple[int, ...]]) -> tuple[Row, ...]:
     """The queues; what an inbox holds counts as ready."""
     rows = []
@@ -147,9 +153,9 @@ def dead_rows(dead: Iterable[DeadLetter], now_ms: int, busy: frozenset[str]) -> 
 def run_rows(
     runs: Iterable[RunRow], engines: Iterable[EngineStatus], now_ms: int, zone: tzinfo | None
 ) -> tuple[Row, ...]:
-    """Attempts in hand first, the newest on top, then those that ended."""
+    """Attempts in hand first, the newest on top, then those that ended, the last one first."""
     rows: dict[str, Row] = {}
-    ended = list(runs)
+    ended = sorted(runs, key=lambda r: r.finished_at.timestamp() if r.finished_at else 0.0, reverse=True)
     done = {(r.run_id, r.attempt) for r in ended}
     running = sorted(((r, e.id) for e in engines for r in e.running), key=lambda pair: -pair[0].started_ms)
     for r, engine in running:
@@ -161,7 +167,7 @@ def run_rows(
             (
                 cell("now", "accent"), outcome_cell("running"), cell(r.job, "strong"), cell(r.queue, "dim"),
                 cell(r.attempt, "dim"), cell(so_far(now_ms - r.started_ms), "accent"), cell(""),
-                cell(engine, "dim"), cell(""),
+                cell(engine_name(engine), "dim"), cell(""),
             ),
         )  # fmt: skip
     for run in ended:
@@ -181,7 +187,7 @@ def run_row(run: RunRow, when: str) -> Row:
             cell(run.job, "strong" if trouble else ""), cell(run.queue, "dim"),
             cell(run.attempt, "warn" if run.attempt > 1 else "faint"), cell(duration(run.duration_ms)),
             cell(run.trigger, "faint" if run.trigger in ("schedule", "enqueue") else "plan"),
-            cell(run.worker or "", "faint"), cell(error, "" if trouble else "dim"),
+            cell(engine_name(run.worker or ""), "faint"), cell(error, "" if trouble else "dim"),
         ),
     )  # fmt: skip
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from backends.model import RunningRow, from_ms, run_id_ms, to_ms
 from console.screens.details import field, json_lines
-from console.screens.rows import duration, outcome_cell, so_far
+from console.screens.rows import duration, engine_name, outcome_cell, so_far
 from widgets.safe import Cell, cell, cells, safe_lines
 from widgets.table import Column
 from widgets.waterfall import Mark, Span
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 COLUMNS = (
     Column("outcome", 11), Column("waited", 7, align="right", drop=1), Column("took", 7, align="right"),
     Column("cpu", 7, align="right", drop=2), Column("memory", 7, align="right", drop=3),
-    Column("engine", 12, drop=4),
+    Column("engine", 14, drop=4),
 )  # fmt: skip
 STATES = {
     "ready": ("○ ready", "accent"), "running": ("▶ running", "accent"), "later": ("◦ later", "plan"),
@@ -142,7 +142,7 @@ def spans(page: RunPage, running: RunningRow | None, now_ms: int) -> list[Span]:
                     outcome_cell(attempt.outcome), cell(duration(waited) if waited and waited > 0 else "", "dim"),
                     cell(duration(attempt.duration_ms)),
                     cell("" if attempt.cpu_ms is None else duration(attempt.cpu_ms), "dim"),
-                    cell(memory(attempt.max_rss_kb), "dim"), cell(attempt.worker or "", "faint"),
+                    cell(memory(attempt.max_rss_kb), "dim"), cell(engine_name(attempt.worker or ""), "faint"),
                 ),
             )
         )  # fmt: skip
@@ -161,7 +161,7 @@ def spans(page: RunPage, running: RunningRow | None, now_ms: int) -> list[Span]:
     beside = (
         cell(text, tone), cell(so_far(waited) if waited >= 1000 else "", "dim"),
         cell(so_far(now_ms - starts) if starts is not None else "", "accent"), cell(""), cell(""),
-        cell(place.engine, "faint"),
+        cell(engine_name(place.engine), "faint"),
     )  # fmt: skip
     outcome = "running" if place.state == "running" else ""
     out.append(Span(number, number, waits, starts, None, outcome, beside))

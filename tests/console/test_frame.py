@@ -128,3 +128,31 @@ async def test_a_screen_in_the_back_is_true_when_it_comes_to_the_front() -> None
         await c.pilot.press("8")
         table = c.app.screen.query_one("#engines", Table)
         await c.until(lambda: table.rows and table.rows[0].key == "web-1:4711")
+
+
+async def test_f_follows_the_run_that_was_triggered_last() -> None:
+    async with console() as c:
+        await c.pilot.press("F")
+        await c.until(lambda: "nothing was triggered from here yet: t triggers a job" in c.screen())
+        await c.pilot.press("j", "t", "enter")
+        await c.until(lambda: "cleanup_temp runs as" in c.screen() and "F follows it" in c.screen())
+        await c.pilot.press("F")
+        await c.until(lambda: "cleanup_temp   queue default   by manual" in c.screen())
+
+
+async def test_a_narrow_header_drops_latencies_before_it_cuts_a_word() -> None:
+    async with console((80, 24)) as c:
+        c.ops.dead = [*c.ops.dead] * 20
+        await c.until(lambda: "✗ 740 dead " in c.screen())
+        assert " ms" not in c.screen().split("\n")[0]
+    async with console((120, 30)) as c:
+        assert " ms" in c.screen().split("\n")[0]
+
+
+@pytest.mark.parametrize(("size", "beside"), [((120, 36), True), ((80, 36), False)])
+async def test_help_stands_in_two_columns_where_there_is_room(size: tuple[int, int], beside: bool) -> None:
+    async with console(size) as c:
+        await c.pilot.press("question_mark")
+        await c.until(lambda: "Here" in c.screen())
+        line = next(line for line in c.screen().split("\n") if "Here" in line)
+        assert ("In lists" in line or "Screens" in line) is beside

@@ -224,7 +224,7 @@ def test_the_spark_of_an_hour_always_is_the_whole_hour() -> None:
     for width in (60, 30, 29, 20, 9, 6, 5):
         drawn = text(look.spark(minutes, width))
         assert len(drawn) <= width
-        assert (drawn[-1], set(drawn[:-1])) == ("█", {"▁"})
+        assert (drawn[-1], set(drawn[:-1])) == ("▇", {"▁"})
 
 
 @pytest.mark.parametrize(

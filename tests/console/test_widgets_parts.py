@@ -10,6 +10,7 @@ from rich.cells import cell_len
 from widgets.safe import cell, cells, fit, fitting, safe_line, safe_lines, to_ascii, width_of
 from widgets.sparkline import sparkline
 from widgets.table import Column, column_widths
+from widgets.textpane import wrapped_lines
 from widgets.timeline_geometry import Bar, Window, axis, edges, fitting_step, paint, plan, window, zoomed
 
 MINUTE = 60_000
@@ -73,8 +74,22 @@ def test_columns_fill_the_width_and_drop_the_least_wanted() -> None:
     assert column_widths(columns, 3) == [5, 0, 0]
 
 
+@pytest.mark.parametrize(
+    ("line", "rows"),
+    [
+        ("could not write: disk full", ["could not ", "write: ", "disk full"]),
+        ("0123456789abc", ["0123456789", "abc"]),
+        ("  File shop/mail.py", ["  File ", "shop/mail.", "py"]),
+        ("          x", ["          ", "x"]),
+        ("exactly te", ["exactly te"]),
+    ],
+)
+def test_a_word_that_does_not_fit_goes_down_whole(line: str, rows: list[str]) -> None:
+    assert ["".join(text for text, _ in row) for row in wrapped_lines(cell(line), 10)] == rows
+
+
 def test_sparkline_scales_to_its_peak() -> None:
-    assert sparkline([0, 1, 50, 100], 6) == "  ▁▂▅█"
+    assert sparkline([0, 1, 50, 100], 6) == "  ▁▂▄▇"
     assert sparkline([1], 1, least_peak=8) == "▂"
     assert sparkline([], 3) == "   "
     assert sparkline([1, 2], 0) == ""
