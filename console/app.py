@@ -6,6 +6,7 @@ import asyncio
 import gc
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from textual import work
@@ -23,6 +24,7 @@ from console.contexts import Choice
 from console.export import Exports
 from console.feed import Feed, Link, OpenOps, Pace
 from console.keymap import KeyMap, load_keymap
+from console.line import Line, LineApp
 from console.memory import Memory, memory_folder, table, texts
 from console.screens.base import ConsoleScreen
 from console.screens.overview import OverviewScreen
@@ -33,10 +35,13 @@ from console.state import ConsoleState
 from console.terminal_guard import Guarded, guard
 from console.theme import BUILT_IN, VARIABLES, load_themes
 from console.trail import Place, Trail
-from widgets.celldiff import CellDiff
 from widgets.rowlist import RowList
 from widgets.safe import AsciiFilter, safe_line
 
+SLOWLY_S = 1.0
+"""Between two looks, and two pictures, on a slow line."""
+SLOW_LINE = ("the line is slow: drawn once a second", "warn")
+QUICK_LINE = ("✓ the line is quick again", "ok")
 SETTLED_S = 3.0
 """After so long nothing more is loaded."""
 NO_TERMINAL = "the console needs a terminal; `cronsole status` prints the same without one"
@@ -54,13 +59,15 @@ class Router:
         if app.router is not self:
             return
         app.state.take(message)
+        if app.low_bandwidth:
+            return  # shown once a second, all together
         for screen in reversed(app.screen_stack):
             if isinstance(screen, ConsoleScreen):
                 screen.call_later(screen.truth_changed)
                 return
 
 
-class ConsoleApp(Exports, Guarded, CellDiff):
+class ConsoleApp(Exports, Guarded, LineApp):
     """The first frame appears before anything is connected."""
 
     TITLE = "cronsole"
@@ -87,8 +94,9 @@ class ConsoleApp(Exports, Guarded, CellDiff):
         clock: Callable[[], int] = now_ms,
         pace: Pace | None = None,
     ) -> None:
-        super().__init__(watch_css=False)
         self.preferences = preferences or Preferences()
+        self.line = Line(asks=self.preferences.low_bandwidth is None, changed=self.line_changed)
+        super().__init__(watch_css=False)
         self.ascii_only = not speaks_utf8() if self.preferences.ascii is None else self.preferences.ascii
         self.cell_diff = self.preferences.cell_diff
         self.animation_level = "none"
@@ -100,7 +108,7 @@ class ConsoleApp(Exports, Guarded, CellDiff):
         self.theme = self.preferences.theme
         self.keymap = keymap or {}
         self.clock = clock
-        self.pace = pace or Pace(busy_s=self.preferences.tick_s)
+        self._pace = pace or Pace()
         self.contexts = {c.name: c for c in contexts} or {context_name: Choice(context_name, open_ops)}
         self._left: list[Feed] = []
         self._switching = asyncio.Lock()
@@ -122,6 +130,30 @@ class ConsoleApp(Exports, Guarded, CellDiff):
         self._made: list[ConsoleScreen] = []
         self.router = Router(self)
         self.feed = Feed(context.opens, self.router, clock=self.clock, pace=self.pace)
+        self._paced = self.low_bandwidth
+
+    @property
+    def low_bandwidth(self) -> bool:
+        """Whether it is drawn once a second at most."""
+        wanted = self.preferences.low_bandwidth
+        return self.line.speed.slow if wanted is None else wanted
+
+    @property
+    def pace(self) -> Pace:
+        """How often the servers are looked at."""
+        return replace(self._pace, busy_s=max(self._pace.busy_s, SLOWLY_S)) if self.low_bandwidth else self._pace
+
+    def line_changed(self) -> None:
+        """The line to the terminal is free again, slow, or no longer slow."""
+        self.catch_up()
+        if self.low_bandwidth is not self._paced:
+            self._paced = self.low_bandwidth
+            self.feed.pace = self.pace
+            for screen in reversed(self.screen_stack):
+                if isinstance(screen, ConsoleScreen):
+                    screen.tell(*(SLOW_LINE if self._paced else QUICK_LINE))
+                    screen.show_header()
+                    break
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         """Our own names, for any theme that lacks them."""

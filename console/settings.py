@@ -22,13 +22,14 @@ from widgets.safe import safe_lines
 class Preferences:
     """The table ``[console]`` of the configuration file.
 
-    `ascii`: draw without UTF-8; None asks the terminal. `low_bandwidth`: repaint once a second at most.
+    `ascii`: draw without UTF-8; None asks the terminal. `low_bandwidth`: repaint once a second at most; None does so
+    while the line is slow.
     `timezone`: IANA name for the clock and the time line; None is the machine's own. `theme`: its name.
     """
 
     cell_diff: bool = True
     ascii: bool | None = None
-    low_bandwidth: bool = False
+    low_bandwidth: bool | None = None
     timezone: str | None = None
     theme: str = "dark"
 
@@ -38,11 +39,6 @@ class Preferences:
         if self.timezone is None:
             return None
         return UTC if self.timezone == "UTC" else ZoneInfo(self.timezone)
-
-    @property
-    def tick_s(self) -> float:
-        """Seconds between two looks at Redis while something happens."""
-        return 1.0 if self.low_bandwidth else 0.5
 
 
 def local_zone_name(env: Mapping[str, str] = os.environ, link: Path = Path("/etc/localtime")) -> str:

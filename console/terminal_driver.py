@@ -1,4 +1,4 @@
-"""Textual's way to read a terminal of Linux and macOS, but for what is pasted."""
+"""Textual's way to a terminal of Linux and macOS, but for what is pasted, and for a line that is slow."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ import os
 import selectors
 import time
 from codecs import getincrementaldecoder
+from typing import Any
 
 from textual._xterm_parser import XTermParser
 from textual.drivers.linux_driver import LinuxDriver
-from textual.events import Paste
+from textual.events import CursorPosition, Paste
 from textual.message import Message
 
+from console.line import Line, Watched
 from console.paste_guard import Keys, Pasted, PasteGuard, Piece
 
 POLL_S = 0.1
@@ -24,7 +26,39 @@ class PasteRefused(Message):
 
 
 class ConsoleDriver(LinuxDriver):
-    """Bytes that are no UTF-8 are shown as such, and the end of the input ends the reading; see `PasteGuard`."""
+    """Bytes that are no UTF-8 are shown as such, and the end of the input ends the reading; see `PasteGuard`.
+
+    `Line` is told what is written, and what the terminal answers.
+    """
+
+    def __init__(self, app: Any, **options: Any) -> None:
+        super().__init__(app, **options)
+        self.line: Line = app.line
+        if self._file is not None:
+            self._file = Watched(self._file, self.line.free)  # type: ignore[assignment]
+
+    def start_application_mode(self) -> None:
+        """Begin; the first question to the terminal has nothing before it."""
+        super().start_application_mode()  # type: ignore[no-untyped-call]
+        if self._writer_thread is not None:
+            self.line.begin(self._writer_thread.write, self._writer_thread._queue.qsize)  # noqa: SLF001
+
+    def write(self, data: str) -> None:
+        """Write, and count it."""
+        super().write(data)
+        self.line.written += len(data.encode())
+
+    def process_message(self, message: Message) -> None:
+        """An answer is the line's; everything else goes the usual way."""
+        if isinstance(message, CursorPosition):
+            self.line.answer()
+        else:
+            super().process_message(message)
+
+    def stop_application_mode(self) -> None:
+        """Give the terminal back, once it has said what it was asked for."""
+        self.line.end()
+        super().stop_application_mode()
 
     def run_input_thread(self) -> None:
         """Read until the app is left."""

@@ -118,7 +118,8 @@ class ActingScreen(Screen[None]):
                     if not isinstance(error, (CronsoleError, OSError)):
                         self.log.error(one_line(error))
                     pause = min(pause * 2, max(every_s, 10.0))
-            await asyncio.sleep(pause if self.is_current else 0.2)
+            least = 1.0 if self.shell.low_bandwidth else 0.0
+            await asyncio.sleep(max(pause, least) if self.is_current else 0.2)
 
     # --- actions that keys and commands share ---
 

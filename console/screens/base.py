@@ -169,9 +169,12 @@ class ConsoleScreen(ActingScreen):
         self.show_header()
 
     def pass_time(self) -> None:
-        """Once a second: clock and ages."""
+        """Once a second: clock and ages; on a slow line also all that came meanwhile."""
         if self.is_current:
-            self.show_header()
+            if self.shell.low_bandwidth:
+                self.truth_changed()
+            else:
+                self.show_header()
             self.show_time()
 
     def show_header(self) -> None:
@@ -182,6 +185,7 @@ class ConsoleScreen(ActingScreen):
             *header(
                 context_cell(state.context, state.color), state.read_only, state.links, live.engines if live else None,
                 live.at_ms if live else now, live.dead_total if live else 0, now, self.zone, self.size.width,
+                slow=self.shell.low_bandwidth,
             )
         )  # fmt: skip
         trouble = banner(state.links, now, self.zone)

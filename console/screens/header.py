@@ -76,10 +76,12 @@ def header(
     now_ms: int,
     zone: tzinfo | None,
     width: int,
+    *,
+    slow: bool = False,
 ) -> tuple[Cell, Cell]:
     """(left, right) of the header line; in fewer words where `width` is small.
 
-    `engines_at_ms`: when the engines were read; whether they live is judged at that time.
+    `engines_at_ms`: when the engines were read; whether they live is judged at that time. `slow`: it is drawn seldom.
     """
     clock = datetime.fromtimestamp(now_ms / 1000, zone).astimezone(zone)
     for words in (FULL, PLAIN, BRIEF, TERSE):
@@ -89,6 +91,7 @@ def header(
             cell(" cronsole ", "key"),
             shorter(context, 18 if brief else 32),
             cell(" read-only" if read_only else "", "warn"),
+            cell(" slow line" if slow else "", "warn"),
         ]
         parts += [cells(gap, link_cell(links[name], now_ms, words)) for name in ("redis", "postgres")]
         if engines is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import pty
@@ -16,7 +17,8 @@ from collections.abc import Mapping, Sequence
 
 import pyte
 
-SYNC_ASKED, SYNC_KNOWN = b"\x1b[?2026$p", b"\x1b[?2026;2$y"
+ANSWERS = {b"\x1b[?2026$p": b"\x1b[?2026;2$y", b"\x1b[6n": b"\x1b[1;1R"}
+"""What is asked of a terminal, and what it says: that it draws whole frames, and where its cursor is."""
 NOT_EMULATED = re.compile(rb"\x1b\[[?>=<][0-9;]*(?:\$p|u)")
 """Queries and keyboard modes that a terminal swallows and pyte would print."""
 TICK_S = 0.01
@@ -72,12 +74,11 @@ class Terminal:
             size = 65536 if self.kbit_s is None else max(1, int(self.kbit_s * 125 * TICK_S))
             try:
                 data = os.read(self._fd, size)
-                if self._answers and SYNC_ASKED in data:
-                    os.write(self._fd, SYNC_KNOWN)
             except OSError:
                 return
             if not data:
                 return
+            self._answer(data)
             with self._lock:
                 self.raw += data
                 self.chunks.append((time.perf_counter(), len(self.raw)))
@@ -85,6 +86,13 @@ class Terminal:
                     self._stream.feed(NOT_EMULATED.sub(b"", data))
             if self.kbit_s is not None:
                 time.sleep(len(data) / (self.kbit_s * 125))
+
+    def _answer(self, data: bytes) -> None:
+        seen = bytes(self.raw[-8:]) + data  # a question may come in two pieces
+        for asked, said in ANSWERS.items():
+            for _ in range(seen.count(asked) - seen[: len(seen) - len(data)].count(asked) if self._answers else 0):
+                with contextlib.suppress(OSError):
+                    os.write(self._fd, said)
 
     def hold(self) -> None:
         """Read nothing any more (what a read that waits already gets is still taken)."""

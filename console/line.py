@@ -1,0 +1,180 @@
+"""The line to the terminal: how fast it takes what is written, and a console that never waits for it.
+
+Textual queues thirty writes and then stands still until the terminal reads on. Here a frame that the line can't take
+yet is not drawn: when it can again, what is new since is drawn once. Over SSH nothing blocks, megabytes lie in buffers
+on the way; so the terminal is asked where its cursor is (DSR 6, ECMA-48 8.3.35), which every terminal answers when it
+comes to the question, as tmux, screen and mosh do for those behind them. How long that takes says how fast the line is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import deque
+from collections.abc import Callable
+from time import monotonic
+from typing import IO, Any
+
+from textual._compositor import CompositorUpdate
+from textual.screen import Screen
+
+from widgets.celldiff import CellDiff
+
+ASK = "\x1b[6n"
+ASK_EACH_B = 2000
+"""So many bytes are written before it is asked again; less tells nothing about a speed."""
+ASK_EACH_S = 10.0
+SMALL_B = 400
+"""What takes no time to speak of: the answer behind it says how long the way there and back is."""
+LONG_S = 0.25
+"""Less is not felt, and may be a busy machine."""
+SLOW_B_S = 16_000
+FAST_B_S = 48_000
+LATE_S = 0.5
+"""So much later than usual, an answer keeps the next frame back: what is written meanwhile would only wait behind."""
+LOST_S = 30.0
+"""An answer that does not come by then never comes."""
+QUEUED_MOST = 3
+"""Writes that wait for the terminal (a frame has three); more would be a past that nobody needs to see."""
+LEAVING_S = 1.0
+"""So long an answer is waited for before the terminal is given back: the shell would take it for typing."""
+
+
+class LineSpeed:
+    """Judges a line by what was answered; two like judgements in a row turn `slow`."""
+
+    def __init__(self) -> None:
+        self.slow = False
+        self._ways: deque[float] = deque(maxlen=3)
+        self._last: bool | None = None
+
+    @property
+    def way_s(self) -> float | None:
+        """The way there and back with nothing to carry; None: not known yet."""
+        return min(self._ways, default=None)
+
+    def answered(self, size: int, seconds: float) -> None:
+        """A question behind `size` bytes was answered after so many seconds."""
+        if size <= SMALL_B:
+            self._ways.append(seconds)
+        elif self.way_s is not None:
+            took = seconds - self.way_s
+            if took >= LONG_S and size / took < SLOW_B_S:
+                self._judge(True)
+            elif size >= ASK_EACH_B and took < size / FAST_B_S:
+                self._judge(False)
+
+    def _judge(self, slow: bool) -> None:
+        if self._last is slow:
+            self.slow = slow
+        self._last = slow
+
+
+class Watched:
+    """A file for the thread that writes; tells when all is out."""
+
+    def __init__(self, file: IO[str], out: Callable[[], None]) -> None:
+        self._file, self._out = file, out
+        self.write, self.fileno, self.isatty = file.write, file.fileno, file.isatty
+
+    def flush(self) -> None:
+        """Returns when the terminal has taken everything."""
+        self._file.flush()
+        self._out()
+
+
+class Line:
+    """What is on its way to the terminal. `asks`: whether it may be asked; `changed` is called in the app's loop."""
+
+    def __init__(self, *, asks: bool, changed: Callable[[], None]) -> None:
+        self.asks = asks
+        self.speed = LineSpeed()
+        self.written = 0
+        self._changed = changed
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._send: Callable[[str], None] | None = None
+        self._queued: Callable[[], int] = lambda: 0
+        self._answers = False
+        self._asked_at = 0.0
+        self._asked_size = self._asked_upto = 0
+        self._quiet = threading.Event()
+        self._quiet.set()
+        self._wanted = False
+
+    def begin(self, send: Callable[[str], None], queued: Callable[[], int]) -> None:
+        """The terminal is ours, again or for the first time."""
+        self._loop = asyncio.get_running_loop()
+        self._send, self._queued = send, queued
+        self._asked_upto = self.written
+        self._ask()
+
+    def end(self) -> None:
+        """The terminal is given back."""
+        if self._answers:
+            self._quiet.wait(LEAVING_S)
+        self._send = None
+        self._quiet.set()
+
+    @property
+    def busy(self) -> bool:
+        """Whether what was written before has not arrived yet: another frame would only wait behind it."""
+        late = monotonic() - self._asked_at - (self.speed.way_s or 0.0)
+        behind = self._answers and not self._quiet.is_set() and LATE_S < late < LOST_S
+        self._wanted = behind or self._queued() > QUEUED_MOST
+        return self._wanted
+
+    def frame_out(self) -> None:
+        """A frame has been written: is it time to ask?"""
+        since, size = monotonic() - self._asked_at, self.written - self._asked_upto
+        if not self._quiet.is_set():
+            if since < LOST_S:
+                return
+            self._answers = False
+        unsure = self._asked_size > SMALL_B or self.speed.way_s is None
+        if size >= ASK_EACH_B or (0 < size <= SMALL_B and unsure) or (size and since > ASK_EACH_S):
+            self._ask()
+
+    def _ask(self) -> None:
+        if self.asks and self._send is not None:
+            self._asked_size, self._asked_upto = self.written - self._asked_upto, self.written
+            self._quiet.clear()
+            self._asked_at = monotonic()
+            self._send(ASK)
+
+    def answer(self) -> None:
+        """The terminal has come to the question. In the thread that reads."""
+        if not self._quiet.is_set():
+            before, self._answers = self.speed.slow, True
+            self.speed.answered(self._asked_size, monotonic() - self._asked_at)
+            self._quiet.set()
+            self._wanted |= self.speed.slow is not before
+            self.free()
+
+    def free(self) -> None:
+        """The line takes something again. In the threads that read and write."""
+        if self._wanted and self._loop is not None and not self._loop.is_closed():
+            self._wanted = False
+            self._loop.call_soon_threadsafe(self._changed)
+
+
+class LineApp(CellDiff):
+    """Mixin of the app: draws no frame that would only wait."""
+
+    line: Line
+    _behind = False
+
+    def _display(self, screen: Screen[Any], renderable: Any) -> None:
+        if not isinstance(renderable, CompositorUpdate) or self.is_headless:
+            super()._display(screen, renderable)
+        elif self.line.busy:
+            self._behind = True
+        else:
+            super()._display(screen, renderable)
+            self.line.frame_out()
+            self.catch_up()
+
+    def catch_up(self) -> None:
+        """Draw what was not drawn while the line was busy."""
+        if self._behind and not self.line.busy:
+            self._behind = False
+            self.refresh()
