@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from backends.history.store import clean
+from backends.history.rows import clean
 
 _OF = "namespace = %(ns)s and queue = %(queue)s and why = 'spilled'"
 _FIELDS = "a.queue, a.run_id, a.sequence, a.state, a.move, a.head"

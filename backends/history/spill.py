@@ -19,7 +19,7 @@ from uuid import uuid4
 
 import msgspec
 
-from backends.history.store import clean
+from backends.history.rows import clean
 
 BATCH = 200
 SLACK = 200

@@ -227,10 +227,10 @@ async def test_marks_of_a_move_at_work_are_let_be(moving: Moving) -> None:
     async def then_die(wanted: Sequence[Pair], until_ms: int = 0, move: str = "") -> list[bool]:
         await real(wanted, until_ms, move)
         assert await moving.spill.reconcile() == 0, "it may still be at work"
-        raise Crash
+        raise CrashError
 
     moving.queue.dead_drop = then_die  # type: ignore[method-assign]
-    with pytest.raises(Crash):
+    with pytest.raises(CrashError):
         await moving.spill.leave(pairs)
     assert await moving.cold() == pairs
     assert await moving.spill.back(pairs) == [False] * 3
@@ -258,7 +258,7 @@ async def test_a_move_that_ends_while_a_page_is_read(moving: Moving) -> None:
     assert await moving.spill.back(pairs) == [True, True]
 
 
-class Crash(Exception):
+class CrashError(Exception):
     """The driver dies here."""
 
 
@@ -267,10 +267,10 @@ def crashing(target: Any, name: str, when: Callable[[], bool], after: bool) -> N
 
     async def call(*args: Any) -> Any:
         if not after and when():
-            raise Crash(name)
+            raise CrashError(name)
         answer = await real(*args)
         if after and when():
-            raise Crash(name)
+            raise CrashError(name)
         return answer
 
     setattr(target, name, call)
@@ -313,7 +313,7 @@ async def test_drivers_die_anywhere_while_operators_act(moving: Moving, seed: in
             elif act == "purge" and turn % 4 == 0:
                 done = await moving.queue.dead_purge(op("purge"), some)
                 purged |= {pair for pair, did in zip(some, done, strict=True) if did}
-        except Crash:
+        except CrashError:
             pass
         assert not retried & purged, "nothing is taken twice"
         dead_ones -= retried | purged
