@@ -57,7 +57,7 @@ class ConsoleScreen(ActingScreen):
         [
             Binding("tab", "app.focus_next", "next panel", show=False),
             Binding("shift+tab", "app.focus_previous", "previous panel", show=False),
-            Binding("F", "follow", "follow the run that was triggered last", show=False),
+            Binding("F", "follow", "follow the run triggered last", show=False),
             Binding("colon", "command", "command"),
             Binding("question_mark", "help", "help"),
             Binding("q", "app.quit", "quit"),
