@@ -19,6 +19,7 @@ from textual.theme import Theme
 from backends.contexts import known_instead, load_config
 from backends.errors import CronsoleError
 from backends.model import now_ms
+from console.acts import Acts
 from console.commands import History
 from console.contexts import Choice
 from console.export import Exports
@@ -33,7 +34,7 @@ from console.screens.registry import NUMBERED, OVERVIEW, SCREENS
 from console.settings import Preferences, has_terminal, load_preferences, log_to_file, speaks_utf8
 from console.state import ConsoleState
 from console.terminal_guard import Guarded, guard
-from console.theme import BUILT_IN, VARIABLES, load_themes, theme_for
+from console.theme import BUILT_IN, VARIABLES, load_themes
 from console.trail import Place, Trail
 from widgets.rowlist import RowList
 from widgets.safe import AsciiFilter, safe_line
@@ -105,7 +106,7 @@ class ConsoleApp(Exports, Guarded, LineApp):
         self.themes = themes or BUILT_IN
         for theme in self.themes.values():
             self.register_theme(theme)
-        self.theme = theme_for(self.preferences.theme, self.console.color_system)
+        self.theme = self.preferences.theme
         self.keymap = keymap or {}
         self.clock = clock
         self._pace = pace or Pace()
@@ -122,6 +123,7 @@ class ConsoleApp(Exports, Guarded, LineApp):
         self.context = context
         links = {name: Link(name, "connecting", self.clock()) for name in ("redis", "postgres")}
         self.state = ConsoleState(safe_line(context.name, 40), context.read_only, links, color=context.color)
+        self.acts = Acts()
         self.trail = Trail()
         self._kept = self.memory.read(context.name)
         self.history = History(texts(self._kept, "history"))
@@ -243,13 +245,17 @@ class ConsoleApp(Exports, Guarded, LineApp):
         if not isinstance(self.screen, ModalScreen):
             self._show(self.trail.go(screen_name, subject), anew=subject is not None)
 
+    def front(self) -> ConsoleScreen:
+        """The screen that is shown, also behind a dialog."""
+        return next(s for s in (*reversed(self.screen_stack), self.overview) if isinstance(s, ConsoleScreen))
+
     def action_go(self, name: str) -> None:
         """Show the screen of that name."""
         self.open(name)
 
     def action_retreat(self) -> None:
-        """The screen before this one; from the first one, nowhere."""
-        if not isinstance(self.screen, ModalScreen):
+        """Stop the operation that is under way; else the screen before this one, and from the first one nowhere."""
+        if not isinstance(self.screen, ModalScreen) and not self.front().stop_driving():
             self._show(self.trail.back())
 
     def action_forward(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-WORDS = {"dead_retry": "retry dead"}
+WORDS = {"dead_retry": "retry dead", "dead_purge": "purge dead", "dead_replay": "edit dead"}
 """Verbs as they are shown, where that is not as they are stored."""
 NAMES = ("target", "job", "queue", "run_id")
 """What stands without its name where it is there."""

@@ -127,6 +127,11 @@ class ConsoleOps(Protocol):
     async def why(self, run_id: str) -> Why:
         """Where a run is, and why it does not run."""
 
+    async def dead_list(
+        self, limit: int = 50, cursor: str | None = None, selection: Selection | None = None
+    ) -> Page[DeadLetter]:
+        """Dead letters with their envelopes, newest first."""
+
     async def dead_show(self, letter_id: str, /) -> DeadLetter:
         """One dead letter with its envelope."""
 
@@ -147,6 +152,9 @@ class ConsoleOps(Protocol):
 
     async def run_page(self, run_id: str) -> RunPage:
         """A run: its attempts, and where it is now."""
+
+    async def run_replays(self, run_id: str) -> tuple[RunRow, ...]:
+        """The runs that are replays of this one, as far as they have ended, newest first."""
 
     async def run_place(self, run_id: str) -> RunPlace | None:
         """Where a run is now; None where it is in no queue."""
@@ -453,15 +461,19 @@ class Feed:
         except TimeoutError as error:
             raise CronsoleError(f"no answer within {self.pace.give_up_s:g} s", "it is asked again") from error
 
-    async def act(self, action: Callable[[ConsoleOps], Awaitable[T]]) -> T:
-        """Run an operator's action; raises CronsoleError, also when there is no connection."""
+    async def act(self, action: Callable[[ConsoleOps], Awaitable[T]], limit_s: float | None = 15) -> T:
+        """Run an operator's action; raises CronsoleError, also when there is no connection.
+
+        `limit_s`: how long it may take; None for a long one, which tells how far it is and can be stopped.
+        """
         if self.ops is None:
             raise CronsoleError("not connected", "wait until the header shows both servers")
         try:
-            async with asyncio.timeout(15):
+            async with asyncio.timeout(limit_s):
                 return await action(self.ops)
         except TimeoutError as error:
-            raise CronsoleError("no answer within 15 s", "look at the list before trying again") from error
+            within = "" if limit_s is None else f" within {limit_s:g} s"
+            raise CronsoleError(f"no answer{within}", "look at the list before trying again") from error
         finally:
             self.look_now()
 

@@ -52,12 +52,20 @@ def column_widths(columns: Sequence[Column], width: int) -> list[int]:
     return widths
 
 
-class Table(RowList):
-    """Line-API table with a pinned heading."""
+MARK = "●"
 
-    def __init__(self, *columns: Column, empty: str = "", id: str | None = None, classes: str | None = None) -> None:  # noqa: A002
+
+class Table(RowList):
+    """Line-API table with a pinned heading. With `marks` its rows can be marked: their keys are kept by the screen."""
+
+    def __init__(
+        self, *columns: Column, empty: str = "", marks: bool = False, id: str | None = None, classes: str | None = None  # noqa: A002
+    ) -> None:  # fmt: skip
         super().__init__(id=id, classes=classes)
         self.columns = columns
+        self.lead = 3 if marks else 1
+        """Terminal columns before the first one: the sign of the cursor, and that of a mark."""
+        self.marked: frozenset[str] = frozenset()
         self.EMPTY = empty or self.EMPTY
         self.rows: tuple[Row, ...] = ()
         self._widths: tuple[int, list[int]] = (-1, [])
@@ -74,6 +82,13 @@ class Table(RowList):
         if was_empty:
             self.refresh_lines(self.HEAD)
 
+    def mark(self, keys: frozenset[str]) -> None:
+        """Show these rows as marked, also those that come into sight later."""
+        changed, self.marked = self.marked ^ keys, keys
+        for line, key in enumerate(self.keys[self.top : self.top + self.page_rows]):
+            if key in changed:
+                self.refresh_lines(self.HEAD + line)
+
     def show_empty(self, text: str) -> None:
         """What stands where no row is."""
         if text != self.EMPTY:
@@ -83,7 +98,7 @@ class Table(RowList):
 
     def widths(self) -> list[int]:
         """Column widths at the present size."""
-        width = self.size.width - 1
+        width = self.size.width - self.lead
         if self._widths[0] != width:
             self._widths = (width, column_widths(self.columns, width))
         return self._widths[1]
@@ -93,15 +108,19 @@ class Table(RowList):
         return self._line([cell(column.title, "head") for column in self.columns], " ")
 
     def row_version(self, index: int) -> object:
-        """The row itself."""
-        return self.rows[index]
+        """The row itself, and whether it is marked."""
+        row = self.rows[index]
+        return (row, row.key in self.marked)
 
     def row_strip(self, index: int, over: str) -> Strip:
-        """The row, with a mark before it where the cursor is."""
-        return self.strip(self._line(self.rows[index].cells, "▌" if over else " "), over)
+        """The row, with a sign before it where the cursor is, and another one where it is marked."""
+        row = self.rows[index]
+        return self.strip(self._line(row.cells, "▌" if over else " ", MARK if row.key in self.marked else " "), over)
 
-    def _line(self, content: Sequence[Cell], mark: str) -> Cell:
-        out: Cell = cell(mark, "accent" if self.has_focus else "faint")
+    def _line(self, content: Sequence[Cell], cursor: str, mark: str = " ") -> Cell:
+        out: Cell = cell(cursor, "accent" if self.has_focus else "faint")
+        if self.lead > 1:
+            out = cells(out, cell(mark, "key"), " ")
         first = True
         for width, piece, column in zip(self.widths(), content, self.columns, strict=False):
             if width:

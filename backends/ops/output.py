@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from backends.errors import BadInputError, UnreachableError
 from backends.history.attempts import Attempt, read_attempts, read_output
 from backends.jobs.words import show
+from backends.model import RunRow
 from backends.ops.dead import DeadReads
 from backends.ops.talk import redis_talk
 from backends.queues.keys import queue_prefix
@@ -57,6 +58,11 @@ class OutputReads(DeadReads):
                 raise missing[0]
             raise BadInputError(f"no run {show(run_id)}", "`cronsole runs list` lists the finished ones")
         return RunPage(run_id, attempts, place, str(missing[0]) if missing else "")
+
+    async def run_replays(self, run_id: str) -> tuple[RunRow, ...]:
+        """The runs that are replays of this one, as far as they have ended, newest first."""
+        async with self.history() as history:
+            return await history.replays_of(run_id)
 
     async def run_place(self, run_id: str) -> RunPlace | None:
         """Where a run is now; None where it is in no queue."""

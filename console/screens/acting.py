@@ -12,10 +12,14 @@ from textual.screen import Screen
 from textual.worker import get_current_worker
 
 from backends.errors import CronsoleError
+from backends.model import ActionResult
+from backends.ops.kinds import Progress, Tell
+from console.acts import Act, Driving
 from console.feed import ConsoleOps, Feed, one_line
-from console.screens.dialog import PickDialog
+from console.screens.acts_looks import taken_back
+from console.screens.dialog import AskDialog, PickDialog
 from console.state import ConsoleState
-from widgets.safe import cell
+from widgets.safe import cell, cells
 from widgets.table import Column, Row
 
 if TYPE_CHECKING:
@@ -61,6 +65,10 @@ class ActingScreen(Screen[None]):
         """The key of an action, as it is printed on a keyboard."""
         raise NotImplementedError
 
+    def show_acts(self) -> None:
+        """Show how far the operation under way is, or what can be taken back."""
+        raise NotImplementedError
+
     # --- in the background ---
 
     @work(group="actions")
@@ -70,8 +78,15 @@ class ActingScreen(Screen[None]):
         told: Callable[[T], str],
         failed: str,
         undo: Callable[[], None] | None = None,
+        *,
+        back: str = "",
+        hold_s: float = 0.0,
     ) -> None:
-        """Run an action in the background and tell how it went."""
+        """Run an action in the background and tell how it went.
+
+        `undo`: what to do on the screen where it fails. `back`: what it was, for the line that says what can be taken
+        back; `hold_s`: so long nothing of it starts.
+        """
         try:
             result = await self.feed.act(action)
         except Exception as error:
@@ -82,6 +97,116 @@ class ActingScreen(Screen[None]):
                 self.log.error(failed)
             return
         self.tell(told(result))
+        await self._can_be_taken_back(result, back, hold_s)
+
+    @work(group="driving")
+    async def drive(
+        self,
+        doing: str,
+        action: Callable[[ConsoleOps, Tell], Awaitable[T]],
+        told: Callable[[T], str],
+        failed: str,
+        ended: Callable[[T | None], None] | None = None,
+        *,
+        back: str = "",
+        hold_s: float = 0.0,
+    ) -> None:
+        """Run a long operation in the background, one at a time; the line at the foot says how far it is.
+
+        `doing`: what it does, as "retrying". `ended` gets the result, or None where it failed. As `do` otherwise.
+        """
+        shell, acts = self.shell, self.shell.acts
+        if acts.driving is not None:
+            self.tell(f"{acts.driving.doing} is under way: Esc stops it", "warn")
+            return
+        driving = acts.driving = Driving(doing, get_current_worker().cancel)
+
+        def tell(progress: Progress) -> None:
+            driving.progress = progress
+            if acts.due():
+                shell.front().show_acts()
+
+        result = None
+        try:
+            shell.front().show_acts()
+            result = await self.feed.act(lambda ops: action(ops, tell), None)
+        except Exception as error:
+            left = " · resume or undo it in the audit" if driving.progress.receipt and driving.progress.changed else ""
+            shell.front().tell(f"✗ {failed}: {one_line(error)}{left}", "bad")
+            if not isinstance(error, (CronsoleError, OSError)):
+                self.log.error(failed)
+        finally:
+            acts.driving = None
+            shell.front().show_acts()
+            if ended:
+                ended(result)
+        if result is not None:
+            if text := told(result):
+                shell.front().tell(text)
+            await self._can_be_taken_back(result, back, hold_s)
+        progress = driving.progress
+        if driving.stopping and progress.scanned != progress.total:
+            receipt = progress.receipt
+            self._stopped(progress, lambda ops, tell: ops.resume_operation(receipt, tell), doing, back)
+
+    def _stopped(
+        self, progress: Progress, action: Callable[[ConsoleOps, Tell], Awaitable[ActionResult]], doing: str, back: str
+    ) -> None:
+        """It was stopped half-way: it may go on, now or later."""
+        of = "" if progress.total is None else f" of {progress.total:,}"
+        lines = [
+            cells(cell(f"{progress.changed:,}{of}", "strong"), cell(" are done. The rest is as it was.")),
+            cell("Later it goes on in the audit, where it can be taken back too.", "dim"),
+        ]
+
+        def told(result: ActionResult) -> str:
+            return f"✓ {result.changed:,} of {result.matched:,} are done"
+
+        def go_on(yes: bool | None) -> None:
+            if yes:
+                self.drive(doing, action, told, f"{doing} did not go on", back=back)
+
+        self.app.push_screen(AskDialog("Stopped. Go on?", lines, "go on"), go_on)
+
+    async def _can_be_taken_back(self, result: object, words: str, hold_s: float) -> None:
+        receipt = getattr(result, "receipt", None)
+        if not (words and receipt) or getattr(result, "changed", 1) == 0:
+            return
+        acts, now = self.shell.acts, self.now()
+        acts.add(Act(receipt, words, now, now + round(hold_s * 1000)))
+        self.shell.front().show_acts()
+        try:
+            found = await self.feed.read(lambda ops: ops.operations(20))
+        except (CronsoleError, OSError):
+            return
+        for operation in found:
+            if operation.id == receipt:
+                acts.until(receipt, operation.until_ms)
+
+    def stop_driving(self) -> bool:
+        """Have the operation under way stop after its step; False where there is none."""
+        driving = self.shell.acts.driving
+        if driving is None:
+            return False
+        receipt = driving.progress.receipt
+        if not receipt:
+            driving.cancel()
+            self.tell(f"{driving.doing} is stopped", "warn")
+        elif not driving.stopping:
+            driving.stopping = True
+            self.do(lambda ops: ops.stop_operation(receipt), lambda _: "stops after this step", "not stopped")
+        self.show_acts()
+        return True
+
+    def take_back(self, receipt: str, words: str) -> None:
+        """Undo an operation, a long one with progress."""
+        acts = self.shell.acts
+
+        def told(result: ActionResult) -> str:
+            acts.forget(receipt)
+            return taken_back(result, words)
+
+        self.drive("taking back", lambda ops, tell: ops.undo(receipt, tell), told, f"{words}: not taken back")
 
     @work(group="reads")
     async def read_once(
@@ -141,7 +266,10 @@ class ActingScreen(Screen[None]):
 
     def trigger(self, job: str) -> None:
         """Run a job now."""
-        self.do(lambda ops: ops.trigger(job), lambda new: self.started(job, new.run_id), f"{job} not triggered")
+        self.do(
+            lambda ops: ops.trigger(job), lambda new: self.started(job, new.run_id), f"{job} not triggered",
+            back=f"the run of {job}",
+        )  # fmt: skip
 
     def started(self, job: str, run_id: str) -> str:
         """What is told of a run that was triggered; its page is a key away."""
@@ -151,4 +279,5 @@ class ActingScreen(Screen[None]):
     def resume(self, target: str) -> None:
         """End the pause of ``job:NAME`` or ``queue:NAME``."""
         name = target.partition(":")[2]
-        self.do(lambda ops: ops.resume(target), lambda _: f"✓ {name} goes on", f"{name} not resumed")
+        self.do(lambda ops: ops.resume(target), lambda _: f"✓ {name} goes on", f"{name} not resumed",
+                back=f"the end of the pause of {name}")  # fmt: skip

@@ -1,8 +1,9 @@
-"""Audit: who did what, when, to how many; newest first."""
+"""Audit: who did what, when, to how many; newest first. Above it what is not finished; what can be is taken back."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, ClassVar
 
@@ -11,27 +12,27 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.content import Content
 
-from backends.model import Page
+from backends.model import ActionResult, Page
 from console.audited import target_words, verb_words
 from console.feed import ConsoleOps
-from console.screens.details import field, json_lines
-from console.screens.dialog import TextDialog
+from console.screens.audit_looks import COLUMNS, OPEN_COLUMNS, action_lines, action_row, operation_row
+from console.screens.dialog import AskDialog, TextDialog
 from console.screens.filterable import FilterableScreen
 from console.screens.pager import Pager
-from console.screens.rows import count, moment
-from console.screens.run_looks import clock_ms
+from console.screens.rows import count
 from widgets.rowlist import RowList
-from widgets.safe import cell
-from widgets.table import Column, Row, Table
+from widgets.safe import cell, cells
+from widgets.table import Row, Table
 
 if TYPE_CHECKING:
     from backends.ops.audit import Action
+    from backends.ops.kinds import Operation
 
 PAGE = 100
-COLUMNS = (
-    Column("when", 8), Column("who", 16, flex=2), Column("what", 10), Column("on", 16, flex=6),
-    Column("meant", 6, align="right", drop=1), Column("changed", 7, align="right"),
-)  # fmt: skip
+LOOK_S = 1.5
+"""So often it is asked what is not finished and what can still be taken back."""
+KNOWN = 200
+"""So many of the newest operations."""
 
 
 class AuditScreen(FilterableScreen):
@@ -39,17 +40,34 @@ class AuditScreen(FilterableScreen):
 
     NAME = "audit"
     FIELDS = ("who", "what", "since")
-    DEFAULT_CSS = "AuditScreen { & #actions { height: 1fr; } }"
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "open_selected", "open")]
+    DEFAULT_CSS = """
+    AuditScreen {
+        & #open { height: 4; max-height: 30%; display: none; &.-on { display: block; } }
+        & #actions { height: 1fr; }
+    }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "open_selected", "open"),
+        Binding("u", "undo", "undo it"),
+        Binding("r", "go_on", "go on with what was left"),
+        Binding("c", "stop", "stop it"),
+        Binding("tab", "app.focus_next", "panels"),
+    ]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._known: dict[str, Operation] = {}
+        self._open: tuple[Operation, ...] = ()
 
     def body(self) -> ComposeResult:
-        """The list and the line to filter it."""
+        """Both lists and the line to filter the lower one."""
+        yield Table(*OPEN_COLUMNS, empty="all is finished", id="open", classes="panel")
         yield Table(*COLUMNS, empty="nobody has done anything yet", id="actions", classes="panel")
         yield from self.filter_line()
 
     def on_mount(self) -> None:
         """Read the first page."""
-        self._list = self.query_one("#actions", Table)
+        self._list, self._unfinished = self.query_one("#actions", Table), self.query_one("#open", Table)
         self._since: datetime | None = None
         self._pager: Pager[Action] = Pager(
             self, self._list, self._ask, self._fits, lambda action: str(action.id), self._row, self._told
@@ -57,6 +75,32 @@ class AuditScreen(FilterableScreen):
         super().on_mount()
         self._list.focus()
         self._told()
+        self.keep_reading(self._look, self._looked, LOOK_S)
+
+    async def _look(self, ops: ConsoleOps) -> tuple[Sequence[Operation], Sequence[Operation]]:
+        return await ops.operations(KNOWN), await ops.operations(KNOWN, unfinished=True)
+
+    def _looked(self, found: tuple[Sequence[Operation], Sequence[Operation]]) -> None:
+        known, unfinished = {o.id: o for o in found[0]}, tuple(found[1])
+        if known != self._known:
+            self._known = known
+            self._pager.redraw()
+        self._open = unfinished
+        self._show_open()
+
+    def _show_open(self) -> None:
+        table, now = self._unfinished, self.now()
+        table.set_rows(tuple(operation_row(o, now) for o in self._open))
+        table.set_class(bool(self._open), "-on")
+        table.border_title = Content(f"Not finished · {len(self._open)}")
+        if self._open:
+            table.styles.height = table.whole_height
+        elif table.has_focus:
+            self._list.focus()
+
+    def show_time(self) -> None:
+        """How long ago what is not finished was heard of."""
+        self._show_open()
 
     async def _ask(self, ops: ConsoleOps, cursor: str | None) -> Page[Action]:
         page = await ops.actions(PAGE, cursor)
@@ -74,15 +118,7 @@ class AuditScreen(FilterableScreen):
         )
 
     def _row(self, action: Action) -> Row:
-        return Row(
-            str(action.id),
-            (
-                cell(moment(action.at, self.now(), self.zone), "dim"), cell(action.who, "strong"),
-                cell(verb_words(action.verb), "accent"), cell(target_words(action.target)),
-                cell(count(action.matched), "dim"),
-                cell(count(action.changed), "faint" if not action.changed else ""),
-            ),
-        )  # fmt: skip
+        return action_row(action, self._known.get(action.receipt or ""), self.now(), self.zone)
 
     def _told(self) -> None:
         pager = self._pager
@@ -120,12 +156,65 @@ class AuditScreen(FilterableScreen):
     @on(RowList.Opened, "#actions")
     def _opened(self, event: RowList.Opened) -> None:
         action = self._pager.item(event.key)
+        if action is not None:
+            lines = action_lines(action, self._known.get(action.receipt or ""), self.now(), self.zone)
+            self.app.push_screen(TextDialog(f"Action {action.id}", lines))
+
+    def _in_hand(self) -> tuple[str, str, str, int] | None:
+        """(receipt, what, on what, how many) of the chosen line; None, and said, where it can't be taken back."""
+        if self.focused is self._unfinished and (o := self._chosen_open()) is not None:
+            return o.id, verb_words(o.verb), target_words(o.target), o.changed
+        action = self._pager.item(self._list.cursor_key)
         if action is None:
+            self.tell("no action is chosen", "warn")
+            return None
+        if action.receipt is None or action.verb == "undo":
+            self.tell(
+                "an undo can't be taken back" if action.verb == "undo" else "there is nothing to take back", "warn"
+            )
+            return None
+        return action.receipt, verb_words(action.verb), target_words(action.target), action.changed
+
+    def action_undo(self) -> None:
+        """Take the chosen action back, after a question. Whether it still can be, the servers know."""
+        found = self._in_hand()
+        if found is None:
             return
+        receipt, verb, on_what, changed = found
         lines = [
-            field("when", clock_ms(action.at, self.zone)), field("who", action.who, "strong"),
-            field("what", action.verb, "accent"), field("meant", f"{action.matched:,}"),
-            field("changed", f"{action.changed:,}"), (), cell("On", "key"),
-            *json_lines(json.dumps(action.target, ensure_ascii=False, default=str)),
+            cells(cell("what   ", "dim"), cell(verb, "strong")), cells(cell("on     ", "dim"), cell(on_what)),
+            cells(cell("did    ", "dim"), cell(f"{changed:,}")), (),
+            cell("What has started since is left alone."),
         ]  # fmt: skip
-        self.app.push_screen(TextDialog(f"Action {action.id}", lines))
+        self.app.push_screen(
+            AskDialog("Take this back?", lines, "take it back"),
+            lambda yes: self.take_back(receipt, f"{verb} of {changed:,}") if yes else None,
+        )
+
+    def _chosen_open(self) -> Operation | None:
+        key = self._unfinished.cursor_key
+        return next((o for o in self._open if o.id == key), None)
+
+    def action_go_on(self) -> None:
+        """Go on with an operation that was stopped, or left by a crash."""
+        operation = self._chosen_open()
+        if operation is None:
+            self.tell("nothing was left half-way", "warn")
+            return
+
+        def told(result: ActionResult) -> str:
+            return f"✓ {result.changed:,} of {result.matched:,} are done"
+
+        verb = verb_words(operation.verb)
+        self.drive(
+            f"{verb}, going on", lambda ops, tell: ops.resume_operation(operation.id, tell), told,
+            f"{verb}: not gone on", back=f"the {verb} of {operation.total or operation.matched:,}",
+        )  # fmt: skip
+
+    def action_stop(self) -> None:
+        """Have whoever drives the chosen operation stop after its step."""
+        operation = self._chosen_open()
+        if operation is None:
+            self.tell("nothing is under way", "warn")
+        else:
+            self.do(lambda ops: ops.stop_operation(operation.id), lambda _: "it stops after its step", "not stopped")

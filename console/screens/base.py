@@ -11,12 +11,16 @@ from textual.css.query import NoMatches
 from textual.events import Mount
 from textual.message import Message
 
+from console.acts import RECENT_MS
 from console.commands import Command
 from console.keymap import class_bindings, mapped
 from console.screens.acting import ActingScreen
+from console.screens.acts_looks import progress_line, undo_line
+from console.screens.dialog import AskDialog
 from console.screens.header import banner, context_cell, header
 from console.screens.help import HelpDialog, key_names
 from console.screens.palette import Palette
+from console.screens.rows import age
 from widgets.named import named
 from widgets.rowlist import RowList
 from widgets.safe import Cell, cell, cells, width_of
@@ -28,8 +32,8 @@ EVERYWHERE = ("command", "help", "quit")
 FRAME = """
 ConsoleScreen {
     background: $background;
-    & #banner { display: none; background: $panel; }
-    & #banner.-on { display: block; }
+    & #banner, & #acts { display: none; background: $panel; }
+    & #banner.-on, & #acts.-on { display: block; }
     & .panel {
         border: round $line; border-title-color: $text-dim; border-subtitle-color: $text-dim; padding: 0;
         &:focus { border: round $line-focus; border-title-color: $text-strong; border-title-style: bold; }
@@ -57,7 +61,8 @@ class ConsoleScreen(ActingScreen):
         [
             Binding("tab", "app.focus_next", "next panel", show=False),
             Binding("shift+tab", "app.focus_previous", "previous panel", show=False),
-            Binding("F", "follow", "follow the run triggered last", show=False),
+            Binding("F", "follow", "follow the run that was triggered last", show=False),
+            Binding("u", "undo", "undo", show=False),
             Binding("colon", "command", "command"),
             Binding("question_mark", "help", "help"),
             Binding("q", "app.quit", "quit"),
@@ -75,6 +80,7 @@ class ConsoleScreen(ActingScreen):
         self.subject: str | None = None
         self._framed = self._begun = False
         self._notice: Cell = ()
+        self._acts: Cell = ()
         self._notices = 0
 
     # --- what a subclass provides ---
@@ -117,6 +123,7 @@ class ConsoleScreen(ActingScreen):
         yield StatusLine(id="header")
         yield StatusLine(id="banner")
         yield from self.body()
+        yield StatusLine(id="acts")
         yield StatusLine(id="keys")
 
     def on_mount(self) -> None:
@@ -155,6 +162,7 @@ class ConsoleScreen(ActingScreen):
     def truth_changed(self) -> None:
         """Show everything that is known."""
         self.show_header()
+        self.show_acts()
         if not self._begun:
             return
         if self.state.live is not None:
@@ -175,6 +183,7 @@ class ConsoleScreen(ActingScreen):
                 self.truth_changed()
             else:
                 self.show_header()
+            self.show_acts()
             self.show_time()
 
     def show_header(self) -> None:
@@ -192,6 +201,22 @@ class ConsoleScreen(ActingScreen):
         line = self.query_one("#banner", StatusLine)
         line.set_class(bool(trouble), "-on")
         line.show(trouble)
+
+    def show_acts(self) -> None:
+        """The line above the foot: how far the operation under way is, else what can be taken back."""
+        acts, now = self.shell.acts, self.now()
+        driving, act = acts.driving, acts.newest(now)
+        shown: Cell = ()
+        if driving is not None:
+            p = driving.progress
+            shown = progress_line(driving.doing, p.scanned, p.total, p.rate, p.left_s, stopping=driving.stopping)
+        elif act is not None and now - max(act.at_ms, act.begins_ms) < RECENT_MS:
+            shown = undo_line(self.key("undo"), act.words, now, act.begins_ms, act.until_ms)
+        if shown != self._acts:
+            self._acts = shown
+            line = self.query_one("#acts", StatusLine)
+            line.set_class(bool(shown), "-on")
+            line.show(shown)
 
     def show_keys(self) -> None:
         """The foot: this screen's keys as far as there is room, those of every screen, and the newest notice."""
@@ -226,6 +251,22 @@ class ConsoleScreen(ActingScreen):
     def own_bindings(self) -> list[Binding]:
         """What can be done on this screen and not on every one."""
         return [b for b in self.all_bindings() if b.show and b.id not in EVERYWHERE]
+
+    def action_undo(self) -> None:
+        """Take back what was done last from this console; asks first where that is a while ago."""
+        acts, now = self.shell.acts, self.now()
+        act = acts.newest(now)
+        if act is None:
+            self.tell("nothing that was done from here can be taken back; the audit has the rest", "warn")
+            return
+        if now - max(act.at_ms, act.begins_ms) < RECENT_MS:
+            self.take_back(act.receipt, act.words)
+            return
+        lines = [cell(act.words, "strong"), cell(f"done {age(now - act.at_ms)} ago", "dim")]
+        self.app.push_screen(
+            AskDialog("Take this back?", lines, "take it back"),
+            lambda yes: self.take_back(act.receipt, act.words) if yes else None,
+        )
 
     def action_command(self) -> None:
         """Type a command."""

@@ -1,9 +1,11 @@
-"""Dead letters: groups by error, and the letters of the chosen group, a page at a time; r retries one."""
+"""Dead letters: groups by error, and the letters of the chosen group, a page at a time; one or many are acted on."""
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+from functools import partial
 from time import monotonic
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from textual import on
 from textual.app import ComposeResult
@@ -11,17 +13,20 @@ from textual.binding import Binding, BindingType
 from textual.content import Content
 
 from backends.model import DeadGroup, DeadLetter, Page, to_ms
+from backends.ops.kinds import Marked
+from backends.ops.letters import Selection
 from console.feed import ConsoleOps
+from console.screens import letter_acts
+from console.screens.dead_looks import GROUPS, LETTERS, group_key, group_row, letter_row
+from console.screens.dead_scope import FIELDS, filtered, scope
+from console.screens.editing import edit_letter
 from console.screens.filterable import FilterableScreen
+from console.screens.letter_acts import PURGE, RETRY, Deed
 from console.screens.pager import Pager
-from console.screens.rows import age, count
-from console.screens.runs import whole
+from console.screens.rows import count
 from widgets.rowlist import RowList
-from widgets.safe import Cell, cell, cells, safe_line
-from widgets.table import Column, Row, Table
-
-if TYPE_CHECKING:
-    from backends.model import ActionResult
+from widgets.safe import cell, safe_line
+from widgets.table import Row, Table
 
 PAGE = 100
 GROUPS_SHOWN = 100
@@ -29,46 +34,13 @@ GROUPS_S = 1.5
 """Seconds between two reads of the groups, at least."""
 ALL = ""
 """Key of the row that stands for every group."""
-GROUPS = (
-    Column("letters", 7, align="right"), Column("job", 10, flex=2), Column("error", 14, flex=5),
-    Column("queue", 8, flex=1, drop=2), Column("first", 5, align="right", drop=3), Column("last", 5, align="right"),
-)  # fmt: skip
-LETTERS = (
-    Column("died", 5, align="right"), Column("job", 12, flex=2), Column("queue", 8, flex=1, drop=3),
-    Column("try", 3, align="right", drop=2), Column("error", 14, flex=8),
-)  # fmt: skip
-
-
-def said(error_class: str, error: str) -> Cell:
-    """An error in one line, its class set off where it is not the beginning of the text anyway."""
-    text = error.split("\n", 1)[0] if error else ""
-    if not error_class or text.startswith(error_class):
-        return cell(text or error_class)
-    return cells(cell(error_class, "dim"), cell(f" {text}"))
-
-
-def group_key(group: DeadGroup) -> str:
-    """What identifies a group: the same error in two queues is two groups."""
-    return f"{group.group}/{group.queue}"
-
-
-def group_row(group: DeadGroup, now_ms: int) -> Row:
-    """A group in one line."""
-    return Row(
-        group_key(group),
-        (
-            cell(count(group.count), "bad"), cell(group.job, "strong"), said(group.error_class, group.error),
-            cell(group.queue, "dim"), cell(age(now_ms - to_ms(group.first_failed_at)), "dim"),
-            cell(age(now_ms - to_ms(group.last_failed_at)), "dim"),
-        ),
-    )  # fmt: skip
 
 
 class DeadScreen(FilterableScreen):
     """Groups above their letters. What is chosen among the groups narrows the letters."""
 
     NAME = "dead"
-    FIELDS = ("job", "queue", "group")
+    FIELDS = FIELDS
     DEFAULT_CSS = """
     DeadScreen {
         & #groups { height: 5; max-height: 35%; }
@@ -77,8 +49,14 @@ class DeadScreen(FilterableScreen):
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "open_selected", "open"),
+        Binding("space", "mark", "mark"),
         Binding("r", "retry", "retry"),
+        Binding("x", "purge", "purge"),
+        Binding("e", "edit_replay", "edit & replay"),
+        Binding("R", "retry_all", "retry all shown"),
+        Binding("X", "purge_all", "purge all shown"),
         Binding("tab", "app.focus_next", "groups and letters"),
+        Binding("M", "drop_marks", "drop the marks", show=False),
     ]
 
     def __init__(self) -> None:
@@ -87,7 +65,11 @@ class DeadScreen(FilterableScreen):
         self._groups_there = 0
         self._chosen = ALL
         self._total: int | None = None
-        self._retried: dict[tuple[str, int], str] = {}
+        self._states: dict[tuple[str, int], str] = {}
+        """(run id, sequence) → what became of a letter that stays shown until it is read again."""
+        self._marks: dict[str, tuple[str, str, int]] = {}
+        """By row: (queue, run id, sequence)."""
+        self._selection = Selection()
         self._aged = 0
         self._seen: object = None
         self._groups_read = self._groups_due = False
@@ -96,7 +78,7 @@ class DeadScreen(FilterableScreen):
     def body(self) -> ComposeResult:
         """Both lists and the line to filter them."""
         yield Table(*GROUPS, empty="nothing has died", id="groups", classes="panel")
-        yield Table(*LETTERS, empty="no dead letter", id="letters", classes="panel")
+        yield Table(*LETTERS, empty="no dead letter", marks=True, id="letters", classes="panel")
         yield from self.filter_line()
 
     def on_mount(self) -> None:
@@ -120,12 +102,15 @@ class DeadScreen(FilterableScreen):
 
     async def _ask(self, ops: ConsoleOps, cursor: str | None) -> Page[DeadLetter]:
         group, _, queue = self._chosen.partition("/")
-        live = self.state.live
-        wanted = whole(self.filter.get("queue"), [q.name for q in live.queues] if live else [])
-        page = await ops.dead_heads(
-            PAGE, cursor, queue=queue or wanted or "", group=group, groups=() if group else self._named_groups()
-        )
+        queue, since = queue or self._selection.queue, self._selection.since
+        if self._selection.payload:
+            page = await ops.dead_list(PAGE, cursor, Selection(queue=queue, group=group))
+        else:
+            groups = () if group else self._named_groups()
+            page = await ops.dead_heads(PAGE, cursor, queue=queue, group=group, groups=groups)
         self._total = page.total
+        if since and page.items and page.items[-1].sequence < to_ms(since) * 1000:
+            return Page(page.items, None, page.total)  # sequences are times: all that follows died earlier still
         return page
 
     def _named_groups(self) -> tuple[tuple[str, str], ...]:
@@ -135,10 +120,13 @@ class DeadScreen(FilterableScreen):
             return ()
         return tuple((g.queue, g.group) for g in self._groups if self._named(g.job, g.queue, g.group))
 
+    def _select(self) -> None:
+        live = self.state.live
+        names = [q.name for q in live.queues] if live else []
+        self._selection = filtered(self.filter, names, datetime.fromtimestamp(self.now() / 1000, UTC))
+
     def _fits(self, letter: DeadLetter) -> bool:
-        return self._named(letter.job, letter.queue, letter.group) and self.filter.matches(
-            letter.job, letter.error_class, letter.error, letter.id
-        )
+        return self._selection.matches(letter)
 
     def _named(self, job: str, queue: str, group: str) -> bool:
         chosen = self.filter
@@ -148,18 +136,11 @@ class DeadScreen(FilterableScreen):
     # --- what is shown ---
 
     def _row(self, letter: DeadLetter) -> Row:
-        state = self._retried.get((letter.id, letter.sequence))
-        return Row(
-            letter.id,
-            (
-                cell(age(self.now() - to_ms(letter.failed_at)), "dim"), cell(letter.job, "dim" if state else "strong"),
-                cell(letter.queue, "dim"), cell(letter.attempts, "dim"),
-                cell(state, "accent") if state else said(letter.error_class, letter.error),
-            ),
-        )  # fmt: skip
+        return letter_row(letter, self.now(), self._states.get((letter.id, letter.sequence), ""))
 
     def _told(self) -> None:
         pager, total = self._pager, self._total
+        self._check_marks()
         group = self._group()
         of = f" of {count(total)}" if total is not None else ""
         if self.filter:
@@ -171,7 +152,8 @@ class DeadScreen(FilterableScreen):
             read = f"{total:,}"
         words = f" · {group.job}: {group.error_class or group.error[:30]}" if group else ""
         text = f" · /{self.filter.text}" if self.filter else ""
-        self._list.border_title = Content(safe_line(f"Dead letters{words} · {read}{text}"))
+        held = f" · {len(self._marks)} marked" if self._marks else ""
+        self._list.border_title = Content(safe_line(f"Dead letters{words} · {read}{held}{text}"))
         self._list.show_empty("no letter matches" if self.filter or group else "no dead letter")
 
     def _group(self) -> DeadGroup | None:
@@ -204,7 +186,7 @@ class DeadScreen(FilterableScreen):
         live = self.state.live
         if live is None:
             return
-        seen = (live.dead_total, tuple(d.id for d in live.dead[:5]))
+        seen = (live.dead_total, tuple((d.id, d.sequence) for d in live.dead[:5]))
         if seen == self._seen and self._groups_read and self._total is not None:
             return
         self._seen = seen
@@ -237,8 +219,13 @@ class DeadScreen(FilterableScreen):
             self._show_groups()
             self._pager.redraw()
 
+    def focus_list(self) -> None:
+        """The letters: what was filtered is there."""
+        self._list.focus()
+
     def filter_changed(self) -> None:
         """Another list."""
+        self._select()
         self._show_groups()
         self._pager.restart()
 
@@ -276,33 +263,92 @@ class DeadScreen(FilterableScreen):
     def _opened_group(self) -> None:
         self._list.focus()
 
-    def action_retry(self) -> None:
-        """Put the chosen letter back into its queue."""
+    def action_mark(self) -> None:
+        """Mark the chosen letter, or take its mark away; then the next one."""
         letter = self._pager.item(self._list.cursor_key)
-        if letter is None:
-            self.tell("no dead letter to retry", "warn")
+        if self.focused is not self._list or letter is None:
+            self.tell("Space marks letters: choose one (Tab)", "warn")
             return
-        if self.focused is self._group_list:
-            self.tell("r retries one letter: choose it among the letters (Tab)", "warn")
-            return
-        if (letter.id, letter.sequence) in self._retried:
-            return
-        self._mark(letter, "→ retrying")
+        if self._marks.pop(letter.id, None) is None:
+            self._marks[letter.id] = (letter.queue, letter.id, letter.sequence)
+        self._told()
+        self._list.action_move(1)
 
-        def told(result: ActionResult) -> str:
-            self._mark(letter, "→ back in its queue" if result.changed else "no longer dead")
-            return f"✓ {letter.job} is back in its queue" if result.changed else f"{letter.job} was not there any more"
+    def action_drop_marks(self) -> None:
+        """No letter is marked any more."""
+        self._marks.clear()
+        self._told()
 
-        self.do(
-            lambda ops: ops.dead_retry([letter.id]), told, f"{letter.job} not retried",
-            lambda: self._mark(letter, ""),
-        )  # fmt: skip
+    def _check_marks(self) -> None:
+        """A mark means that death of a run and not a later one."""
+        for letter in self._pager.items if self._marks else ():
+            if self._marks.get(letter.id, ("", "", letter.sequence))[2] != letter.sequence:
+                del self._marks[letter.id]
+        self._list.mark(frozenset(self._marks))
 
-    def _mark(self, letter: DeadLetter, state: str) -> None:
+    def action_retry(self) -> None:
+        """The marked letters, else the chosen one; on a group, all of it."""
+        self._act(RETRY)
+
+    def action_purge(self) -> None:
+        """Likewise."""
+        self._act(PURGE)
+
+    def action_retry_all(self) -> None:
+        """All that the list shows, and would show further down."""
+        self._act_on_all(RETRY)
+
+    def action_purge_all(self) -> None:
+        """Likewise."""
+        self._act_on_all(PURGE)
+
+    def _act(self, deed: Deed) -> None:
+        letter = self._pager.item(self._list.cursor_key)
+        if self.focused is self._group_list and self._group() is not None:
+            self._act_on_all(deed)
+        elif self.focused is self._group_list:
+            key = self.key("retry_all" if deed is RETRY else "purge_all")
+            self.tell(f"{self.key(deed.verb)} {deed.does} a group: choose one; {key} means all", "warn")
+        elif len(self._marks) > 1:
+            letter_acts.marked(self, deed, list(self._marks.values()), self._acted)
+        elif self._marks:
+            (only,) = self._marks.values()
+            held = self._pager.item(only[1])
+            letter_acts.one(
+                self, deed, Marked((only,)), held.job if held else "the marked letter", partial(self._became, *only[1:])
+            )
+            self.action_drop_marks()
+        elif letter is None:
+            self.tell(f"no dead letter to {deed.verb}", "warn")
+        elif (letter.id, letter.sequence) not in self._states:
+            chosen = Marked(((letter.queue, letter.id, letter.sequence),))
+            letter_acts.one(self, deed, chosen, letter.job, partial(self._became, letter.id, letter.sequence))
+
+    def _act_on_all(self, deed: Deed) -> None:
+        meant = scope(self._selection, self.filter.text, self._group())
+        letter_acts.selected(self, deed, meant.selection, meant.words, meant.name, self._acted)
+
+    def _acted(self) -> None:
+        """Many are gone: what is shown is read anew."""
+        self._marks.clear()
+        self._states.clear()
+        self._seen = None
+        self._groups_due, self._groups_asked = True, -GROUPS_S
+        self._read_groups()
+        self._pager.begin_anew()
+
+    def action_edit_replay(self) -> None:
+        """The chosen letter in an editor, then a new run in its place."""
+        letter = self._pager.item(self._list.cursor_key)
+        if self.focused is not self._list or letter is None:
+            self.tell("choose a letter to edit (Tab)", "warn")
+        elif (letter.id, letter.sequence) not in self._states:
+            edit_letter(self, letter.id, letter.sequence, partial(self._became, letter.id, letter.sequence))
+
+    def _became(self, run_id: str, sequence: int, state: str) -> None:
         """What became of a letter that stays on the screen until it is read again."""
-        key = letter.id, letter.sequence
         if state:
-            self._retried[key] = state
+            self._states[run_id, sequence] = state
         else:
-            self._retried.pop(key, None)
+            self._states.pop((run_id, sequence), None)
         self._pager.redraw()

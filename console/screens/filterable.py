@@ -85,8 +85,10 @@ class FilterableScreen(ConsoleScreen):
         self.entry.focus()
 
     def action_clear_filter(self) -> None:
-        """From the line: close it. With a filter: drop it. Else: back."""
+        """From the line: close it. What is under way: stop it. With a filter: drop it. Else: back."""
         entry = self.entry
+        if not entry.has_focus and self.stop_driving():
+            return
         if entry.value:
             entry.value = ""
             self.apply_filter()

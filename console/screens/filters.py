@@ -33,7 +33,14 @@ class Filter:
 
     def since(self, now: datetime) -> datetime | None:
         """What ``since:`` means: a length of time before `now`."""
-        value = self.fields.get("since")
+        return self._before(now, "since")
+
+    def until(self, now: datetime) -> datetime | None:
+        """What ``until:`` means, likewise."""
+        return self._before(now, "until")
+
+    def _before(self, now: datetime, name: str) -> datetime | None:
+        value = self.fields.get(name)
         return None if value is None else now - timedelta(seconds=duration(value))
 
 
@@ -57,11 +64,11 @@ def parse_filter(text: str, fields: Iterable[str] = ()) -> Filter:
             without.append(part[1:].casefold())
         else:
             words.append(part.casefold())
-    if "since" in found:
+    for name in ("since", "until"):
         try:
-            duration(found["since"])
+            duration(found.get(name, "1s"))
         except ValueError as error:
             raise BadInputError(
-                f"since:{found['since'][:20]} is no length of time", "write since:30m or since:2d"
+                f"{name}:{found[name][:20]} is no length of time", f"write {name}:30m or {name}:2d"
             ) from error
     return Filter(" ".join(text.split()), tuple(words), tuple(without), found)

@@ -112,7 +112,7 @@ def trigger_with_payload(screen: ConsoleScreen, job: str) -> None:
             _sent[key] = msgspec.json.encode(payload).decode()
             return screen.started(job, new.run_id)
 
-        screen.do(lambda ops: ops.trigger(job, payload), sent, f"{job} not triggered")
+        screen.do(lambda ops: ops.trigger(job, payload), sent, f"{job} not triggered", back=f"the run of {job}")
 
     def ask(known: str, whence: str) -> None:
         if printable(known) != known or len(known) > LONGEST:

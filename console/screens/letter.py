@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import ComposeResult
@@ -13,10 +14,14 @@ from textual.content import Content
 
 from backends.errors import BadInputError, CronsoleError
 from backends.model import DeadLetter, to_ms
+from backends.ops.kinds import Marked
 from console.feed import ConsoleOps, one_line
 from console.keymap import mapped
+from console.screens import letter_acts
 from console.screens.base import ConsoleScreen
+from console.screens.editing import edit_letter
 from console.screens.help import HelpDialog
+from console.screens.letter_acts import PURGE, RETRY, Deed
 from console.screens.rows import age, count, duration, moment, outcome_cell
 from console.screens.run_looks import clock_ms, error_lines, framed_lines, joined
 from widgets.logpane import LogPane
@@ -27,7 +32,6 @@ from widgets.tree import Tree
 from widgets.tree_data import Node, parse
 
 if TYPE_CHECKING:
-    from backends.model import ActionResult
     from backends.ops.output import RunPage
 
 WIDE = 110
@@ -65,6 +69,8 @@ class LetterScreen(ConsoleScreen):
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("r", "retry", "retry"),
+        Binding("e", "edit_replay", "edit & replay"),
+        Binding("x", "purge", "purge"),
         Binding("o", "run", "its run"),
         Binding("tab", "app.focus_next", "payload and error"),
     ]
@@ -211,25 +217,36 @@ class LetterScreen(ConsoleScreen):
 
     def action_retry(self) -> None:
         """Put it back into its queue."""
+        self._act(RETRY)
+
+    def action_purge(self) -> None:
+        """Take it away."""
+        self._act(PURGE)
+
+    def _act(self, deed: Deed) -> None:
+        letter = self._there(deed.verb)
+        if letter is not None:
+            chosen = Marked(((letter.queue, letter.id, letter.sequence),))
+            letter_acts.one(self, deed, chosen, letter.job, partial(self._became, letter))
+
+    def action_edit_replay(self) -> None:
+        """Its payload in an editor, then a new run in its place."""
+        letter = self._there("edit")
+        if letter is not None:
+            edit_letter(self, letter.id, letter.sequence, partial(self._became, letter))
+
+    def _there(self, verb: str) -> DeadLetter | None:
         letter = self._letter
         if letter is None or self._gone:
-            self.tell("it is no longer dead: o shows its run" if letter else "nothing to retry", "warn")
-            return
-        self._gone = "→ retrying"
-        self._facts()
+            self.tell("it is no longer dead: o shows its run" if letter else f"nothing to {verb}", "warn")
+            return None
+        return letter
 
-        def told(result: ActionResult) -> str:
-            if self._letter is letter:
-                self._gone = "→ back in its queue" if result.changed else "no longer dead"
-                self._facts()
-            return f"✓ {letter.job} is back in its queue" if result.changed else f"{letter.job} was not there any more"
-
-        def failed() -> None:
-            if self._letter is letter:
-                self._gone = ""
-                self._facts()
-
-        self.do(lambda ops: ops.dead_retry([letter.id]), told, f"{letter.job} not retried", failed)
+    def _became(self, letter: DeadLetter, state: str) -> None:
+        """What became of it."""
+        if self._letter is letter:
+            self._gone = state
+            self._facts()
 
 
 def cells_title(text: str) -> Content:

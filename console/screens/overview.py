@@ -12,6 +12,9 @@ from textual.containers import Horizontal
 from textual.content import Content
 from textual.widget import Widget
 
+from backends.model import DeadLetter
+from backends.ops.kinds import Marked
+from console.screens import letter_acts
 from console.screens import rows as look
 from console.screens.base import ConsoleScreen
 from console.screens.dialog import AskDialog
@@ -174,7 +177,7 @@ class OverviewScreen(ConsoleScreen):
         if letter is None:
             self.tell("no dead letter to retry", "warn")
         elif self.focused is self._dead:
-            self._retry(letter.id, letter.job)
+            self._retry(letter)
         else:
             lines = [
                 cells(cell("job    ", "dim"), cell(letter.job, "strong")),
@@ -183,25 +186,19 @@ class OverviewScreen(ConsoleScreen):
             ]
             self.app.push_screen(
                 AskDialog("Retry this dead letter?", lines, "retry it"),
-                lambda yes: self._retry(letter.id, letter.job) if yes else None,
+                lambda yes: self._retry(letter) if yes else None,
             )
 
-    def _retry(self, letter_id: str, job: str) -> None:
-        if letter_id in self._retrying:
+    def _retry(self, letter: DeadLetter) -> None:
+        if letter.id in self._retrying:
             return
-        self._retrying |= {letter_id}
-        self.show_live()
 
-        def failed() -> None:
-            self._retrying -= {letter_id}
+        def became(state: str) -> None:
+            self._retrying = self._retrying | {letter.id} if state else self._retrying - {letter.id}
             self.show_live()
 
-        self.do(
-            lambda ops: ops.dead_retry([letter_id]),
-            lambda result: f"✓ {job} is back in its queue" if result.changed else f"{job} was not there any more",
-            f"{job} not retried",
-            failed,
-        )
+        chosen = Marked(((letter.queue, letter.id, letter.sequence),))
+        letter_acts.one(self, letter_acts.RETRY, chosen, letter.job, became)
 
     def action_pause(self) -> None:
         """Pause what is chosen (asks for a note), or resume it: a queue in the queues panel, a job of the time line."""

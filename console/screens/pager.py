@@ -231,7 +231,7 @@ class Pager(Generic[T]):
     def _take_newest(self, page: Page[T]) -> None:
         """The newest rows: what is new comes on top."""
         known = frozenset(map(self._key, page.items))
-        if self._parts and known == self._newest:
+        if self._parts and known == self._newest and not any(map(self._differs, page.items)):
             return
         fitting = [item for item in page.items if self._fits(item)]
         anew = not self._parts or (page.next_cursor is None and len(self._parts) == 1)
@@ -250,6 +250,11 @@ class Pager(Generic[T]):
         self._newest = known
         self._draw()
         self._search_on()
+
+    def _differs(self, item: T) -> bool:
+        """Whether its row shows something else: a run that has died again is the same run."""
+        held = self._rows.get(self._key(item))
+        return held is not None and held[0] != item
 
     def _held(self) -> int:
         return sum(len(part.items) for part in self._parts)

@@ -28,6 +28,7 @@ QUEUED_COLUMNS = (
     Column("run", 13), Column("job", 12, flex=2), Column("try", 3, align="right"), Column("since", 8, align="right"),
     Column("why it is here", 20, flex=5), Column("payload", 24, flex=4, drop=1),
 )  # fmt: skip
+MOVE_COLUMNS = (Column("queue", 12, flex=2), Column("ready", 6, align="right"), Column("taken by", 14, flex=1))
 FULL = "its engines are full"
 
 
@@ -90,6 +91,12 @@ def queue_row(queue: QueueStatus, flow: QueueFlow | None, engines: Sequence[Engi
             spark(flow.ended, width) if flow and flow.ended else cell("·", "faint"),
         ),
     )  # fmt: skip
+
+
+def taken_cell(queue: QueueStatus, live: Overview) -> Cell:
+    """Whether anybody takes from a queue, in a few words."""
+    why, taking = stuck(queue, live.engines), len(takers(queue.name, live.engines))
+    return cell(why, "warn") if why else cell(f"{taking} engine{'s' if taking > 1 else ''}", "dim")
 
 
 def rate_cell(per_min: float | None) -> Cell:

@@ -106,7 +106,7 @@ def pause_or_resume(screen: ConsoleScreen, target: str, paused: Pause | None) ->
             note, length = answer
             screen.do(
                 lambda ops: ops.pause(target, note, length), lambda _: f"‖ {name} is paused, p resumes it",
-                f"{name} not paused",
+                f"{name} not paused", back=f"the pause of {name}",
             )  # fmt: skip
 
     if screen.state.read_only:

@@ -3,32 +3,30 @@
 from __future__ import annotations
 
 import codecs
+import contextlib
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from textual import on
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
 from textual.containers import Container
 from textual.content import Content
 
-from backends.errors import BadInputError
+from backends.errors import BadInputError, CronsoleError
 from backends.model import RunningRow
 from console.feed import ConsoleOps, one_line
 from console.keymap import mapped
-from console.screens.base import ConsoleScreen
-from console.screens.dialog import AskDialog
-from console.screens.engines import cancelled_words
 from console.screens.help import HelpDialog
+from console.screens.run_acts import RunActs
 from console.screens.run_looks import COLUMNS, attempt_lines, head_lines, marks, place_lines, planned_ms, spans
 from widgets.logpane import LogPane
 from widgets.rowlist import RowList
-from widgets.safe import cell, cells
+from widgets.safe import cell
 from widgets.statusline import StatusLine
 from widgets.waterfall import Waterfall
 
 if TYPE_CHECKING:
-    from backends.model import ActionResult
+    from backends.model import RunRow
     from backends.ops.output import RunPage
     from backends.queues.where import LogPart
 
@@ -42,6 +40,9 @@ TAIL_BYTES = 64_000
 """Stored output of this length is the tail of a longer one."""
 ENDED_LOOKS = 8
 """A run that has ended may be replayed: it is looked at every so many looks."""
+WHY_LOOKS = 4
+"""Why one does not run is asked every so many looks."""
+QUEUED = ("ready", "later", "waiting")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +53,12 @@ class _Look:
     number: int | None = None
     log: LogPart | None = None
     output: str | None = None
+    replays: tuple[RunRow, ...] | None = None
+    reasons: tuple[str, ...] | None = None
     wrong: str = ""
 
 
-class RunScreen(ConsoleScreen):
+class RunScreen(RunActs):
     """The waterfall above; facts and output of the chosen attempt below it."""
 
     NAME = "run"
@@ -71,16 +74,10 @@ class RunScreen(ConsoleScreen):
         &.-wide #output { width: 1fr; height: 1fr; }
     }
     """
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("c", "cancel", "cancel"),
-        Binding("r", "retry", "retry"),
-        Binding("l", "letter", "dead letter"),
-        Binding("tab", "app.focus_next", "panels"),
-    ]
 
     def __init__(self) -> None:
         super().__init__()
-        self._page: RunPage | None = None
+        self._reasons: tuple[str, ...] = ()
         self._looks = 0
         self._pick: int | None = None
         self._forget_output()
@@ -120,7 +117,8 @@ class RunScreen(ConsoleScreen):
     def show_subject(self, subject: str | None) -> None:
         """Another run."""
         self.workers.cancel_group(self, "reading")
-        self._page, self._looks, self._pick = None, 0, None
+        self.page, self._looks, self._pick = None, 0, None
+        self.replays, self._reasons = (), ()
         self._forget_output()
         self._attempts.show((), (), self.now())
         self._facts.show(())
@@ -139,7 +137,7 @@ class RunScreen(ConsoleScreen):
 
     async def _look(self, ops: ConsoleOps, run_id: str) -> _Look:
         """The page (rarely where nothing moves), then what is new of the output of the chosen attempt."""
-        known, log, output, page = self._page, None, None, None
+        known, log, output, page = self.page, None, None, None
         self._looks += 1
         if known is None or known.place is not None or self._looks % ENDED_LOOKS == 0:
             try:
@@ -149,8 +147,9 @@ class RunScreen(ConsoleScreen):
                     return _Look(wrong=one_line(error))
         now = page or known
         number = self._number(now)
+        replays, reasons = await self._beside(ops, now)
         if now is None or number is None:
-            return _Look(page)
+            return _Look(page, replays=replays, reasons=reasons)
         live = self._shown == (number, True)
         if is_live(now, number) or live:
             log = await ops.run_log(queue_of(now), run_id, self._after if live else "", number)
@@ -161,7 +160,23 @@ class RunScreen(ConsoleScreen):
                 log = replace(part, chunks=log.chunks + part.chunks, cut=log.cut)
         if any(attempt.attempt == number for attempt in now.attempts) and self._shown != (number, False):
             output = await ops.run_output(run_id, number)
-        return _Look(page, number, log, output)
+        return _Look(page, number, log, output, replays, reasons)
+
+    async def _beside(
+        self, ops: ConsoleOps, page: RunPage | None
+    ) -> tuple[tuple[RunRow, ...] | None, tuple[str, ...] | None]:
+        """What replays it, and why it does not run; None for what is not asked at this look."""
+        if page is None:
+            return None, None
+        replays: tuple[RunRow, ...] | None = None
+        if page.attempts and self._looks % ENDED_LOOKS == 1:
+            with contextlib.suppress(CronsoleError):  # the page says already that history is away
+                replays = await ops.run_replays(page.run_id)
+        if page.place is None or page.place.state not in QUEUED:
+            return replays, ()
+        if self._looks % WHY_LOOKS != 1:
+            return replays, None
+        return replays, (await ops.why(page.run_id)).reasons
 
     def _number(self, page: RunPage | None) -> int | None:
         """The attempt that is looked at: the chosen one, else the one that runs, else the newest that ended."""
@@ -178,13 +193,16 @@ class RunScreen(ConsoleScreen):
             self.query_one("#facts1", StatusLine).show(cell(f" {look.wrong}", "warn"))
             self._output.show((), empty="nothing is known of it")
             return
-        if look.page is not None and look.page != self._page:
-            self._page = look.page
+        reasons = self._reasons if look.reasons is None else look.reasons
+        replays = self.replays if look.replays is None else look.replays
+        known = (self.page, self._reasons, self.replays)
+        self.page, self._reasons, self.replays = look.page or self.page, reasons, replays
+        if (self.page, self._reasons, self.replays) != known:
             self._show_page()
         self._take_output(look)
 
     def _take_output(self, look: _Look) -> None:
-        page, number = self._page, look.number
+        page, number = self.page, look.number
         if page is None or number != self._number(page):
             return
         if number is None or not (is_live(page, number) or any(a.attempt == number for a in page.attempts)):
@@ -222,10 +240,11 @@ class RunScreen(ConsoleScreen):
     # --- showing ---
 
     def _show_page(self) -> None:
-        page = self._page
+        page = self.page
         if page is None:
             return
-        for name, line in zip(("#facts1", "#facts2"), head_lines(page, self.zone), strict=True):
+        lines = head_lines(page, self.zone, self.newest_replay(), self.key("replays"), self.key("original"))
+        for name, line in zip(("#facts1", "#facts2"), lines, strict=True):
             self.query_one(name, StatusLine).show(line)
         self.show_time()
         number, keys = self._number(page), list(self._attempts.keys)
@@ -235,14 +254,18 @@ class RunScreen(ConsoleScreen):
         self._show_attempt()
 
     def _show_attempt(self) -> None:
-        page = self._page
+        page = self.page
         number = self._number(page)
         self._facts.border_title = Content(f"Attempt {number}" if number else "Attempt")
         found = next((a for a in page.attempts if a.attempt == number), None) if page else None
         if page and found:
             self._facts.replace(attempt_lines(page.run_id, found, self.zone))
         else:
-            self._facts.replace(place_lines(page, self._in_hand(), self.zone))
+            self._facts.replace(place_lines(page, self._in_hand(), self.zone, self._reasons))
+
+    def replays_changed(self) -> None:
+        """One was sent from here."""
+        self._show_page()
 
     def _fit(self) -> None:
         self._attempts.styles.height = self._attempts.whole_height
@@ -253,7 +276,7 @@ class RunScreen(ConsoleScreen):
 
     def show_time(self) -> None:
         """What runs grows."""
-        page, now = self._page, self.now()
+        page, now = self.page, self.now()
         if page is None:
             return
         lines = spans(page, self._in_hand(), now)
@@ -262,7 +285,7 @@ class RunScreen(ConsoleScreen):
         self._attempts.border_title = Content(f"Attempts · {count} ended" if count else "Attempts")
 
     def _in_hand(self) -> RunningRow | None:
-        live, page = self.state.live, self._page
+        live, page = self.state.live, self.page
         if live is None or page is None or page.place is None:
             return None
         return next(
@@ -283,9 +306,9 @@ class RunScreen(ConsoleScreen):
     @on(RowList.Moved, "#attempts")
     def _moved(self, event: RowList.Moved) -> None:
         self._pick = None
-        if event.key != str(self._number(self._page)):
+        if event.key != str(self._number(self.page)):
             self._pick = int(event.key)
-        if self._shown is None or self._shown[0] != self._number(self._page):
+        if self._shown is None or self._shown[0] != self._number(self.page):
             self._forget_output()
             self._output.show((), empty="reading …")
             self._show_attempt()
@@ -299,44 +322,6 @@ class RunScreen(ConsoleScreen):
         groups = [("Here", self.all_bindings()), ("In the output", mapped(LogPane.BINDINGS, keymap))]
         groups += [("In lists", mapped(RowList.BINDINGS, keymap)), ("Screens", mapped(self.app.BINDINGS, keymap))]
         self.app.push_screen(HelpDialog(groups))
-
-    def action_letter(self) -> None:
-        """The dead letter it has become."""
-        if self._page and self._page.place and self._page.place.state == "dead":
-            self.shell.open("letter", self.subject)
-        else:
-            self.tell("it is no dead letter", "warn")
-
-    def action_retry(self) -> None:
-        """A dead one goes back into its queue."""
-        page = self._page
-        if page is None or page.place is None or page.place.state != "dead":
-            self.tell("r retries a run that is a dead letter; this one is not", "warn")
-            return
-
-        def told(result: ActionResult) -> str:
-            return "✓ it is back in its queue" if result.changed else "it was no dead letter any more"
-
-        self.do(lambda ops: ops.dead_retry([page.run_id]), told, "not retried")
-
-    def action_cancel(self) -> None:
-        """Ask, then end it."""
-        page = self._page
-        if page is None or page.place is None or page.place.state == "dead":
-            self.tell("it has ended: there is nothing to cancel", "warn")
-            return
-        what = "Its processes are ended" if page.place.state == "running" else "It leaves its queue"
-        lines = [
-            cells(cell("job    ", "dim"), cell(page.place.job, "strong")),
-            cells(cell("run    ", "dim"), cell(page.run_id)),
-            cell(f"{what}; it is not tried again."),
-        ]
-
-        def cancel(yes: bool | None) -> None:
-            if yes:
-                self.do(lambda ops: ops.cancel(page.run_id), cancelled_words, "not cancelled")
-
-        self.app.push_screen(AskDialog("Cancel this run?", lines, "cancel it"), cancel)
 
 
 def is_live(page: RunPage, number: int) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from datetime import datetime, tzinfo
 from typing import TYPE_CHECKING
 
@@ -55,8 +56,10 @@ def state_cell(page: RunPage) -> Cell:
     return outcome_cell(page.attempts[-1].outcome) if page.attempts else cell("?", "warn")
 
 
-def head_lines(page: RunPage, zone: tzinfo | None) -> tuple[Cell, Cell]:
-    """What a run is: two lines."""
+def head_lines(
+    page: RunPage, zone: tzinfo | None, replay: str | None = None, replay_key: str = "", original_key: str = ""
+) -> tuple[Cell, Cell]:
+    """What a run is: two lines. `replay`: the run that replays it; the keys open that one and the one it replays."""
     last, place = (page.attempts[-1] if page.attempts else None), page.place
     job = place.job if place and place.job else last.job if last else ""
     queue = place.queue if place else last.queue if last else ""
@@ -74,10 +77,17 @@ def head_lines(page: RunPage, zone: tzinfo | None) -> tuple[Cell, Cell]:
         first.append(cells(cell("planned ", "dim"), cell(short(planned, zone, False))))
     second = [cells(cell(" run ", "dim"), cell(page.run_id)), cell(waits_words(page.place, zone), "warn")]
     if last and last.replay_of:
-        second.append(cells(cell("replay of ", "dim"), cell(last.replay_of)))
+        second.append(link("replay of", last.replay_of, original_key))
+    if replay:
+        second.append(link("replayed as", replay, replay_key))
     if page.missing:
         second.insert(0, cell(f" ✗ {page.missing}", "warn"))
     return joined(first), joined(second)
+
+
+def link(words: str, run_id: str, key: str) -> Cell:
+    """Another run, and the key that opens it."""
+    return cells(cell(f"{words} ", "dim"), cell(f"…{run_id[-12:]}", "accent"), cell(f" {key}", "key"))
 
 
 def joined(parts: list[Cell]) -> Cell:
@@ -213,8 +223,10 @@ def attempt_lines(run_id: str, attempt: Attempt, zone: tzinfo | None) -> list[Ce
     return out
 
 
-def place_lines(page: RunPage | None, running: RunningRow | None, zone: tzinfo | None) -> list[Cell]:
-    """What is known of an attempt that has not ended."""
+def place_lines(
+    page: RunPage | None, running: RunningRow | None, zone: tzinfo | None, reasons: Sequence[str] = ()
+) -> list[Cell]:
+    """What is known of an attempt that has not ended; `reasons`: why it does not run, the first is what holds it."""
     place = page.place if page else None
     if page is None or place is None:
         return []
@@ -227,7 +239,11 @@ def place_lines(page: RunPage | None, running: RunningRow | None, zone: tzinfo |
         ("waits for", waits_words(place, zone) if place.state == "waiting" else ""),
         ("engine", place.engine), ("trigger", place.trigger), ("by", place.by),
     ]  # fmt: skip
-    return [field(label, value) for label, value in facts if value]
+    lines = [field(label, value) for label, value in facts if value]
+    if reasons:
+        first = cells(cell("✗ ", "warn"), cell(reasons[0], "warn"))
+        lines = [cell("Why it does not run", "key"), first, *[cell(f"  {r}") for r in reasons[1:]], (), *lines]
+    return lines
 
 
 def error_lines(error_class: str, error: str) -> list[Cell]:

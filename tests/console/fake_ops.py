@@ -10,15 +10,13 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from backends.errors import BadInputError, RefusedError, UnreachableError
+from backends.errors import BadInputError, UnreachableError
 from backends.model import (
-    ActionResult,
     DeadLetter,
     EngineStatus,
     JobStatus,
     LastRun,
     LiveEvent,
-    NewRuns,
     Page,
     Pause,
     PlannedFire,
@@ -33,6 +31,7 @@ from backends.model import (
 )
 from backends.overview import HistoryOverview, Overview
 from backends.schedule import parse
+from tests.console.fake_acts import FakeActs
 from tests.console.fake_pages import FakePages
 from tests.console.fake_queues import FakeQueues
 from tests.console.fake_timeline import FakeTimeline
@@ -101,7 +100,7 @@ def _page(seed: int, now: int) -> tuple[list[RunRow], list[PlannedFire]]:
     return sorted(runs, key=lambda r: r.finished_at or from_ms(0), reverse=True), sorted(fires, key=lambda f: f.at_ms)
 
 
-class FakeOps(FakePages, FakeQueues, FakeTimeline):
+class FakeOps(FakeActs, FakePages, FakeQueues, FakeTimeline):
     """Answers like Ops. `redis_error` and `postgres_error` make a server unreachable; `calls` notes the actions."""
 
     def __init__(
@@ -120,6 +119,7 @@ class FakeOps(FakePages, FakeQueues, FakeTimeline):
         self.dead = [self._dead(i) for i in range(37)]
         self.depth = 0
         self._hostile, self._empty = hostile, False
+        self.make_acts()
         self.make_pages(HOSTILE if hostile else "")
         self.make_queues(JOBS, HOSTILE if hostile else "")
         self.make_timeline(HOSTILE if hostile else "")
@@ -219,46 +219,6 @@ class FakeOps(FakePages, FakeQueues, FakeTimeline):
         return HistoryOverview(now, ServerHealth(True, POSTGRES, 1.2, now), tuple(self.ended[:100]),
                                tuple(r for r in self.ended if r.finished_at and now - to_ms(r.finished_at) < 3_600_000),
                                await self._last())  # fmt: skip
-
-    def _may(self) -> None:
-        if self.read_only:
-            raise RefusedError("the context is read-only", "open another one to act")
-
-    async def trigger(self, job: str, payload: dict[str, Any] | None = None) -> NewRuns:
-        """Notes the call and adds a finished run."""
-        self._may()
-        self.calls.append(("trigger", job))
-        self.payloads.append(payload)
-        run_id, now = new_run_id(self.clock()), from_ms(self.clock())
-        self.ended.insert(0, RunRow(run_id, 1, job, "default", "succeeded", "manual", None, now, now, 12.0))
-        return NewRuns((run_id,), "")
-
-    async def dead_retry(self, ids: list[str]) -> ActionResult:
-        """Takes the letters off the list."""
-        self._may()
-        self.calls.append(("dead_retry", list(ids)))
-        before = len(self.dead)
-        self.dead = [d for d in self.dead if d.id not in ids]
-        return ActionResult(len(ids), before - len(self.dead))
-
-    async def pause(self, target: str, note: str = "", for_s: float | None = None) -> ActionResult:
-        """Pauses."""
-        self._may()
-        self.calls.append(("pause", target))
-        self.paused[target] = Pause("ana", note, self.clock())
-        return ActionResult(1, 1)
-
-    async def cancel(self, run_id: str) -> ActionResult:
-        """Notes the call."""
-        self._may()
-        self.calls.append(("cancel", run_id))
-        return ActionResult(1, 1, note="asked")
-
-    async def resume(self, target: str) -> ActionResult:
-        """Resumes."""
-        self._may()
-        self.calls.append(("resume", target))
-        return ActionResult(1, int(self.paused.pop(target, None) is not None))
 
     async def dead_show(self, letter_id: str, /) -> DeadLetter:
         """One dead letter."""

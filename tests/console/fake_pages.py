@@ -11,6 +11,7 @@ from backends.errors import BadInputError, UnreachableError
 from backends.history.attempts import Attempt
 from backends.model import DeadGroup, DeadLetter, Page, RunRow, fire_run_id, from_ms, to_ms
 from backends.ops.audit import Action
+from backends.ops.letters import Selection
 from backends.ops.output import RunPage
 from backends.queues.where import LogPart, RunPlace
 
@@ -41,11 +42,13 @@ class FakePages:
     attempts: dict[str, list[Attempt]]
     """Run id → its attempts, where a test wants other ones than those of `ended`."""
     log_reads: list[str]
+    replays: dict[str, list[str]]
+    """Run id → the runs that replay it."""
 
     def make_pages(self, hostile: str = "") -> None:
         """An audit, a run in hand with its output."""
         now = self.clock()
-        self.logs, self.outputs, self.attempts, self.log_reads = {}, {}, {}, []
+        self.logs, self.outputs, self.attempts, self.log_reads, self.replays = {}, {}, {}, [], {}
         self.places = {
             fire_run_id("fake", "a", now): RunPlace("billing", "running", "slow_export", 1, engine="web-1:4711"),
             fire_run_id("fake", "b", now): RunPlace("default", "running", "sync_prices", 3, engine="web-1:4711"),
@@ -73,6 +76,21 @@ class FakePages:
         left = [d for d in found if cursor is None or d.sequence < int(cursor)]
         more = str(left[limit - 1].sequence) if len(left) > limit else None
         return Page(tuple(replace(d, envelope=b"") for d in left[:limit]), more, len(found))
+
+    async def dead_list(
+        self, limit: int = 50, cursor: str | None = None, selection: Selection | None = None
+    ) -> Page[DeadLetter]:
+        """Likewise, with the envelopes."""
+        chosen = selection or Selection()
+        if self.redis_error:
+            raise UnreachableError(self.redis_error)
+        found = [
+            d for d in sorted(self.dead, key=lambda d: -d.sequence)
+            if chosen.queue in ("", d.queue) and chosen.group in ("", d.group) and chosen.matches(d)
+        ]  # fmt: skip
+        left = [d for d in found if cursor is None or d.sequence < int(cursor)]
+        more = str(left[limit - 1].sequence) if len(left) > limit else None
+        return Page(tuple(left[:limit]), more, None if chosen.filters else len(found))
 
     async def dead_group_page(self, limit: int = 200) -> Page[DeadGroup]:
         """The groups."""
@@ -106,6 +124,12 @@ class FakePages:
         if not attempts and place is None:
             raise BadInputError("no such run", "`cronsole runs list` lists the finished ones")
         return RunPage(run_id, attempts, place, self.redis_error or self.postgres_error)
+
+    async def run_replays(self, run_id: str) -> tuple[RunRow, ...]:
+        """Those of `replays`."""
+        if self.postgres_error:
+            raise UnreachableError(self.postgres_error)
+        return tuple(r for r in self.ended if r.run_id in self.replays.get(run_id, ()))
 
     async def run_place(self, run_id: str) -> RunPlace | None:
         """Where a run is now."""

@@ -175,7 +175,7 @@ async def test_a_read_only_context_refuses_and_says_so() -> None:
         assert "read-only" in c.line("header")
         c.table("dead").focus()
         await c.pilot.press("r")
-        await c.until(lambda: "the context is read-only" in c.line("keys"))
+        await c.until(lambda: "this context is read-only" in c.line("keys"))
         assert len(c.table("dead").rows) == 37
         assert "retrying" not in c.screen()
 

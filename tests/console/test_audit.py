@@ -95,7 +95,8 @@ def test_the_command_line_lists_it_too(cli: Cli, world: list[str]) -> None:
     cli("resume", "queue:mail")
     page = cli("audit", "--json").json
     assert list(page) == ["items", "next_cursor"]
-    assert list(page["items"][0]) == ["id", "at", "who", "verb", "target", "matched", "changed"]
+    names = ["id", "at", "who", "verb", "target", "matched", "changed", "receipt", "note"]
+    assert list(page["items"][0]) == names
     assert [item["verb"] for item in page["items"]] == ["resume", "pause"]
     assert page["items"][0]["at"].endswith("Z")
     cursor = cli("audit", "--json", "--limit", "1").json["next_cursor"]

@@ -123,7 +123,7 @@ async def test_retry_takes_one_letter_back_once_and_tells_it() -> None:
         ops.dead = [d for d in ops.dead if d.id != "id-1"]
         ops.read_only = True
         await c.pilot.press("r")
-        await c.until(lambda: "not retried: the context is read-only" in c.screen())
+        await c.until(lambda: "not retried: this context is read-only" in c.screen())
 
 
 async def test_a_letter_that_died_again_can_be_retried_again() -> None:

@@ -145,7 +145,7 @@ async def test_cancel_asks_first_and_retry_is_for_dead_ones() -> None:
         c.app.open("run", run_id)
         await c.until(lambda: "▶ running" in c.screen())
         await c.pilot.press("r")
-        await c.until(lambda: "this one is not" in c.screen())
+        await c.until(lambda: "it has not ended: there is nothing to replay" in c.screen())
         await c.pilot.press("c")
         await c.until(lambda: isinstance(c.app.screen, AskDialog))
         await c.pilot.press("c")

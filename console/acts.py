@@ -1,0 +1,74 @@
+"""What this console did in a context and can take back, and the long operation that it drives now."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from time import monotonic
+
+from backends.ops.kinds import Progress
+
+RECENT_MS = 60_000
+"""So long after an act the foot says that it can be taken back, and one key does; later it is asked first."""
+HELD = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """Something that can be taken back. `words`: what it was; times in milliseconds since the epoch.
+
+    `begins_ms`: when the first of what it set going may start; `until_ms`: when its undo ends, None while that is not
+    known.
+    """
+
+    receipt: str
+    words: str
+    at_ms: int
+    begins_ms: int = 0
+    until_ms: int | None = None
+
+
+@dataclass
+class Driving:
+    """A long operation under way. `doing`: what it does, as "retrying"; `cancel` ends what only reads."""
+
+    doing: str
+    cancel: Callable[[], None]
+    progress: Progress = field(default_factory=Progress)
+    stopping: bool = False
+
+
+class Acts:
+    """One a context: what was left is not taken back by accident from elsewhere."""
+
+    def __init__(self) -> None:
+        self._done: list[Act] = []
+        self.driving: Driving | None = None
+        self.drafts: dict[str, str] = {}
+        """Run id → what was typed in an editor and not sent."""
+        self._shown = 0.0
+
+    def add(self, act: Act) -> None:
+        """The newest."""
+        self._done = [*(a for a in self._done if a.receipt != act.receipt), act][-HELD:]
+
+    def until(self, receipt: str, until_ms: int) -> None:
+        """When the undo of an act ends, now that it is known."""
+        self._done = [replace(a, until_ms=until_ms) if a.receipt == receipt else a for a in self._done]
+
+    def forget(self, receipt: str) -> None:
+        """It was taken back, or can't be any more."""
+        self._done = [a for a in self._done if a.receipt != receipt]
+
+    def newest(self, now_ms: int) -> Act | None:
+        """The newest act that can still be taken back."""
+        self._done = [a for a in self._done if a.until_ms is None or a.until_ms > now_ms]
+        return self._done[-1] if self._done else None
+
+    def due(self, every_s: float = 0.25) -> bool:
+        """Whether progress is to be drawn again: not at every step."""
+        now = monotonic()
+        if now - self._shown < every_s:
+            return False
+        self._shown = now
+        return True

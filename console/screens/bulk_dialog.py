@@ -1,0 +1,121 @@
+"""A question about many: how many they are; for all there are, a name to type; for retries, how fast."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal
+from textual.widgets import Input
+
+from console.screens.dialog import Dialog
+from widgets.entry import Entry, printable
+from widgets.safe import Cell, cell, cells
+from widgets.statusline import StatusLine
+from widgets.textpane import TextPane
+
+PER_S = {"": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
+
+
+def rate_of(text: str) -> float | None:
+    """Runs a second of ``50``, ``50/s`` or ``300/min``; None for nothing. Raises ValueError."""
+    if not (text := text.strip()):
+        return None
+    number, _, unit = text.partition("/")
+    found = float(number) / PER_S[unit.strip()] if unit.strip() in PER_S else 0.0
+    if not 0.0 < found < 1e9:
+        raise ValueError(text)
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Yes:
+    """Go on; `rate`: so many a second at most."""
+
+    rate: float | None = None
+
+
+class BulkDialog(Dialog[Yes]):
+    """y or Enter goes on; with a `name`, only Enter after that name was typed."""
+
+    DEFAULT_CSS = """
+    BulkDialog {
+        & #verdict { background: $panel; margin-top: 0; }
+        & Horizontal { height: 1; & StatusLine { width: 9; margin: 0; background: $panel; } & Entry { width: 1fr; } }
+    }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("y,enter", "yes", "yes"),
+        Binding("tab", "app.focus_next", "next line", show=False),
+        Binding("shift+tab", "app.focus_previous", "line before", show=False),
+    ]
+
+    def __init__(
+        self, title: str, paragraphs: Sequence[Cell], verb: str, *, name: str = "", rate: bool = False
+    ) -> None:
+        super().__init__(title)
+        self._paragraphs, self._verb, self._rate = list(paragraphs), verb, rate
+        self._name = (printable(name).strip() or "yes") if name else ""
+        if self._name:
+            self._paragraphs += [(), cells(cell("To go on, type ", "dim"), cell(self._name, "key"))]
+        self.add_class("-small")
+
+    def inside(self) -> ComposeResult:
+        """The question, then lines to type."""
+        pane = TextPane(id="text")
+        pane.styles.height = len(self._paragraphs) + 1
+        yield pane
+        for there, id_, hint in (
+            (self._name, "name", "the name"), (self._rate, "rate", "so many a second: 50, 300/min; empty: at once")
+        ):  # fmt: skip
+            if there:
+                with Horizontal():
+                    yield StatusLine(id=f"label-{id_}")
+                    yield Entry(placeholder=hint, id=id_)
+        yield StatusLine(id="verdict")
+
+    def on_mount(self) -> None:
+        """Show the question; a name is typed at once."""
+        super().on_mount()
+        self.query_one("#text", TextPane).show(self._paragraphs)
+        for id_, label in (("name", "name"), ("rate", "at most")):
+            for line in self.query(f"#label-{id_}").results(StatusLine):
+                line.show(cell(label, "dim"))
+        self.query_one("#name" if self._name else "#text").focus()
+
+    def keys(self) -> Cell:
+        """What goes on."""
+        yes = () if self._name else cells(cell("y", "key"), cell(" or ", "dim"))
+        tab = cells(cell("Tab", "key"), cell(" how fast   ", "dim")) if self._rate else ()
+        return cells(
+            yes, cell("Enter", "key"), cell(f" {self._verb}   "), tab, cell("Esc", "key"), cell(" back", "dim")
+        )
+
+    def action_yes(self) -> None:
+        """Confirmed, where all that was typed is right."""
+        if self._name and self.query_one("#name", Entry).value.strip() != self._name:
+            self._wrong("that is not the name: nothing is done")
+            return
+        try:
+            rate = rate_of(self.query_one("#rate", Entry).value) if self._rate else None
+        except ValueError:
+            self._wrong("that is no rate: write 50, 50/s or 300/min")
+            return
+        self.dismiss(Yes(rate))
+
+    def _wrong(self, text: str) -> None:
+        self.query_one("#verdict", StatusLine).show(cell(text, "warn") if text else ())
+
+    @on(Input.Changed)
+    def _typed(self, event: Input.Changed) -> None:
+        event.stop()
+        self._wrong("")
+
+    @on(Input.Submitted)
+    def _entered(self, event: Input.Submitted) -> None:
+        event.stop()
+        self.action_yes()

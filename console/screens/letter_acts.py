@@ -1,0 +1,149 @@
+"""Retry and purge dead letters from a screen: one, those that are marked, or all that a selection means."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from backends.model import ActionResult
+from backends.ops.kinds import Chosen, Marked
+from console.feed import ConsoleOps
+from console.screens.bulk_dialog import BulkDialog, Yes
+from widgets.safe import Cell, cell, cells
+
+if TYPE_CHECKING:
+    from backends.ops.kinds import Tell
+    from backends.ops.letters import Selection
+    from console.screens.acting import ActingScreen
+
+HOLD_S = 5.0
+"""So long a retry waits before anything of it starts, and can be taken back whole."""
+
+
+@dataclass(frozen=True, slots=True)
+class Deed:
+    """What is done to letters, in words. `state`: of a letter that stays on the screen, while it is done and after."""
+
+    verb: str
+    does: str
+    doing: str
+    done: str
+    state: tuple[str, str]
+    hold_s: float
+
+    async def run(
+        self, ops: ConsoleOps, chosen: Chosen, tell: Tell | None = None, rate: float | None = None
+    ) -> ActionResult:
+        """Do it."""
+        if self.verb == "purge":
+            return await ops.dead_purge(chosen, progress=tell)
+        return await ops.dead_retry(chosen, rate=rate, hold_s=self.hold_s, progress=tell)
+
+
+RETRY = Deed("retry", "retries", "retrying", "retried", ("→ retrying", "→ back in its queue"), HOLD_S)
+PURGE = Deed("purge", "purges", "purging", "purged", ("→ purging", "→ purged"), 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class _Counted:
+    selection: Selection
+    number: int
+
+
+def letters_words(number: int) -> str:
+    """``1 letter``, ``12,000 letters``."""
+    return f"{number:,} letter{'' if number == 1 else 's'}"
+
+
+def one(
+    screen: ActingScreen, deed: Deed, chosen: Chosen, job: str, mark: Callable[[str], None] = lambda _: None
+) -> None:
+    """One letter, without a question. `mark` gets what to show of it meanwhile and afterwards; '' where it failed."""
+    doing, done = deed.state
+    mark(doing)
+
+    def told(result: ActionResult) -> str:
+        mark(done if result.changed else "no longer dead")
+        if not result.changed:
+            return f"{job} was not there any more"
+        return f"✓ {job} is back in its queue" if deed is RETRY else f"✓ {job} is purged"
+
+    screen.do(
+        lambda ops: deed.run(ops, chosen), told, f"{job} not {deed.done}", lambda: mark(""),
+        back=f"the {deed.verb} of {job}", hold_s=deed.hold_s,
+    )  # fmt: skip
+
+
+def marked(
+    screen: ActingScreen, deed: Deed, letters: Sequence[tuple[str, str, int]], ended: Callable[[], None]
+) -> None:
+    """Those that are marked: asks with their count."""
+    queues: dict[str, int] = {}
+    for queue, _, _ in letters:
+        queues[queue] = queues.get(queue, 0) + 1
+    lines = [cells(cell(f"{number:>9,} ", "strong"), cell(queue)) for queue, number in list(queues.items())[:6]]
+    lines += [cell(f"          and {len(queues) - 6} more queues", "dim")] if len(queues) > 6 else []
+    _ask(screen, deed, Marked(tuple(letters)), len(letters), ["the marked letters, by queue", *lines], "", ended)
+
+
+def selected(
+    screen: ActingScreen, deed: Deed, selection: Selection, lines: Sequence[Cell | str], name: str,
+    ended: Callable[[], None],
+) -> None:  # fmt: skip
+    """All that is meant as of now: counted first, then asked. `lines` say what is meant; `name` is to be typed."""
+    if screen.state.read_only:
+        screen.tell(f"✗ this context is read-only: it may not {deed.verb} dead letters", "bad")
+        return
+
+    async def count(ops: ConsoleOps, tell: Tell) -> _Counted:
+        frozen = await ops.freeze(selection)
+        number = await ops.dead_count(frozen, tell)
+        return _Counted(replace(frozen, counted=number), number)
+
+    def ask(found: _Counted | None) -> None:
+        if found is None:
+            return
+        if found.number == 0:
+            screen.tell(f"there is nothing to {deed.verb}", "warn")
+        elif found.number == 1 and not name:
+            _go(screen, deed, found.selection, 1, ended)
+        else:
+            _ask(screen, deed, found.selection, found.number, lines, name, ended)
+
+    screen.drive("counting", count, lambda _: "", "not counted", ask)
+
+
+def _ask(
+    screen: ActingScreen, deed: Deed, chosen: Chosen, number: int, lines: Sequence[Cell | str], name: str,
+    ended: Callable[[], None],
+) -> None:  # fmt: skip
+    if deed is RETRY:
+        what = "Each goes back into its queue with a fresh budget of attempts, the oldest first."
+    else:
+        what = "They leave the list; undo brings them back."
+    number_line = cells(cell(letters_words(number), "strong"), cell(f"  will be {deed.done}", "dim"))
+    told = [number_line, *(cell(line, "dim") if isinstance(line, str) else line for line in lines), (), cell(what)]
+    title = f"{deed.verb.capitalize()} {letters_words(number)}?"
+
+    def answered(yes: Yes | None) -> None:
+        if yes is not None:
+            _go(screen, deed, chosen, number, ended, yes.rate)
+
+    verb = f"{deed.verb} {'it' if number == 1 else 'them'}"
+    screen.app.push_screen(BulkDialog(title, told, verb, name=name, rate=deed is RETRY), answered)
+
+
+def _go(
+    screen: ActingScreen, deed: Deed, chosen: Chosen, number: int, ended: Callable[[], None], rate: float | None = None
+) -> None:
+    def told(result: ActionResult) -> str:
+        missing = number - result.changed
+        some = f" of {number:,}" if missing else ""
+        note = f" · {result.note}" if result.note else ""
+        return f"✓ {result.changed:,}{some} {deed.done}{note}"
+
+    screen.drive(
+        deed.doing, lambda ops, tell: deed.run(ops, chosen, tell, rate), told, f"not {deed.done}", lambda _: ended(),
+        back=f"the {deed.verb} of {letters_words(number)}", hold_s=deed.hold_s,
+    )  # fmt: skip
