@@ -17,6 +17,7 @@ import pytest
 
 from backends.connect import Servers, Settings
 from backends.embedded import Holder, acquire, status
+from tests.support.debian import debian_servers
 
 _numbers = itertools.count()
 for _name in ("CI", "BUILD_NUMBER"):  # with these pytest prints two compared collections whole, however long
@@ -25,7 +26,11 @@ for _name in ("CI", "BUILD_NUMBER"):  # with these pytest prints two compared co
 
 @pytest.fixture(scope="session")
 def embedded() -> Iterator[Holder]:
-    """Both embedded servers, for as long as this test process lives."""
+    """Both embedded servers, for as long as this test process lives; or Debian's, where these are asked for."""
+    if os.environ.get("CRONSOLE_TEST_SERVERS") == "debian":
+        with debian_servers() as servers:
+            yield servers
+        return
     root = Path(tempfile.mkdtemp(prefix="cs-"))
     root.chmod(0o711)
     holder = acquire(root / "d")
