@@ -100,30 +100,32 @@ class Acts(Reads):
     @asynccontextmanager
     async def _driven(self, op: Stored) -> AsyncIterator[None]:
         """Drive an operation: however this ends, its record and the audit say how far it came."""
-        stopped = True
         try:
             yield
-            stopped = op.state in ("stopped", "undoing")
+            if op.state == "running":
+                op.state = "done"
         finally:
             if op.state == "running":
-                op.state = "stopped" if stopped else "done"
-            if stopped and op.changed and op.state == "stopped":
-                on = f"`cronsole ops resume {op.id}` goes on, " if op.verb in ("dead_retry", "dead_purge") else ""
-                what = DONE.get(op.verb, "runs are in the queue")
-                self.warnings.append(
-                    f"stopped half-way: {op.changed:,} {what}; {on}`cronsole undo {op.id}` takes it back"
-                )
+                op.state = "stopped"
             await self._end(op)
 
     async def _end(self, op: Stored) -> None:
         try:
             with redis_talk(self.servers.redis_url):
-                if op.changed:
+                if op.state == "stopped" and op.queues and op.verb not in ("bump", "move"):
+                    # what was under way when it stopped may have been done
+                    op.changed = sum([await self.live.queue(name).op_size(op.id) for name in op.queues])
+                    op.matched = max(op.matched, op.changed)
+                if op.changed or op.state == "undoing":
                     await self.records.save(op)
                 else:
                     await self.records.forget(op.id)
         except CronsoleError as error:
             self.warnings.append(f"{op.id} is not finished: {error}")
+        if op.changed and op.state == "stopped":
+            on = f"`cronsole ops resume {op.id}` goes on, " if op.verb in ("dead_retry", "dead_purge") else ""
+            what = DONE.get(op.verb, "runs are in the queue")
+            self.warnings.append(f"stopped half-way: {op.changed:,} {what}; {on}`cronsole undo {op.id}` takes it back")
         if op.matched or op.changed:
             receipt = op.id if op.changed else None
             await self._audit(op.verb, op.target, op.matched, op.changed, receipt, op.note, by=op.by)

@@ -17,7 +17,7 @@ from backends.ops.letters import Selection, freeze, parts
 from backends.ops.reads import unknown
 from backends.ops.record import BEAT_MS, PURGE_MS, RETRY_MS, Asked, Stored
 from backends.ops.talk import redis_talk, stop_if_cancelled
-from backends.ops.walk import Step, steps
+from backends.ops.walk import STEP, Step, steps
 from backends.queues.base import BATCH, Pair, chunks
 from backends.queues.streams import StreamQueue
 
@@ -67,7 +67,7 @@ class BulkActs(Acts):
         hold_s: float = HOLD_S,
         progress: Tell | None = None,
     ) -> ActionResult:
-        """Put dead letters back into their queues with a fresh retry budget, the oldest first, in steps of 200.
+        """Put dead letters back into their queues with a fresh retry budget, the oldest first, in steps of 100.
 
         They start after `hold_s`; with `rate`, so many a second. A selection that is not frozen yet is frozen when this
         begins: what dies meanwhile is not touched. Cancelling the task stops between two steps.
@@ -179,7 +179,9 @@ class BulkActs(Acts):
     async def _asked(self, op: Stored) -> bool:
         """Write how far it is; whether somebody wants it to stop."""
         asked = await self.records.save(op)
-        if asked:
+        if asked == "undo":
+            op.state, op.note = "undoing", "it was taken back meanwhile"
+        elif asked:
             op.state, op.note = "stopped", "stopped on request"
         return bool(asked)
 
@@ -270,7 +272,7 @@ class BulkActs(Acts):
         for name, pairs in by_queue.items():
             if name not in known:
                 continue
-            for part in chunks(pairs):
+            for part in chunks(pairs, STEP):
                 scores = await self.servers.redis.zmscore(f"{known[name].prefix}dead", [run for run, _ in part])
                 yield known[name], part, [s == sequence for s, (_, sequence) in zip(scores, part, strict=True)]
 

@@ -80,7 +80,7 @@ class Part:
 
     async def size(self) -> int:
         """How many letters have to be looked at."""
-        return await self.queue.dead_count(self.upto, self.after + 1, self.groups) if self.upto > self.after else 0
+        return await self.queue.dead_count(self.upto, self.after + 1, self.groups)
 
 
 async def parts(queues: Sequence[StreamQueue], selection: Selection) -> list[Part]:
@@ -91,6 +91,8 @@ async def parts(queues: Sequence[StreamQueue], selection: Selection) -> list[Par
             continue
         upto = _END if selection.upto is None else selection.upto.get(queue.name, 0)
         after, upto = _span(selection, upto)
+        if upto <= after:
+            continue
         groups = await _groups(queue, selection)
         if groups is not None and not groups:
             continue

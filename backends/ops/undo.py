@@ -13,7 +13,7 @@ from backends.ops.moving import MovingActs
 from backends.ops.record import Asked, Stored
 from backends.ops.steering import SteeringActs
 from backends.ops.talk import redis_talk, stop_if_cancelled
-from backends.queues.base import BATCH
+from backends.ops.walk import STEP
 
 
 @dataclass
@@ -79,7 +79,7 @@ class UndoActs(SteeringActs, MovingActs):
         notes += [f"{left:,} are not there any more"] if left else []
         result = ActionResult(total, told.back, note=", ".join(notes))
         await self._undone(op, result)
-        if not told.back and op.changed:
+        if not told.back and (total or op.changed):
             raise BadInputError(
                 f"nothing left to take back: {result.note or 'what it did has gone on since'}",
                 "`cronsole cancel` ends a run that runs",
@@ -92,7 +92,7 @@ class UndoActs(SteeringActs, MovingActs):
         queue = self.live.queue(name)
         while True:
             stop_if_cancelled()
-            step = await queue.restore(op.id, BATCH)
+            step = await queue.restore(op.id, STEP)
             told.back += step.back
             told.started += step.started
             if progress:

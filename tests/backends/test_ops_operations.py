@@ -193,7 +193,7 @@ class TestSteps:
         with pytest.raises(asyncio.CancelledError):
             await asyncio.create_task(stopped())
         (op,) = await ops.operations(unfinished=True)
-        assert (op.state, op.changed, op.total) == ("stopped", 200, 450)
+        assert (op.state, op.changed, op.total) == ("stopped", 100, 450)
         late = await bury(queue, 2)
         told: list[Progress] = []
         result = await ops.resume_operation(op.id, told.append)
@@ -271,13 +271,13 @@ class TestSteps:
                 if op.changed and not undone:  # between its look and its step
                     undone.append(op.id)
                     await left_alone(bob, op)
-                    assert (await bob.undo(op.id)).changed == 200
+                    assert (await bob.undo(op.id)).changed == 100
                 return False
 
         sleeper = Sleeper(ops.servers)
         result = await sleeper.dead_retry(Selection(error="boom"))
         assert undone
-        assert result.changed == 200
+        assert result.changed == 100
         assert await there(queue) == {"dead": 450}
         assert (await bob.operations())[0].state == "undone"
 
