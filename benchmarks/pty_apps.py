@@ -3,7 +3,8 @@
 python benchmarks/pty_apps.py empty | table WHAT | console WHAT
 
 `table` is Textual's DataTable with 50 rows, `console` is cronsole in front of data in memory: 50 queues, 30 jobs. WHAT
-changes: ``still`` nothing, ``one`` one row a second, ``spread`` 50 rows a second, each at a time of its own.
+changes: ``still`` nothing, ``one`` one row a second, ``spread`` 50 rows a second, each at a time of its own. With
+``many`` there are 10,000 jobs, as in benchmarks/schedules.py.
 """
 
 from __future__ import annotations
@@ -87,7 +88,14 @@ def console(what: str) -> None:
         JobStatus(f"job-{n:02}", f"{n}-59/{2 + n % 9} * * * *", "UTC", "default", "command", "", None, None, None)
         for n in range(30)
     ]
-    schedules = {job.name: parse(job.schedule or "", "UTC") for job in jobs}
+    if what == "many":
+        from benchmarks.schedules import mix
+
+        jobs = [
+            JobStatus(f"job-{n:05}", expression, zone, "default", "command", "", None, None, None)
+            for n, (expression, zone) in enumerate(mix(10_000))
+        ]
+    schedules = {job.name: parse(job.schedule or "", job.timezone) for job in jobs}
 
     class BenchOps(FakeOps):
         async def overview(self) -> Overview:
