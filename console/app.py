@@ -34,7 +34,7 @@ from console.screens.registry import NUMBERED, OVERVIEW, SCREENS
 from console.settings import Preferences, has_terminal, load_preferences, log_to_file, speaks_utf8
 from console.state import ConsoleState
 from console.terminal_guard import Guarded, guard
-from console.theme import BUILT_IN, VARIABLES, load_themes
+from console.theme import BUILT_IN, VARIABLES, load_themes, theme_for
 from console.trail import Place, Trail
 from widgets.rowlist import RowList
 from widgets.safe import AsciiFilter, safe_line
@@ -106,7 +106,7 @@ class ConsoleApp(Exports, Guarded, LineApp):
         self.themes = themes or BUILT_IN
         for theme in self.themes.values():
             self.register_theme(theme)
-        self.theme = self.preferences.theme
+        self.theme = theme_for(self.preferences.theme, self.console.color_system)
         self.keymap = keymap or {}
         self.clock = clock
         self._pace = pace or Pace()

@@ -1,4 +1,4 @@
-"""How the console looks: four themes of its own, and those of the configuration file.
+"""How the console looks: five themes of its own, and those of the configuration file.
 
 Text on its background keeps a contrast of 4.5 and more (7 in the theme `high-contrast`), what only decorates 3. In
 `colour-blind` the colours are those of Okabe and Ito, which stay apart with every kind of colour blindness. No theme
@@ -111,8 +111,40 @@ COLOUR_BLIND = _theme(
     error="#ee7733",
     variables={**DARK.variables, "text-dim": "#8f9aa9", "line-focus": "#dfe7f0"},
 )
-BUILT_IN = {theme.name: theme for theme in (DARK, LIGHT, HIGH_CONTRAST, COLOUR_BLIND)}
+SIXTEEN = _theme(
+    "sixteen",
+    dark=True,
+    background="#000000",
+    panel="#000000",
+    foreground="#ffffff",
+    primary="#55ffff",
+    secondary="#ff55ff",
+    success="#55ff55",
+    warning="#ffff55",
+    error="#ff5555",
+    variables={
+        "text-dim": "#aaaaaa",
+        "text-faint": "#aaaaaa",
+        "text-strong": "#ffffff",
+        "selected": "#0000aa",
+        "selected-blurred": "#000000",
+        "now": "#000000",
+        "line": "#555555",
+        "line-focus": "#55ffff",
+        "heat-1": "#000000",
+        "heat-2": "#0000aa",
+        "heat-3": "#0000aa",
+        "heat-4": "#0000aa",
+    },
+)
+"""The sixteen colours of a terminal that has no more, each by its very value: what is only near one becomes grey."""
+BUILT_IN = {theme.name: theme for theme in (DARK, LIGHT, HIGH_CONTRAST, COLOUR_BLIND, SIXTEEN)}
 VARIABLES = DARK.variables
+
+
+def theme_for(wanted: str, color_system: str | None) -> str:
+    """The theme a console begins with: `wanted`, but for the default one on a terminal of sixteen colours."""
+    return SIXTEEN.name if wanted == DARK.name and color_system == "standard" else wanted
 
 
 def load_themes(config: Config) -> dict[str, Theme]:

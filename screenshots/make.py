@@ -156,9 +156,12 @@ async def studio(seed: int) -> AsyncIterator[Studio]:
 
 
 def save(svg: str, path: Path, converter: str) -> None:
-    """The picture in both forms."""
+    """The picture in both forms; with pngquant the PNG has fewer colours and a third of the bytes."""
     path.write_text(svg, encoding="utf-8")
-    subprocess.run([converter, str(path), "-o", str(path.with_suffix(".png"))], check=True)
+    png = str(path.with_suffix(".png"))
+    subprocess.run([converter, str(path), "-o", png], check=True)
+    if shutil.which("pngquant"):
+        subprocess.run(["pngquant", "--force", "--ext", ".png", "--speed", "1", "128", png], check=True)
 
 
 async def make(directory: Path, shots: Sequence[Shot], converter: str) -> None:

@@ -141,7 +141,7 @@ class Shop:
         await self.queues["mail"].enqueue(retries)
         for queue, depth in QUEUED.items():
             for n in range(depth):
-                self.clock.set(NOW_MS - (depth - n) * (170 if queue == "mail" else 9_300))
+                self.clock.set(NOW_MS - (depth - n) * (170 if queue == "mail" else 5_200))
                 job = "resize_image" if queue == "media" else "send_email"
                 await self.queues[queue].enqueue([self._sent(job)])
 

@@ -51,5 +51,5 @@ SHOTS = (
     Shot("help", ("4", "question_mark"), sees=("Screens",)),
     Shot("palette", ("6", "colon", *"ba"), sees=("job nightly_backup",)),
     Shot("pause", ("3", "j", "j", "p"), sees=("Pause queue mail",)),
-    Shot("trigger", ("6", "j", "T"), sees=("payload",)),
+    Shot("trigger", ("6", "T"), sees=("COMEBACK5",)),
 )

@@ -15,6 +15,7 @@ import psutil
 
 from backends import __version__
 from backends.engine.settling import MAX_CRASHES
+from backends.engine.tidying import RECONCILE_S, SPILL_S, SWEEP_S, Tidying
 from backends.history.house import keep_house
 from backends.model import EngineStatus
 from backends.queues import live
@@ -48,6 +49,7 @@ class Chores:
         self._lag_ms = 0.0
         self._reaps = 0
         self._process = psutil.Process()
+        self._tidying = Tidying(engine)
 
     def parts(self) -> list[tuple[str, Coroutine[Any, Any, None]]]:
         """The loops, by name."""
@@ -60,6 +62,9 @@ class Chores:
             ("events", self._every(EVENTS_S, self._publish)),
             ("clock", self._every(CLOCK_S, self._engine.clock.probe)),
             ("house", self._every(HOUSE_S, self._keep_house)),
+            ("sweep", self._every(SWEEP_S, self._tidying.sweep)),
+            ("spill", self._every(SPILL_S, self._tidying.spill)),
+            ("reconcile", self._every(RECONCILE_S, self._tidying.reconcile)),
         ]
 
     async def _every(self, seconds: float | tuple[float, float], chore: Callable[[], Awaitable[None]]) -> None:

@@ -32,6 +32,7 @@ from backends.jobs.spec import (
     CATCHUP_MAX,
     CATCHUP_WINDOW_S,
     GRACE_S,
+    HOT_MAX,
     Backoff,
     HttpSpec,
     JobFile,
@@ -152,6 +153,7 @@ class _Loader:
             inbox=_set(table.inbox, None),
             inbox_key=str(_set(table.inbox_key, name)),
             concurrency=_set(table.concurrency, None),
+            hot_max=_set(table.hot_max, HOT_MAX),
         )
 
     def job(self, name: str, table: JobTable, defaults: DefaultsTable, alerts: dict[str, Any]) -> JobSpec | None:

@@ -152,6 +152,7 @@ class QueueTable(Struct):
     inbox: Literal["list"] | UnsetType = UNSET
     inbox_key: Text | UnsetType = UNSET
     concurrency: Annotated[int, Meta(ge=1, le=10_000)] | UnsetType = UNSET
+    hot_max: Annotated[int, Meta(ge=0, le=100_000_000)] | UnsetType = UNSET
 
 
 class AlertTable(Struct):

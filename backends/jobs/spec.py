@@ -21,6 +21,7 @@ BACKOFF_CAP_S = 600.0
 CATCHUP_WINDOW_S = 86_400.0
 CATCHUP_MAX = 10
 GRACE_S = 10.0
+HOT_MAX = 1_000_000
 
 
 class BackoffKind(StrEnum):
@@ -120,6 +121,7 @@ class QueueSpec(msgspec.Struct, frozen=True, kw_only=True):
     inbox: Literal["list"] | None = None
     inbox_key: str = ""
     concurrency: int | None = None  # runs at once on one engine; None: as many as the engine has slots
+    hot_max: int = HOT_MAX  # dead letters in Redis; the oldest beyond go to the archive in Postgres
 
     def __post_init__(self) -> None:
         if not self.inbox_key:

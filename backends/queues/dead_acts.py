@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from backends.queues.base import BATCH, NewRun, Op, Pair, chunks
 from backends.queues.dead import DeadLetters
@@ -48,44 +48,52 @@ class DeadActs(DeadLetters, Operations):
             done += [bool(a) for a in await script("dead_purge")(self._redis, [self.prefix], args)]
         return done
 
-    async def dead_drop(self, pairs: Sequence[Pair], until_ms: int = 0) -> list[bool]:
+    async def dead_drop(self, pairs: Sequence[Pair], until_ms: int = 0, move: str = "") -> list[bool]:
         """Out of Redis, for they are in the archive; False where the pair is not dead any more.
 
         `until_ms`: by the server's clock, afterwards nothing is dropped (0: no end): so that whoever finds a move that
-        nobody finished can take it back without being overtaken. `dead_moved` tells what happened.
+        nobody finished can take it back without being overtaken. `dead_moved` tells what happened; `move` is in it.
         """
         done: list[bool] = []
         for part in chunks(pairs):
-            args: list[Arg] = [until_ms]
+            args: list[Arg] = [until_ms, move]
             for pair in part:
                 args += pair
             done += [bool(a) for a in await script("dead_drop")(self._redis, [self.prefix], args)]
         return done
 
-    async def dead_return(self, records: Sequence[tuple[str, int, bytes]], until_ms: int = 0) -> list[bool]:
-        """Back from the archive: (run id, sequence, record as `dead_packed` gave it); `until_ms` as in `dead_drop`.
+    async def dead_return(
+        self, records: Sequence[tuple[str, int, bytes]], until_ms: int = 0, move: str = ""
+    ) -> list[bool]:
+        """Back from the archive: (run id, sequence, record as `dead_packed` gave it); the rest as in `dead_drop`.
 
-        False where the run has come alive or died again, or the time is over.
+        False where another move has brought it back, its run has come alive or died again, or the time is over.
         """
         done: list[bool] = []
         for part in chunks(records):
-            args: list[Arg] = [until_ms]
+            args: list[Arg] = [until_ms, move]
             for record in part:
                 args += record
             done += [bool(a) for a in await script("dead_return")(self._redis, [self.prefix], args)]
         return done
 
     async def dead_moved(self, sequences: Sequence[int]) -> list[str]:
-        """Which way each letter last went: 'out' (dropped), 'in' (returned), '' where that is not noted."""
+        """Which way each letter last went: 'out <move>' (dropped), 'in <move>' (returned), '' where none is noted."""
         found: list[bytes | None] = []
         for part in chunks(sequences):
             found += await self._redis.hmget(f"{self.prefix}dead:moved", *part)
         return [(way or b"").decode() for way in found]
 
-    async def dead_settled(self, sequences: Sequence[int]) -> None:
-        """The archive has noted which way these went."""
-        for part in chunks(sequences):
-            await self._redis.hdel(f"{self.prefix}dead:moved", *part)
+    async def dead_marks(self) -> dict[int, str]:
+        """Some of the letters that `dead_moved` knows, or all."""
+        _, some = await self._redis.hscan(f"{self.prefix}dead:moved", 0, count=BATCH)
+        return {int(sequence): mark.decode() for sequence, mark in some.items()}
+
+    async def dead_settled(self, marks: Mapping[int, str]) -> None:
+        """The archive has noted which way these went: sequence → what `dead_moved` said."""
+        for part in chunks(list(marks.items())):
+            args: list[Arg] = [each for mark in part for each in mark]
+            await script("dead_settled")(self._redis, [self.prefix], args)
 
     async def dead_spilled(self) -> tuple[int, int]:
         """(how many letters are in the archive, the highest sequence that ever went there); (0, 0) where none are."""

@@ -61,7 +61,7 @@ class ConsoleScreen(ActingScreen):
         [
             Binding("tab", "app.focus_next", "next panel", show=False),
             Binding("shift+tab", "app.focus_previous", "previous panel", show=False),
-            Binding("F", "follow", "follow the run that was triggered last", show=False),
+            Binding("F", "follow", "follow the run triggered last", show=False),
             Binding("u", "undo", "undo", show=False),
             Binding("colon", "command", "command"),
             Binding("question_mark", "help", "help"),

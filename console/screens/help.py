@@ -38,7 +38,7 @@ def key_names(keys: str) -> str:
 
 TWO_COLUMNS = 110
 """Columns of a terminal that has room for keys beside each other."""
-HALF = 52
+HALF = 50
 
 
 class HelpDialog(TextDialog):
@@ -66,7 +66,7 @@ class HelpDialog(TextDialog):
 
 def _group(title: str, bindings: Iterable[BindingType]) -> list[Cell]:
     keys = [b for b in bindings if isinstance(b, Binding)]
-    shown = [cells("  ", fit(cell(key_names(b.key), "key"), 16), cell(b.description)) for b in keys]
+    shown = [cells("  ", fit(cell(key_names(b.key), "key"), 13), cell(b.description)) for b in keys]
     return [cell(title, "strong"), *shown, ()]
 
 

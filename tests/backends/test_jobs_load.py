@@ -59,6 +59,7 @@ http = { method = "post", url = "https://example.org:8080/health", expect = [200
 [queues."myapp:jobs"]
 inbox = "list"
 concurrency = 20
+hot_max = 5_000
 
 [queues.main]
 inbox = "list"
@@ -137,10 +138,10 @@ def test_everything_a_job_can_say(tmp_path: Path) -> None:
         url="https://example.org:8080/health", method="POST", expect=(200, 204), body={"a": 1}
     )
     assert file.queues == {
-        "myapp:jobs": QueueSpec(name="myapp:jobs", inbox="list", inbox_key="myapp:jobs", concurrency=20),
+        "myapp:jobs": QueueSpec(name="myapp:jobs", inbox="list", inbox_key="myapp:jobs", concurrency=20, hot_max=5000),
         "main": QueueSpec(name="main", inbox="list", inbox_key="old:list"),
     }
-    assert [w.partition("jobs.toml:")[2] for w in file.warnings] == ["48: alerts: alerts are not sent by this version"]
+    assert [w.partition("jobs.toml:")[2] for w in file.warnings] == ["49: alerts: alerts are not sent by this version"]
 
 
 def test_the_least_a_job_can_say() -> None:

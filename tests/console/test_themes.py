@@ -6,11 +6,12 @@ from itertools import combinations
 from pathlib import Path
 
 import pytest
+from rich._palettes import STANDARD_PALETTE
 from textual.color import Color, Lab, rgb_to_lab
 
 from backends.contexts import load_config
 from backends.errors import BadInputError
-from console.theme import BUILT_IN, COLORS, load_themes
+from console.theme import BUILT_IN, COLORS, load_themes, theme_for
 from tests.console.app_helpers import console
 
 BLIND = {  # Machado, Oliveira, Fernandes 2009, severity 1.0
@@ -54,6 +55,15 @@ def test_text_can_be_read(name: str) -> None:
             assert found >= wanted, (key, ground, found)
     faint = contrast(colors["text-faint"], colors["background"])
     assert faint >= 3.0, faint
+
+
+def test_a_terminal_of_sixteen_colours_gets_them_as_they_are() -> None:
+    theme = BUILT_IN["sixteen"]
+    known = {tuple(color) for color in STANDARD_PALETTE._colors}
+    for color in (*(getattr(theme, key) for key in COLORS), *theme.variables.values()):
+        assert Color.parse(color).rgb in known, color
+    assert [theme_for("dark", has) for has in ("standard", "256", "truecolor", None)] == ["sixteen", *["dark"] * 3]
+    assert theme_for("light", "standard") == "light"
 
 
 @pytest.mark.parametrize("kind", BLIND)

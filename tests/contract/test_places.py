@@ -226,16 +226,20 @@ class TestArchive:
         before = await keys_of(queue, redis)
         packed = await queue.dead_packed([*pairs[:3], ("nobody", 4)])
         assert packed[3] is None
-        assert await queue.dead_drop([*pairs[:3], (pairs[3][0], 1)]) == [True, True, True, False]
+        assert await queue.dead_drop([*pairs[:3], (pairs[3][0], 1)], move="a") == [True, True, True, False]
         assert await queue.dead_spilled() == (3, pairs[2][1])
-        assert await queue.dead_moved([pairs[0][1], pairs[3][1]]) == ["out", ""]
+        assert await queue.dead_moved([pairs[0][1], pairs[3][1]]) == ["out a", ""]
         keys = await keys_of(queue, redis)
         assert set(places(keys)) == {pairs[3][0], pairs[4][0]}
         records = [(*pair, text or b"") for pair, text in zip(pairs[:3], packed[:3], strict=True)]
-        assert await queue.dead_return(records[1:]) == [True, True]
-        assert await queue.dead_return(records) == [True, True, True], "asked again: the same"
-        assert await queue.dead_moved([p[1] for p in pairs[:3]]) == ["in"] * 3
-        await queue.dead_settled([p[1] for p in pairs])
+        assert await queue.dead_return(records[1:], move="b") == [True, True]
+        assert await queue.dead_return(records, move="b") == [True, True, True], "asked again: the same"
+        assert await queue.dead_return(records, move="c") == [False] * 3, "another move"
+        marks = {sequence: "in b" for _, sequence in pairs[:3]}
+        assert await queue.dead_marks() == marks
+        await queue.dead_settled(dict.fromkeys(marks, "out a"))
+        assert await queue.dead_marks() == marks, "what has moved since is not forgotten"
+        await queue.dead_settled(marks)
         assert await queue.dead_spilled() == (0, 0)
         assert await keys_of(queue, redis) == before
 
@@ -247,7 +251,7 @@ class TestArchive:
         await queue.dead_drop(pairs)
         assert await queue.dead_drop(pairs) == [False, False]
         await queue.dead_return(records)
-        await queue.dead_settled([p[1] for p in pairs])
+        await queue.dead_settled(await queue.dead_marks())
         await queue.dead_purge(op("purge"), pairs[:1])
         await queue.dead_retry(op("retry"), pairs[1:])
         assert await queue.dead_return(records) == [False, False]
@@ -260,9 +264,9 @@ class TestArchive:
         (packed,) = await queue.dead_packed(pairs)
         for _ in range(2):
             assert await queue.dead_drop(pairs) == [True]
-            assert await queue.dead_moved([pairs[0][1]]) == ["out"]
+            assert await queue.dead_moved([pairs[0][1]]) == ["out "]
             assert await queue.dead_return([(*pairs[0], packed or b"")]) == [True]
-            assert await queue.dead_moved([pairs[0][1]]) == ["in"]
+            assert await queue.dead_moved([pairs[0][1]]) == ["in "]
 
     async def test_after_its_time_nothing_moves(self, queue: StreamQueue, redis: Any) -> None:
         pairs = await bury(queue, 1)
@@ -274,7 +278,7 @@ class TestArchive:
         assert await queue.dead_return([(*pairs[0], packed or b"")], now_ms() - 1_000) == [False]
         assert await counts(queue) == {}
         assert await queue.dead_return([(*pairs[0], packed or b"")], now_ms() + 60_000) == [True]
-        await queue.dead_settled([pairs[0][1]])
+        await queue.dead_settled(await queue.dead_marks())
         assert without(await keys_of(queue, redis), *STREAMS) == without(before, *STREAMS)
 
     async def test_a_run_that_came_alive_keeps_its_place(self, queue: StreamQueue) -> None:

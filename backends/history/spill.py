@@ -1,0 +1,235 @@
+"""Dead letters go from Redis into the archive, and come back.
+
+Neither server knows of the other's transactions, so a move is four steps, and each row says which move is at it:
+
+1. the rows are written as ``leaving`` (back: marked as ``returning``), so no other move takes them;
+2. one script in Redis drops (brings back) exactly the letters that are still there (not yet there) and marks them;
+3. the rows become ``there`` or are deleted, as Redis said;
+4. the marks are taken away.
+
+Whoever finds rows that stand between for longer than STALE_S asks the marks what happened and goes on from there. Step
+2 does nothing any more after WITHIN_MS, by the clock of Redis: so a driver that slept can't overtake that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Protocol
+from uuid import uuid4
+
+import msgspec
+
+from backends.history.rows import clean
+
+BATCH = 200
+SLACK = 200
+"""Letters above the limit that are let be: what an operator has just brought back is not taken away again."""
+WITHIN_MS = 30_000
+STALE_S = 60
+
+Pair = tuple[str, int]
+Clock = Callable[[], Awaitable[int]]
+"""The time of the Redis server, in milliseconds."""
+
+
+class Hot(Protocol):
+    """The dead letters of one queue in Redis."""
+
+    name: str
+
+    async def dead_count(self) -> int:
+        """How many there are."""
+
+    async def dead_top(self) -> int:
+        """The highest sequence."""
+
+    async def dead_pairs(self, limit: int, after: int, upto: int) -> list[Pair]:
+        """The oldest."""
+
+    async def dead_packed(self, pairs: Sequence[Pair]) -> list[bytes | None]:
+        """Their records."""
+
+    async def dead_drop(self, pairs: Sequence[Pair], until_ms: int, move: str) -> list[bool]:
+        """Out of Redis."""
+
+    async def dead_return(self, records: Sequence[tuple[str, int, bytes]], until_ms: int, move: str) -> list[bool]:
+        """Back into Redis."""
+
+    async def dead_moved(self, sequences: Sequence[int]) -> list[str]:
+        """The marks of these."""
+
+    async def dead_marks(self) -> dict[int, str]:
+        """Some marks, or all."""
+
+    async def dead_settled(self, marks: Mapping[int, str]) -> None:
+        """Forget marks."""
+
+
+class _Head(msgspec.Struct):
+    job: str = ""
+    error_class: str = ""
+    group: str = ""
+
+
+_head = msgspec.json.Decoder(_Head)
+
+_LEAVE = """
+insert into cronsole.dead_archive (namespace, queue, why, sequence, run_id, fingerprint, state, move, head, envelope)
+select %(ns)s, %(queue)s, 'spilled', s, r, f, 'leaving', %(move)s, h, e
+from unnest(%(sequences)s::bigint[], %(runs)s::text[], %(groups)s::text[], %(heads)s::bytea[], %(envelopes)s::bytea[])
+  as t(s, r, f, h, e)
+on conflict do nothing returning run_id, sequence
+"""
+_CLAIM = """
+update cronsole.dead_archive a set state = 'returning', move = %(move)s, moved_at = now()
+from unnest(%(runs)s::text[], %(sequences)s::bigint[]) as t(r, s)
+where a.namespace = %(ns)s and a.queue = %(queue)s and a.why = 'spilled' and a.sequence = t.s and a.run_id = t.r
+  and a.state = 'there'
+returning a.run_id, a.sequence, a.head, a.envelope
+"""
+_AT = (
+    "namespace = %(ns)s and queue = %(queue)s and why = 'spilled' and sequence = any(%(sequences)s)"
+    " and state = %(state)s and move = %(move)s"
+)
+_STAY = f"update cronsole.dead_archive set state = 'there' where {_AT} returning fingerprint, head"
+_FORGET = f"delete from cronsole.dead_archive where {_AT} returning fingerprint, head"
+_COUNT = """
+insert into cronsole.dead_archive_groups as g (namespace, queue, fingerprint, job, error_class, n)
+values (%s, %s, %s, %s, %s, %s) on conflict (namespace, queue, fingerprint) do update set n = g.n + excluded.n
+"""
+_STALE = """
+select state, move, array_agg(sequence) from cronsole.dead_archive
+where namespace = %(ns)s and queue = %(queue)s and why = 'spilled' and state <> 'there'
+  and moved_at < now() - make_interval(secs => %(stale)s)
+group by state, move
+"""
+_STALE_QUEUES = """
+select distinct queue from cronsole.dead_archive
+where namespace = %s and state <> 'there' and moved_at < now() - make_interval(secs => %s)
+"""
+_BETWEEN = """
+select sequence, move from cronsole.dead_archive
+where namespace = %(ns)s and queue = %(queue)s and why = 'spilled' and state <> 'there'
+  and sequence = any(%(sequences)s)
+"""
+
+
+async def stale_queues(pool: Any, namespace: str, stale_s: float = STALE_S) -> set[str]:
+    """The queues with letters that somebody has left between Redis and the archive."""
+    async with pool.connection() as connection:
+        return {row[0] for row in await (await connection.execute(_STALE_QUEUES, (namespace, stale_s))).fetchall()}
+
+
+class Spill:
+    """Moves the letters of one queue. Any number of these may be at work on it, in any number of processes."""
+
+    def __init__(self, pool: Any, namespace: str, queue: Hot, clock: Clock) -> None:
+        self._pool = pool
+        self._queue = queue
+        self._clock = clock
+        self._where = {"ns": namespace, "queue": queue.name}
+
+    async def step(self, most: int) -> int:
+        """If there are clearly more than `most` letters in Redis, some of the oldest go; returns how many went."""
+        over = await self._queue.dead_count() - most
+        if over <= SLACK:
+            return 0
+        pairs = await self._queue.dead_pairs(min(over, BATCH), 0, await self._queue.dead_top())
+        return sum(await self.leave(pairs))
+
+    async def leave(self, pairs: Sequence[Pair]) -> list[bool]:
+        """Into the archive, at most BATCH; False where a letter is not dead any more, or another move has it."""
+        until, move = await self._clock() + WITHIN_MS, uuid4().hex
+        records = {
+            pair: record for pair, record in zip(pairs, await self._queue.dead_packed(pairs), strict=True) if record
+        }
+        claimed = await self._write(records, move)
+        gone = [pair for pair, went in zip(claimed, await self._drop(claimed, until, move), strict=True) if went]
+        await self._note("leaving", move, [s for _, s in claimed], [s for _, s in gone])
+        return [pair in set(gone) for pair in pairs]
+
+    async def back(self, pairs: Sequence[Pair]) -> list[bool]:
+        """Out of the archive, with the sequence they had; at most BATCH. False where a letter is not in the archive,
+        another move has it, or its run has come alive or died again."""
+        until, move = await self._clock() + WITHIN_MS, uuid4().hex
+        async with self._pool.connection() as connection:
+            cursor = await connection.execute(
+                _CLAIM,
+                {**self._where, "move": move, "runs": [r for r, _ in pairs], "sequences": [s for _, s in pairs]},
+            )
+            rows = await cursor.fetchall()
+        records = [(run, sequence, bytes(head) + b"\n" + bytes(envelope)) for run, sequence, head, envelope in rows]
+        answers = await self._queue.dead_return(records, until, move) if records else []
+        came = {record[:2] for record, done in zip(records, answers, strict=True) if done}
+        await self._note("returning", move, [s for _, s, _ in records], [s for _, s in came])
+        return [pair in came for pair in pairs]
+
+    async def reconcile(self, stale_s: float = STALE_S) -> int:
+        """Finish what a driver that died has left between; returns how many letters that were."""
+        finished = 0
+        async with self._pool.connection() as connection:
+            cursor = await connection.execute(_STALE, {**self._where, "stale": stale_s})
+            stale = await cursor.fetchall()
+        for state, move, sequences in stale:
+            for n in range(0, len(sequences), BATCH):
+                part = sequences[n : n + BATCH]
+                mark = _mark(state, move)
+                marks = await self._queue.dead_moved(part)
+                moved = [s for s, found in zip(part, marks, strict=True) if found == mark]
+                await self._note(state, move, part, moved)
+                finished += len(part)
+        await self._forget_marks()
+        return finished
+
+    async def _write(self, records: Mapping[Pair, bytes], move: str) -> list[Pair]:
+        parts = [record.partition(b"\n") for record in records.values()]
+        async with self._pool.connection() as connection:
+            cursor = await connection.execute(
+                _LEAVE,
+                {
+                    **self._where, "move": move, "runs": [clean(run) for run, _ in records],
+                    "sequences": [sequence for _, sequence in records],
+                    "groups": [clean(_head.decode(head).group) for head, _, _ in parts],
+                    "heads": [head for head, _, _ in parts], "envelopes": [envelope for _, _, envelope in parts],
+                },
+            )  # fmt: skip
+            return [(run, sequence) for run, sequence in await cursor.fetchall()]
+
+    async def _drop(self, pairs: Sequence[Pair], until: int, move: str) -> list[bool]:
+        return await self._queue.dead_drop(pairs, until, move) if pairs else []
+
+    async def _note(self, state: str, move: str, asked: Sequence[int], moved: Sequence[int]) -> None:
+        """What Redis said of these rows: the third step, and the fourth."""
+        there = set(moved) if state == "leaving" else set(asked) - set(moved)
+        async with self._pool.connection() as connection, connection.transaction():
+            at = {**self._where, "state": state, "move": move}
+            stay = await (await connection.execute(_STAY, {**at, "sequences": sorted(there)})).fetchall()
+            gone = await (await connection.execute(_FORGET, {**at, "sequences": sorted(set(asked) - there)})).fetchall()
+            await self._count(connection, stay if state == "leaving" else gone, 1 if state == "leaving" else -1)
+        await self._queue.dead_settled(dict.fromkeys(moved, _mark(state, move)))
+
+    async def _count(self, connection: Any, rows: Sequence[Any], sign: int) -> None:
+        counts: dict[tuple[str, str, str], int] = {}
+        for fingerprint, head in rows:
+            told = _head.decode(bytes(head))
+            key = (fingerprint, clean(told.job), clean(told.error_class))
+            counts[key] = counts.get(key, 0) + sign
+        if counts:
+            async with connection.cursor() as cursor:
+                where = tuple(self._where.values())
+                await cursor.executemany(_COUNT, [(*where, *key, n) for key, n in sorted(counts.items())])
+
+    async def _forget_marks(self) -> None:
+        """Take away marks of moves that were noted."""
+        marks = await self._queue.dead_marks()
+        if not marks:
+            return
+        async with self._pool.connection() as connection:
+            cursor = await connection.execute(_BETWEEN, {**self._where, "sequences": list(marks)})
+            between = dict(await cursor.fetchall())
+        settled = {s: mark for s, mark in marks.items() if between.get(s) != mark.partition(" ")[2]}
+        await self._queue.dead_settled(settled)
+
+
+def _mark(state: str, move: str) -> str:
+    return f"{'out' if state == 'leaving' else 'in'} {move}"
