@@ -26,6 +26,9 @@ from backends.model import (
     QueueStatus,
 )
 
+STEP = 100
+"""Letters a call at most, where each costs the server more than a run that enters: retry and its undo."""
+
 T = TypeVar("T")
 
 Pair = tuple[str, int]
@@ -346,7 +349,7 @@ class Queue(Protocol):
         """Make runs that have entered the operation's; False where it has been undone already."""
         ...
 
-    async def restore(self, op_id: str, limit: int = BATCH) -> Restored:
+    async def restore(self, op_id: str, limit: int = STEP) -> Restored:
         """One step of an undo. From the first on it goes on by `sweep`, should nobody ask again.
 
         What was purged is back as it was. Of what was retried or entered, the runs that have not started are out again.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from backends.queues.base import BATCH, NewRun, Op, Pair, chunks
+from backends.queues.base import BATCH, STEP, NewRun, Op, Pair, chunks
 from backends.queues.dead import DeadLetters
 from backends.queues.dead_index import record_key
 from backends.queues.operations import Operations
@@ -18,7 +18,7 @@ class DeadActs(DeadLetters, Operations):
         """Back into the queue, each when it is due; False where the pair is not dead any more."""
         done: list[bool] = []
         dues = due_ms or [0] * len(pairs)
-        for part in chunks(list(zip(pairs, dues, strict=True))):
+        for part in chunks(list(zip(pairs, dues, strict=True)), STEP):
             rest = part
             while rest:
                 args: list[Arg] = [op.id, op.by, op.expires_ms]

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from backends.model import DeadGroup, DeadLetter, from_ms
-from backends.queues.base import Pair
-from backends.queues.dead_index import ask_count, ask_page, letter_from, read_pairs, record_key
+from backends.queues.base import chunks
+from backends.queues.dead_index import ask_count, ask_page, letter_from, read_pairs
+from backends.queues.scripts import script
 
-HEAD_BYTES = 2_048
-"""So much of a letter is read first: its header, and not an envelope that may be a megabyte."""
-HEAD_MOST = 65_536
-"""A header with a long error in it; it is at most 4 kB of text, which JSON may write in six times as many bytes."""
+T = TypeVar("T")
+
 GROUPS_READ = 5_000
 """So many groups of a queue are counted; where there are more, errors are not told apart by their kind."""
 FEW_LISTS = 8
@@ -124,51 +123,46 @@ async def dead_groups(client: Any, prefixes: Mapping[str, str], limit: int) -> t
     ]
     counted.sort(key=lambda item: (-item[0], item[1], item[2]))
     counted = counted[:limit]
-    pipe = client.pipeline(transaction=False)
+    chosen: dict[str, list[str]] = {}
     for _, name, group in counted:
-        ask_page(pipe, prefixes[name], group, 1, after=-1)
-        ask_page(pipe, prefixes[name], group, 1)
-    both: list[Any] = await pipe.execute() if counted else []
-    ends = [read_pairs(answer, counted[n // 2][2]) for n, answer in enumerate(both)]
-    newest = [_where(name, end) for (_, name, _), end in zip(counted, ends[1::2], strict=True)]
-    letters = {(d.queue, d.id): d for d in await _load(client, prefixes, [n for n in newest if n])}
+        chosen.setdefault(name, []).append(group)
+    parts = _parts(chosen)
+    told = await script("group_ends").many(client, [(prefixes[name], part) for name, part in parts])
+    ends = {
+        (name, group): answer[3 * n : 3 * n + 3]
+        for (name, part), answer in zip(parts, told, strict=True)
+        for n, group in enumerate(part)
+    }
     groups = []
-    for (count, name, group), oldest, place in zip(counted, ends[::2], newest, strict=True):
-        letter = letters.get(place[1:]) if place else None
-        if letter is None or not oldest:  # the group was emptied meanwhile
+    for count, name, group in counted:
+        oldest, newest, head = ends[name, group]
+        if not head:  # the group was emptied meanwhile
             continue
+        letter = letter_from("", name, int(newest), head)
         groups.append(
             DeadGroup(
-                group, name, letter.job, letter.error_class, letter.error, count, from_ms(oldest[0][1] / 1000),
+                group, name, letter.job, letter.error_class, letter.error, count, from_ms(int(oldest) / 1000),
                 letter.failed_at,
             )
         )  # fmt: skip
     return groups, sum(answers[::2])
 
 
-def _where(queue: str, pairs: Sequence[Pair]) -> Where | None:
-    return (pairs[0][1], queue, pairs[0][0]) if pairs else None
-
-
 async def _load(client: Any, prefixes: Mapping[str, str], page: Sequence[Where]) -> list[DeadLetter]:
     """The letters at these places; one whose record is gone meanwhile is left out."""
-    keys = [record_key(prefixes[name], sequence) for sequence, name, _ in page]
-    heads = await _first_bytes(client, keys, HEAD_BYTES)
-    short = [n for n, head in enumerate(heads) if head and b"\n" not in head]
-    longer = await _first_bytes(client, [keys[n] for n in short], HEAD_MOST)
-    for n, head in zip(short, longer, strict=True):
-        heads[n] = head
-    return [
-        letter_from(run, name, sequence, head.partition(b"\n")[0])
-        for (sequence, name, run), head in zip(page, heads, strict=True)
-        if head
-    ]
+    chosen: dict[str, list[int]] = {}
+    for sequence, name, _ in page:
+        chosen.setdefault(name, []).append(sequence)
+    parts = _parts(chosen)
+    told = await script("heads").many(client, [(prefixes[name], part) for name, part in parts])
+    heads = {
+        (name, sequence): head
+        for (name, part), answer in zip(parts, told, strict=True)
+        for sequence, head in zip(part, answer, strict=True)
+    }
+    return [letter_from(run, name, sequence, head) for sequence, name, run in page if (head := heads[name, sequence])]
 
 
-async def _first_bytes(client: Any, keys: Sequence[str], count: int) -> list[bytes]:
-    if not keys:
-        return []
-    pipe = client.pipeline(transaction=False)
-    for key in keys:
-        pipe.getrange(key, 0, count - 1)
-    return list(await pipe.execute())
+def _parts(chosen: Mapping[str, Sequence[T]]) -> list[tuple[str, Sequence[T]]]:
+    """What was chosen of each queue, as much as a script call takes."""
+    return [(name, part) for name, some in chosen.items() for part in chunks(some)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from backends.queues.base import BATCH, NewRun, Op, Restored, chunks
+from backends.queues.base import BATCH, STEP, NewRun, Op, Restored, chunks
 from backends.queues.scripts import Arg, script
 
 
@@ -23,16 +23,16 @@ class Operations:
             noted = bool(await script("note_entered")(self._redis, [self.prefix], args)) and noted
         return noted
 
-    async def restore(self, op_id: str, limit: int = BATCH) -> Restored:
+    async def restore(self, op_id: str, limit: int = STEP) -> Restored:
         """One step of an undo; an operation that is not known, or is undone, gives nothing back."""
         return await self._restore(op_id, limit, "1")
 
     async def go_on(self, op_id: str) -> Restored:
         """One step of an undo that somebody has begun, or of what a purge of all has to put back."""
-        return await self._restore(op_id, BATCH, "")
+        return await self._restore(op_id, STEP, "")
 
     async def _restore(self, op_id: str, limit: int, begin: str) -> Restored:
-        args: list[Arg] = [op_id, min(limit, BATCH), begin]
+        args: list[Arg] = [op_id, min(limit, STEP), begin]
         back, started, more = await script("restore")(self._redis, [self.prefix], args)
         return Restored(back, started, bool(more))
 

@@ -108,20 +108,7 @@ async def holders(client: Any, prefix: str, slots: Sequence[str]) -> dict[str, s
 
 async def flows(client: Any, prefixes: Sequence[str]) -> list[tuple[int, int]]:
     """For each queue (entries that ever became ready, entries there now); one round trip."""
-    from redis.exceptions import NoScriptError
-
-    flow = script("flow")
-    for last in (False, True):
-        pipe = client.pipeline(transaction=False)
-        for prefix in prefixes:
-            pipe.execute_command("EVALSHA", flow.sha, 1, prefix)
-        answers: list[Any] = await pipe.execute(raise_on_error=False) if prefixes else []
-        if last or not any(isinstance(a, NoScriptError) for a in answers):
-            break
-        await client.script_load(flow.text)
-    for answer in answers:
-        if isinstance(answer, Exception):
-            raise answer
+    answers = await script("flow").many(client, [(prefix, ()) for prefix in prefixes])
     return [(int(added), int(there)) for added, there in answers]
 
 

@@ -5,6 +5,7 @@ EVALSHA and not Functions: the SHA is the version, so old and new code run side 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 from hashlib import sha1
 from importlib.resources import files
@@ -36,6 +37,24 @@ class Script:
             return await client.execute_command("EVALSHA", self.sha, len(keys), *keys, *args)
         except NoScriptError:
             return await client.execute_command("EVAL", self.text, len(keys), *keys, *args)
+
+    async def many(self, client: Any, calls: Sequence[tuple[str, Sequence[Arg]]]) -> list[Any]:
+        """Run it once for each key prefix and its arguments, in one round trip; each may be in another slot."""
+        from redis.exceptions import NoScriptError
+
+        answers: list[Any] = []
+        for last in (False, True):
+            pipe = client.pipeline(transaction=False)
+            for prefix, args in calls:
+                pipe.execute_command("EVALSHA", self.sha, 1, prefix, *args)
+            answers = await pipe.execute(raise_on_error=False) if calls else []
+            if last or not any(isinstance(a, NoScriptError) for a in answers):
+                break
+            await client.script_load(self.text)
+        for answer in answers:
+            if isinstance(answer, Exception):
+                raise answer
+        return answers
 
     def sync(self, client: Any, keys: list[str], args: list[Arg]) -> Any:
         """The same over a blocking client."""

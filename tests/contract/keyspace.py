@@ -8,6 +8,7 @@ from backends.queues.streams import StreamQueue
 
 Keys = dict[str, Any]
 
+STREAMS = ("ready:", "out", "log:")
 KNOWN = ("ready:", "slot:", "wait:", "dead:#", "trash:", "log:")
 """What names of keys may begin with, apart from the fixed ones."""
 FIXED = {
@@ -19,24 +20,31 @@ FIXED = {
 
 async def keys_of(queue: StreamQueue, redis: Any) -> Keys:
     """All keys of the queue, without its prefix, with their contents."""
+    names = [key async for key in redis.scan_iter(match=f"{queue.prefix.translate(_GLOB)}*", count=1000)]
+    kinds = await _all(redis, [("type", key) for key in names])
+    asked = [(_READ[kind][0], key, *_READ[kind][1:]) for key, kind in zip(names, kinds, strict=True)]
+    values = await _all(redis, asked)
     found: Keys = {}
-    async for key in redis.scan_iter(match=f"{queue.prefix.translate(_GLOB)}*", count=1000):
+    for key, value in zip(names, values, strict=True):
         name = key.decode()[len(queue.prefix) :]
         assert name in FIXED or name.startswith(KNOWN), f"an unknown key: {name}"
-        found[name] = await _value(redis, key)
+        found[name] = value
+        if isinstance(value, list):  # a stream or a zset
+            stream = name.startswith(STREAMS)
+            found[name] = [tuple(sorted(fields.items())) for _, fields in value] if stream else dict(value)
     return found
 
 
-async def _value(redis: Any, key: bytes) -> Any:
-    kind = (await redis.type(key)).decode()
-    if kind == "string":
-        return await redis.get(key)
-    if kind == "hash":
-        return await redis.hgetall(key)
-    if kind == "zset":
-        return dict(await redis.zrange(key, 0, -1, withscores=True))
-    assert kind == "stream"
-    return [tuple(sorted(fields.items())) for _, fields in await redis.xrange(key)]
+_READ: dict[bytes, tuple[Any, ...]] = {
+    b"string": ("get",), b"hash": ("hgetall",), b"zset": ("zrange", 0, -1), b"stream": ("xrange",),
+}  # fmt: skip
+
+
+async def _all(redis: Any, calls: list[tuple[Any, ...]]) -> list[Any]:
+    pipe = redis.pipeline(transaction=False)
+    for name, *args in calls:
+        getattr(pipe, name)(*args, **({"withscores": True} if name == "zrange" else {}))
+    return list(await pipe.execute()) if calls else []
 
 
 def places(keys: Keys) -> dict[str, str]:

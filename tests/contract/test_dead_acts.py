@@ -217,6 +217,17 @@ class TestRetry:
         assert await queue.dead_pairs(9, 0, FAR * 1000) == [again]
         await look()
 
+    async def test_one_operation_that_retries_a_run_twice(self, queue: StreamQueue, look: Any) -> None:
+        """It died again while the operation went on: only the newer letter can come back."""
+        (pair,) = await bury(queue, 1)
+        await queue.dead_retry(op("retry"), [pair])
+        await queue.settle(WORKER, [dead(await take_one(queue), GROUPS[1])])
+        (again,) = await queue.dead_pairs(9, 0, FAR * 1000)
+        assert await queue.dead_retry(op("retry"), [again]) == [True]
+        await look()
+        assert await undone(queue, "retry-1") == (1, 0)
+        assert await queue.dead_pairs(9, 0, FAR * 1000) == [again]
+
     async def test_slots_are_given_back_from_behind(self, queue: StreamQueue, look: Any) -> None:
         """Retried runs that wait for each other: none of them is started by taking them out."""
         pairs = await bury(queue, 5, slot="k")

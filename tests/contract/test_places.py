@@ -56,6 +56,14 @@ class TestFront:
         assert [await queue.bump(r.run_id) for r in (good, poison)] == ["ok", "ok"]
         assert [d.run_id for d in (await queue.take(WORKER, 9)).deliveries] == [poison.run_id]
 
+    async def test_one_that_crashed_before_its_retry_comes_alone(self, queue: StreamQueue) -> None:
+        await queue.enqueue([poison := run()])
+        await take_one(queue)
+        await queue.reap(0, 3)
+        await queue.settle(WORKER, [retry(await take_one(queue), FAR)])
+        assert await queue.bump(poison.run_id) == "ok"
+        assert (await take_one(queue)).place == "solo"
+
     async def test_later_is_due_and_waiting_is_the_next(self, queue: StreamQueue) -> None:
         later = run(due_ms=FAR)
         holder, first, second = (run(slot="k") for _ in range(3))

@@ -19,7 +19,9 @@ if kind == 'r' then
   if is_pending(place, sid) then return 'running' end
   if place == 'solo' or (place == 'front') == front then return 'ok' end
 end
+local asked = redis.call('HGET', P .. 'ctl', 'cancel:' .. run)
 local h = pull(run)
 if not h then return 'unknown' end
+if asked then redis.call('HSET', P .. 'ctl', 'cancel:' .. run, asked) end
 push(run, h[1], h[2], h[3], h[4], h[5], h[6], h[7], front and place_of('front', h[3]) or nil)
 return 'ok'

@@ -140,7 +140,7 @@ local function pull(run, attempt)
     local e = entry(place, sid)
     if e then h = { e.a, e.f, e.k, e.p, e.j, e.e, e.c, '0' } end
     if attempt and h and h[1] ~= attempt then return nil, 'other' end
-    remove_entry(place, sid)
+    redis.call('XDEL', P .. 'ready:' .. place, sid)
   else
     local packed = redis.call('HGET', P .. 'held', run)
     h = packed and cmsgpack.unpack(packed)
@@ -154,6 +154,7 @@ local function pull(run, attempt)
     redis.call('HDEL', P .. 'held', run)
   end
   redis.call('HDEL', P .. 'live', run)
+  redis.call('HDEL', P .. 'ctl', 'cancel:' .. run)
   return h, 'out'
 end
 
@@ -175,8 +176,7 @@ end
 
 -- A run enters: ready, later, or waiting for its slot. `key` is '' when nothing limits it; `f`, `k`: failures and crashes
 -- that it comes with.
-local function enter(run, a, prio, job, env, due_ms, key, limit, on_full, records, f, k)
-  if redis.call('HEXISTS', P .. 'live', run) == 1 or redis.call('ZSCORE', P .. 'dead', run) then return 'duplicate' end
+local function let_in(run, a, prio, job, env, due_ms, key, limit, on_full, records, f, k)
   local slot = ''
   f, k = f or 0, k or 0
   if key ~= '' then
@@ -208,6 +208,12 @@ local function enter(run, a, prio, job, env, due_ms, key, limit, on_full, record
   end
   push(run, a, f, k, prio, job, env, slot)
   return 'ready'
+end
+
+-- The same for a run that may be here already, alive or dead.
+local function enter(run, ...)
+  if redis.call('HEXISTS', P .. 'live', run) == 1 or redis.call('ZSCORE', P .. 'dead', run) then return 'duplicate' end
+  return let_in(run, ...)
 end
 
 -- A run that was pulled out enters again, `more` attempts later; `h` is what `pull` gave.

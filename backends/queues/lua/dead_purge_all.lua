@@ -8,13 +8,11 @@ local trash = trash_key(op)
 if not what_is(op) and redis.call('EXISTS', P .. 'dead') == 1 then
   for _, name in ipairs(INDEXES) do redis.call('RENAME', P .. 'dead' .. name, trash .. name) end
   note_op(op, 'purge', by, until_ms)
-  local above = redis.call('ZRANGE', trash, '+inf', '(' .. upto, 'BYSCORE', 'REV', 'LIMIT', 0, ARGV[5], 'WITHSCORES')
-  for n = 1, #above, 2 do
-    local run, seq = above[n], int(tonumber(above[n + 1]))
-    local head = head_of(seq)
-    untrash(op, run, seq, head.group)
-    lay(run, seq, head)
-  end
+  local above = letters_of(
+    redis.call('ZRANGE', trash, '+inf', '(' .. upto, 'BYSCORE', 'REV', 'LIMIT', 0, ARGV[5], 'WITHSCORES'))
+  for _, letter in ipairs(above) do letter.group = group_of(letter.seq) end
+  untrash(op, above)
+  lay(above)
   if redis.call('ZCOUNT', trash, '(' .. upto, '+inf') > 0 then redis.call('HSET', P .. 'ops:restoring', op, upto) end
 end
 return redis.call('HEXISTS', P .. 'ops:restoring', op)

@@ -9,8 +9,7 @@ if not now or not may_act(op, 'retry') then return 'gone' end
 if now ~= seq then return 'changed' end
 local word = enter(ARGV[6], '1', ARGV[7], ARGV[8], ARGV[12], ARGV[9], ARGV[10], ARGV[11], 'wait', records)
 if word == 'duplicate' then return word end
-lift(run, seq, head_of(seq).group)
-redis.call('ZADD', trash_key(op), seq, run)
+throw_away(op, { { run = run, seq = seq, group = group_of(seq) } })
 redis.call('HSET', trash_key(op) .. ':as', run, ARGV[6])
 note_op(op, 'retry', by, until_ms)
 publish(records)

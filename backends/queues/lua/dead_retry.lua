@@ -4,30 +4,38 @@
 -- ARGV: op, by, until ms, then 3 a letter: run id, sequence, due ms (0: at once).
 -- The attempt number goes on rising: (run id, attempt) is the key of history.
 -- Returns 1 or 0 a letter; fewer answers than letters where these are large: call again with the rest.
-local MOST_BYTES = 2000000
+local AT_ONCE, MOST_BYTES = 10, 2000000
 local op, by, until_ms = ARGV[1], ARGV[2], ARGV[3]
-local answers, records, bytes, changed = {}, {}, 0, false
-local may = may_act(op, 'retry')
+local letters, answers = asked_for(4, 3)
+if not may_act(op, 'retry') then return answers end
 
-local function retry(run, seq, due)
-  if not may or sequence_of(run) ~= seq or redis.call('HEXISTS', P .. 'live', run) == 1 then return 0 end
-  local packed = redis.call('GET', record_key(seq))
-  bytes = bytes + #packed
-  local cut = string.find(packed, '\n', 1, true)
-  local h = cjson.decode(string.sub(packed, 1, cut - 1))
-  local key, limit = '', '1'
+local retried, records, bytes = {}, {}, 0
+local live = #letters > 0 and redis.call('HMGET', P .. 'live', unpack(runs_of(letters)))
+for first = 1, #letters, AT_ONCE do
+  if bytes > MOST_BYTES then
+    for n = #answers, letters[first].n, -1 do answers[n] = nil end
+    break
+  end
+  local keys = {}
+  for n = first, math.min(first + AT_ONCE - 1, #letters) do keys[#keys + 1] = record_key(letters[n].seq) end
+  for n, packed in ipairs(redis.call('MGET', unpack(keys))) do
+    local letter = letters[first + n - 1]
+    if not live[first + n - 1] then
+      bytes = bytes + #packed
+      local cut = string.find(packed, '\n', 1, true)
+      letter.head, letter.env = cjson.decode(string.sub(packed, 1, cut - 1)), string.sub(packed, cut + 1)
+      letter.group, letter.due = letter.head.group, ARGV[letter.n * 3 + 3]
+      retried[#retried + 1] = letter
+      answers[letter.n] = 1
+    end
+  end
+end
+throw_away(op, retried)
+for _, letter in ipairs(retried) do
+  local h, key, limit = letter.head, '', '1'
   if h.slot and h.slot ~= '' then key, limit = string.match(h.slot, '^(.*)|(%d+)$') end
-  lift(run, seq, h.group)
-  redis.call('ZADD', trash_key(op), seq, run)
-  enter(run, int(h.attempts + 1), int(h.priority or 1), h.job, string.sub(packed, cut + 1), due, key, limit, 'wait', records)
-  changed = true
-  return 1
+  let_in(letter.run, int(h.attempts + 1), int(h.priority or 1), h.job, letter.env, letter.due, key, limit, 'wait', records)
 end
-
-for n = 4, #ARGV, 3 do
-  answers[#answers + 1] = retry(ARGV[n], ARGV[n + 1], ARGV[n + 2])
-  if bytes > MOST_BYTES then break end
-end
-if changed then note_op(op, 'retry', by, until_ms) end
+if #retried > 0 then note_op(op, 'retry', by, until_ms) end
 publish(records)
 return answers

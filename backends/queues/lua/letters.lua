@@ -1,44 +1,124 @@
 -- Dead letters. A record is '<header JSON>\n<envelope as it came>' under its sequence, which is unique in the queue and
 -- rises; a letter is known by the pair (run id, sequence). `dead` orders them by sequence, `dead:index` by group and
 -- sequence; `dead:groups` counts them and `dead:kinds` says what a group is.
+-- Here a letter is a table {run, seq, group}; many go through one command, for the commands are what costs.
 local HEAD_BYTES, HEAD_MOST = 2048, 65536
 
 local function record_key(seq) return P .. 'dead:#' .. seq end
 
-local function index_member(fp, seq, run) return string.format('%s:%016.0f:%s', fp, tonumber(seq), run) end
+local function index_member(letter)
+  return letter.group .. ':' .. string.rep('0', 16 - #letter.seq) .. letter.seq .. ':' .. letter.run
+end
 
--- The header of a record and not an envelope that may be a megabyte; nil where there is no such record.
-local function head_of(seq)
+-- The header line of a record and not an envelope that may be a megabyte; nil where there is no such record. A header
+-- may be long: an error of 4 kB takes up to six times as many bytes in JSON.
+local function head_line(seq)
   for _, bytes in ipairs({ HEAD_BYTES, HEAD_MOST }) do
     local text = redis.call('GETRANGE', record_key(seq), 0, bytes - 1)
     local cut = string.find(text, '\n', 1, true)
-    if cut then return cjson.decode(string.sub(text, 1, cut - 1)) end
+    if cut then return string.sub(text, 1, cut - 1) end
   end
 end
 
--- A letter goes into the indexes; its record is there already.
-local function lay(run, seq, head)
-  redis.call('ZADD', P .. 'dead', seq, run)
-  redis.call('ZADD', P .. 'dead:index', 0, index_member(head.group, seq, run))
-  if redis.call('HINCRBY', P .. 'dead:groups', head.group, 1) == 1 then
-    redis.call('HSET', P .. 'dead:kinds', head.group, cjson.encode({ job = head.job, error_class = head.error_class }))
+local function head_of(seq)
+  local line = head_line(seq)
+  return line and cjson.decode(line)
+end
+
+-- A header is flat, and within its texts a quote is escaped: so this is found where it is meant, without decoding it all.
+local function group_of(seq)
+  local line = head_line(seq)
+  return line and (string.match(line, '"group":"([^"\\]*)"') or cjson.decode(line).group)
+end
+
+local function each_group(letters)
+  local counts = {}
+  for _, letter in ipairs(letters) do counts[letter.group] = (counts[letter.group] or 0) + 1 end
+  return pairs(counts)
+end
+
+local function index_members(letters, before)
+  local members = {}
+  for _, letter in ipairs(letters) do
+    if before then members[#members + 1] = before end
+    members[#members + 1] = index_member(letter)
+  end
+  return members
+end
+
+local function runs_of(letters)
+  local runs = {}
+  for n, letter in ipairs(letters) do runs[n] = letter.run end
+  return runs
+end
+
+-- Sequence and run id of each, as ZADD takes them.
+local function scored(letters)
+  local args = {}
+  for _, letter in ipairs(letters) do
+    args[#args + 1] = letter.seq
+    args[#args + 1] = letter.run
+  end
+  return args
+end
+
+-- Letters go into the indexes; their records are there already. At most 200.
+local function lay(letters)
+  if #letters == 0 then return end
+  redis.call('ZADD', P .. 'dead', unpack(scored(letters)))
+  redis.call('ZADD', P .. 'dead:index', unpack(index_members(letters, 0)))
+  local first = {}
+  for _, letter in ipairs(letters) do first[letter.group] = letter.seq end
+  for group, count in each_group(letters) do
+    if redis.call('HINCRBY', P .. 'dead:groups', group, count) == count then
+      local head = head_of(first[group])
+      redis.call('HSET', P .. 'dead:kinds', group, cjson.encode({ job = head.job, error_class = head.error_class }))
+    end
   end
 end
 
--- A letter leaves the indexes; its record stays.
-local function lift(run, seq, fp)
-  redis.call('ZREM', P .. 'dead', run)
-  redis.call('ZREM', P .. 'dead:index', index_member(fp, seq, run))
-  if redis.call('HINCRBY', P .. 'dead:groups', fp, -1) <= 0 then
-    redis.call('HDEL', P .. 'dead:groups', fp)
-    redis.call('HDEL', P .. 'dead:kinds', fp)
+-- Letters leave indexes (those of the dead ones, or with a prefix those of a trash); their records stay. At most 200.
+local function lift_from(index, letters)
+  if #letters == 0 then return end
+  redis.call('ZREM', index, unpack(runs_of(letters)))
+  redis.call('ZREM', index .. ':index', unpack(index_members(letters)))
+  for group, count in each_group(letters) do
+    if redis.call('HINCRBY', index .. ':groups', group, -count) <= 0 then
+      redis.call('HDEL', index .. ':groups', group)
+      redis.call('HDEL', index .. ':kinds', group)
+    end
   end
 end
 
--- The sequence of a dead run as text, nil where it is not dead. A server may write a score as 1.7e+15.
-local function sequence_of(run)
-  local score = redis.call('ZSCORE', P .. 'dead', run)
-  return score and int(tonumber(score)) or nil
+local function lift(letters) lift_from(P .. 'dead', letters) end
+
+-- The sequences of runs as text, nil for those that are not dead. At most 200. (A server may write a score as 1.7e+15.)
+local function sequences_of(runs)
+  local found = {}
+  if #runs == 0 then return found end
+  for n, score in ipairs(redis.call('ZMSCORE', P .. 'dead', unpack(runs))) do
+    if score then found[n] = int(tonumber(score)) end
+  end
+  return found
+end
+
+local function sequence_of(run) return sequences_of({ run })[1] end
+
+-- The letters that ARGV asks for from `first` on, `step` values each, run id and sequence first: {those that are dead, each
+-- with its place `n`}, {0 for each that is asked for}.
+local function asked_for(first, step)
+  local runs, letters, answers, seen = {}, {}, {}, {}
+  for n = first, #ARGV, step do runs[#runs + 1] = ARGV[n] end
+  local sequences = sequences_of(runs)
+  for n, run in ipairs(runs) do
+    local seq = ARGV[first + (n - 1) * step + 1]
+    answers[n] = 0
+    if sequences[n] == seq and not seen[run] then
+      seen[run] = true
+      letters[#letters + 1] = { run = run, seq = seq, n = n }
+    end
+  end
+  return letters, answers
 end
 
 local function bury(run, header, env, at_us)
@@ -47,9 +127,9 @@ local function bury(run, header, env, at_us)
   redis.call('SET', P .. 'dead:seq', seq)
   local before = sequence_of(run)
   if before then -- its id was given to another run
-    lift(run, before, head_of(before).group)
+    lift({ { run = run, seq = before, group = group_of(before) } })
     redis.call('DEL', record_key(before))
   end
   redis.call('SET', record_key(seq), header .. '\n' .. env)
-  lay(run, seq, cjson.decode(header))
+  lay({ { run = run, seq = seq, group = cjson.decode(header).group } })
 end

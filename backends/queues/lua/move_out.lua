@@ -4,7 +4,8 @@
 local target, answers = ARGV[1], {}
 for n = 2, #ARGV do
   local run = ARGV[n]
-  local h, word = pull(run)
+  local h, word = nil, 'running' -- so is one that was asked to stop, and goes on before its engine knows
+  if redis.call('HEXISTS', P .. 'ctl', 'cancel:' .. run) == 0 then h, word = pull(run) end
   if h then
     release(h[7], run)
     redis.call('HSET', P .. 'moving', run, int(now_us()) .. ' ' .. target .. '\n' .. cmsgpack.pack(h))

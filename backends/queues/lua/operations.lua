@@ -30,26 +30,53 @@ local function end_op(op, what)
   redis.call('HSET', P .. 'ops:what', op, cjson.encode({ kind = what.kind, by = what.by, gone = true }))
 end
 
--- A letter goes back among the dead ones, as it was; false where its run has come alive or died again since.
-local function put_back(run, seq, head)
-  if redis.call('HEXISTS', P .. 'live', run) == 1 then return false end
-  local other = sequence_of(run)
-  if other then
-    if tonumber(other) > tonumber(seq) then return false end
-    lift(run, other, head_of(other).group)
-    redis.call('DEL', record_key(other))
+-- Letters go from the dead ones into the trash of an operation. Where it has an older letter of the same run, which has died
+-- again since, that one's record goes.
+local function throw_away(op, letters)
+  if #letters == 0 then return end
+  lift(letters)
+  for _, score in ipairs(redis.call('ZMSCORE', trash_key(op), unpack(runs_of(letters)))) do
+    if score then redis.call('DEL', record_key(int(tonumber(score)))) end
   end
-  lay(run, seq, head)
-  return true
+  redis.call('ZADD', trash_key(op), unpack(scored(letters)))
 end
 
--- A letter leaves the trash, and the indexes that a purge of all has moved there.
-local function untrash(op, run, seq, group)
-  local trash = trash_key(op)
-  redis.call('ZREM', trash, run)
-  if redis.call('ZREM', trash .. ':index', index_member(group, seq, run)) == 1
-    and redis.call('HINCRBY', trash .. ':groups', group, -1) <= 0 then
-    redis.call('HDEL', trash .. ':groups', group)
-    redis.call('HDEL', trash .. ':kinds', group)
+-- Letters go back among the dead ones, as they were. Where the run has come alive or died again since, the record of what
+-- is older goes instead. Returns how many are back.
+local function put_back(letters)
+  if #letters == 0 then return 0 end
+  local runs = runs_of(letters)
+  local live, sequences = redis.call('HMGET', P .. 'live', unpack(runs)), sequences_of(runs)
+  local back = {}
+  for n, letter in ipairs(letters) do
+    local other = sequences[n]
+    if live[n] or not letter.group or (other and tonumber(other) > tonumber(letter.seq)) then
+      redis.call('DEL', record_key(letter.seq))
+    else
+      if other then
+        lift({ { run = letter.run, seq = other, group = group_of(other) } })
+        redis.call('DEL', record_key(other))
+      end
+      back[#back + 1] = letter
+    end
   end
+  lay(back)
+  return #back
+end
+
+-- Letters leave the trash, and the indexes that a purge of all has moved there.
+local function untrash(op, letters)
+  if #letters == 0 then return end
+  if redis.call('EXISTS', trash_key(op) .. ':index') == 1 then
+    lift_from(trash_key(op), letters)
+  else
+    redis.call('ZREM', trash_key(op), unpack(runs_of(letters)))
+  end
+end
+
+-- {run, seq} of an answer with scores.
+local function letters_of(found)
+  local letters = {}
+  for n = 1, #found, 2 do letters[#letters + 1] = { run = found[n], seq = int(tonumber(found[n + 1])) } end
+  return letters
 end

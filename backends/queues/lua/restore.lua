@@ -25,50 +25,66 @@ local function swap()
   back = gone - dead
 end
 
-local function letter_back(run, seq, head)
-  if head and put_back(run, seq, head) then return true end
-  redis.call('DEL', record_key(seq))
-  return false
+-- Each undoes some of what lies in the trash and returns how many of these are back; it may leave a rest for large ones.
+local undo = {}
+
+function undo.purge(letters)
+  for _, letter in ipairs(letters) do letter.group = group_of(letter.seq) end
+  untrash(op, letters)
+  return put_back(letters), #letters
 end
 
-local undo = {
-  purge = function(run, seq)
-    local head = head_of(seq)
-    untrash(op, run, seq, head and head.group or '')
-    return letter_back(run, seq, head)
-  end,
-  retry = function(run, seq)
-    local head = head_of(seq)
-    local as = redis.call('HGET', trash .. ':as', run)
-    local h = head and pull(as or run, as and '1' or int(head.attempts + 1))
-    redis.call('ZREM', trash, run)
-    if not h then
-      redis.call('DEL', record_key(seq))
-      return false
+function undo.retry(letters)
+  local edited = redis.call('EXISTS', trash .. ':as') == 1
+  local out, done = {}, {}
+  for _, letter in ipairs(letters) do
+    if bytes > MOST_BYTES then break end
+    done[#done + 1] = letter
+    local head = head_of(letter.seq)
+    local as = edited and redis.call('HGET', trash .. ':as', letter.run)
+    local h = head and pull(as or letter.run, as and '1' or int(head.attempts + 1))
+    if h then
+      letter.group = head.group
+      bytes = bytes + #h[6]
+      release(h[7], as or letter.run)
+      out[#out + 1] = letter
+    else
+      redis.call('DEL', record_key(letter.seq))
     end
-    bytes = bytes + #h[6]
-    release(h[7], as or run)
-    return letter_back(run, seq, head)
-  end,
-  enter = function(run)
-    redis.call('ZREM', trash, run)
-    local h = pull(run, '1')
-    if not h then return false end
-    bytes = bytes + #h[6]
-    records[#records + 1] = attempt_record(run, h[1], h[5], 'cancelled', true, now_us(),
-      ',"by":' .. cjson.encode('undo of ' .. op))
-    release(h[7], run)
-    return true
-  end,
-  cancel = function(run)
-    redis.call('ZREM', trash, run)
-    local packed = redis.call('HGET', trash .. ':held', run)
-    redis.call('HDEL', trash .. ':held', run)
-    local h = cmsgpack.unpack(packed)
+  end
+  untrash(op, done)
+  return put_back(out), #done
+end
+
+function undo.enter(letters)
+  local count = 0
+  for n, letter in ipairs(letters) do
+    if bytes > MOST_BYTES then return count, n - 1 end
+    redis.call('ZREM', trash, letter.run)
+    local h = pull(letter.run, '1')
+    if h then
+      bytes, count = bytes + #h[6], count + 1
+      records[#records + 1] = attempt_record(letter.run, h[1], h[5], 'cancelled', true, now_us(),
+        ',"by":' .. cjson.encode('undo of ' .. op))
+      release(h[7], letter.run)
+    end
+  end
+  return count, #letters
+end
+
+function undo.cancel(letters)
+  local count = 0
+  for n, letter in ipairs(letters) do
+    if bytes > MOST_BYTES then return count, n - 1 end
+    redis.call('ZREM', trash, letter.run)
+    local packed = redis.call('HGET', trash .. ':held', letter.run)
+    redis.call('HDEL', trash .. ':held', letter.run)
     bytes = bytes + #packed
-    return enter_again(run, h, 1, records) ~= 'duplicate' -- that it was cancelled is recorded for the attempt it had
-  end,
-}
+    -- that it was cancelled is recorded for the attempt it had
+    if enter_again(letter.run, cmsgpack.unpack(packed), 1, records) ~= 'duplicate' then count = count + 1 end
+  end
+  return count, #letters
+end
 
 local found
 if above ~= '0' then
@@ -79,10 +95,8 @@ else
   if what.kind == 'cancel' then found = redis.call('ZRANGE', trash, 0, limit - 1, 'WITHSCORES')
   else found = redis.call('ZRANGE', trash, 0, limit - 1, 'REV', 'WITHSCORES') end
 end
-for n = 1, #found, 2 do
-  if undo[what.kind](found[n], int(tonumber(found[n + 1]))) then back = back + 1 else started = started + 1 end
-  if bytes > MOST_BYTES then break end
-end
+local count, done = undo[what.kind](letters_of(found))
+back, started = back + count, done - count
 publish(records)
 if redis.call('ZCOUNT', trash, '(' .. above, '+inf') > 0 then return { back, started, 1 } end
 if above == '0' then end_op(op, what) else redis.call('HDEL', P .. 'ops:restoring', op) end

@@ -6,19 +6,24 @@ local limit, DAY = tonumber(ARGV[2]), 86400000
 for _, op in ipairs(redis.call('ZRANGE', P .. 'ops', '-inf', ARGV[1], 'BYSCORE', 'LIMIT', 0, limit)) do
   if redis.call('HEXISTS', P .. 'ops:restoring', op) == 0 then
     local trash, what = trash_key(op), what_is(op)
-    local found = redis.call('ZRANGE', trash, 0, limit - 1, 'WITHSCORES')
+    local letters = letters_of(redis.call('ZRANGE', trash, 0, limit - 1, 'WITHSCORES'))
     if not what.gone then end_op(op, what) end
-    for n = 1, #found, 2 do
-      local run, seq = found[n], int(tonumber(found[n + 1]))
-      local letters = what.kind == 'purge' or what.kind == 'retry'
-      if letters and sequence_of(run) ~= seq then redis.call('UNLINK', record_key(seq)) end
-      redis.call('ZREM', trash, run)
+    if #letters > 0 then
+      local runs = runs_of(letters)
+      if what.kind == 'purge' or what.kind == 'retry' then
+        local dead, records = sequences_of(runs), {}
+        for n, letter in ipairs(letters) do
+          if dead[n] ~= letter.seq then records[#records + 1] = record_key(letter.seq) end
+        end
+        if #records > 0 then redis.call('UNLINK', unpack(records)) end
+      end
+      redis.call('ZREM', trash, unpack(runs))
     end
-    if #found < 2 * limit then
+    if #letters < limit then
       redis.call('ZREM', P .. 'ops', op)
       redis.call('HDEL', P .. 'ops:what', op)
     end
-    return #found / 2 + 1
+    return #letters + 1
   end
 end
 local old = redis.call('ZRANGE', P .. 'arrived', '-inf', int(tonumber(ARGV[1]) - DAY), 'BYSCORE', 'LIMIT', 0, limit)
