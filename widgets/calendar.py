@@ -238,7 +238,7 @@ class Calendar(LineWidget, can_focus=True):
         shape = self._plan()
         down, line = divmod(y, shape.block + 1)
         runs: list[Run] = []
-        if down < shape.down:
+        if down < shape.down and self._counter is not None:
             for across in range(shape.across):
                 runs += self._month_line(later(self._first, down * shape.across + across), line, shape)
                 runs.append((" " * GAP, "", ""))

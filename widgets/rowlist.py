@@ -32,6 +32,7 @@ class RowList(LineWidget, can_focus=True):
     ]
     HEAD = 1
     EMPTY = "nothing here"
+    UNREAD = "reading …"
 
     class Opened(Message):
         """Enter (or a second click) on a row."""
@@ -86,6 +87,7 @@ class RowList(LineWidget, can_focus=True):
         """Index of the first visible row."""
         self._told_top = 0
         self._strips: dict[tuple[str, bool], tuple[object, Strip]] = {}
+        self._unread = self.UNREAD
 
     # --- what a subclass provides ---
 
@@ -123,8 +125,16 @@ class RowList(LineWidget, can_focus=True):
         """Lines in which every row would be in sight, with head and frame; of an empty list, one row."""
         return max(len(self.keys), 1) + self.HEAD + self.gutter.height
 
+    def set_unread(self, why: str) -> None:
+        """Why no row is shown while it is not known whether there are any; "": it is known, there are none."""
+        if why != self._unread:
+            self._unread = why
+            if not self.keys:
+                self.refresh_lines(self.HEAD)
+
     def set_keys(self, keys: Sequence[str], changed: set[str]) -> None:
         """New order of the rows; `changed` are those whose look is new. Repaints only the lines that differ."""
+        self.set_unread("")
         before = self._visible()
         old_index, old_top, old_cursor = self.cursor_index, self.top, self._cursor
         self.keys = keys
@@ -266,7 +276,7 @@ class RowList(LineWidget, can_focus=True):
         index = y - self.HEAD + self.top
         if index >= len(self.keys):
             empty = not self.keys and y == self.HEAD
-            return self.strip(cell(f"  {self.EMPTY}", "dim") if empty else ())
+            return self.strip(cell(f"  {self._unread or self.EMPTY}", "dim") if empty else ())
         key = self.keys[index]
         selected = key == self._cursor
         version = self.row_version(index)

@@ -72,6 +72,7 @@ class Table(RowList):
 
     def set_rows(self, rows: tuple[Row, ...]) -> None:
         """Show these rows. Only what differs from before is repainted."""
+        self.set_unread("")
         if rows == self.rows:
             return
         before = {row.key: row for row in self.rows}

@@ -69,6 +69,7 @@ class Timeline(RowList):
 
     def set_lanes(self, lanes: tuple[Lane, ...]) -> None:
         """The jobs, in their order."""
+        self.set_unread("")
         if lanes is self.lanes or lanes == self.lanes:
             return
         before = {lane.key: lane for lane in self.lanes}

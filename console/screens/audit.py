@@ -127,7 +127,8 @@ class AuditScreen(FilterableScreen):
             read += f" of the newest {count(pager.looked_at)}, G looks further"
         elif not pager.at_end:
             read += " read, older below"
-        self._list.border_title = Content(f"Audit · {read}" + (f" · /{self.filter.text}" if self.filter else ""))
+        told = f"Audit · {read}" if pager.known else "Audit"
+        self._list.border_title = Content(told + (f" · /{self.filter.text}" if self.filter else ""))
         self._list.show_empty("no action matches" if self.filter else "nobody has done anything yet")
 
     # --- what arrives ---

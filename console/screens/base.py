@@ -197,7 +197,7 @@ class ConsoleScreen(ActingScreen):
                 slow=self.shell.low_bandwidth,
             )
         )  # fmt: skip
-        trouble = banner(state.links, now, self.zone)
+        trouble = banner(state.links, now, self.zone, self.size.width)
         line = self.query_one("#banner", StatusLine)
         line.set_class(bool(trouble), "-on")
         line.show(trouble)
@@ -222,8 +222,8 @@ class ConsoleScreen(ActingScreen):
         """The foot: this screen's keys as far as there is room, those of every screen, and the newest notice."""
         own, common = self.own_bindings(), [b for b in self.all_bindings() if b.show and b.id in EVERYWHERE]
         room = self.size.width - width_of(self._notice) - (1 if self._notice else 0)
-        while own and width_of(_foot([*own, *common])) > room:
-            own.pop()
+        while (own or common) and width_of(_foot([*own, *common])) > room:
+            own.pop() if own else common.pop(0)
         self.query_one("#keys", StatusLine).show(_foot([*own, *common]), self._notice)
 
     def all_bindings(self) -> list[Binding]:

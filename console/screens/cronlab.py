@@ -116,6 +116,8 @@ class CronLabScreen(ConsoleScreen):
         self._elsewhere = self.query_one(ElsewhereTable)
         self._warnings.add_class("panel")
         self._title("elsewhere", "Elsewhere · Enter tells more")
+        for table in self.query(Table):
+            table.set_unread("")  # nothing here is read from anywhere
         self._lines.fill(FIRST, self._local_zone())
         self._list.focus()
         self._take_job()

@@ -160,6 +160,8 @@ class DeadScreen(FilterableScreen):
         return next((k for k in self._groups if group_key(k) == self._chosen), None)
 
     def _show_groups(self) -> None:
+        if not self._groups_read:
+            return
         now = self.now()
         shown = [
             k for k in self._groups

@@ -106,7 +106,7 @@ def header(
     return left, right
 
 
-def banner(links: Mapping[str, Link], now_ms: int, zone: tzinfo | None) -> Cell:
+def banner(links: Mapping[str, Link], now_ms: int, zone: tzinfo | None, width: int) -> Cell:
     """What is wrong with a server; empty when all is well. First how old what is shown is: it must be in sight."""
     down = [link for link in links.values() if link.state == "down"]
     parts: list[Cell | str] = []
@@ -115,7 +115,8 @@ def banner(links: Mapping[str, Link], now_ms: int, zone: tzinfo | None) -> Cell:
         if link.last_ok_ms:
             shows = "queues" if link.name == "redis" else "history"
             at = datetime.fromtimestamp(link.last_ok_ms / 1000, zone).astimezone(zone).strftime("%H:%M:%S")
-            parts.append(cell(f" {shows} as of {at}, {age(now_ms - link.last_ok_ms)} old", "warn"))
+            since = f" as of {at}," if len(down) == 1 or width >= 100 else ""
+            parts.append(cell(f" {shows}{since} {age(now_ms - link.last_ok_ms)} old", "warn"))
     for error in dict.fromkeys(link.error for link in down):
         parts.append(cell(f" · {error}", "dim"))
     return cells(*parts)

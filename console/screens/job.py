@@ -174,10 +174,11 @@ class JobScreen(ConsoleScreen):
             return
         spec = self._known.spec if self._known else None
         usual = self._known.stats.p50_ms if self._known and self._known.stats else None
-        seen = (job.name, job.schedule, job.timezone, job.next_fire, job.description, spec, usual, self.brief)
+        read = self._known is not None
+        seen = (job.name, job.schedule, job.timezone, job.next_fire, job.description, read, spec, usual, self.brief)
         if seen != self._about_of:
             self._about_of = seen
-            self._about.show(look.about_lines(job, spec, self._when(job, usual), brief=self.brief))
+            self._about.show(look.about_lines(job, spec, self._when(job, usual), brief=self.brief, read=read))
 
     def _when(self, job: JobStatus, usual_ms: float | None) -> list[Cell]:
         live = self.state.live
@@ -196,7 +197,7 @@ class JobScreen(ConsoleScreen):
         """Something ended: was it this job?"""
         last = self._last()
         self._run_pager.refresh()
-        if last != self._newest:
+        if last != self._newest or self._known is None:
             self._newest = last
             self._fire_pager.refresh()
             if self.subject:
@@ -237,6 +238,7 @@ class JobScreen(ConsoleScreen):
     def _told(self, name: str, title: str, pager: Pager[RunRow] | Pager[JobFire]) -> None:
         read = count(pager.first + len(pager.items))
         text = f"{title} · {read}" + ("" if pager.at_end or not pager.items else " read, older below")
+        text = text if pager.known else title
         if self._titles.get(name) != text:
             self._titles[name] = text
             self.query_one(f"#{name}", Table).border_title = Content(text)

@@ -21,6 +21,8 @@ SEARCHED_MOST = 50
 """Pages read in a row for a filter that finds little; after them the operator moves on or narrows it."""
 CLIMBED_MOST = 20
 """Pages read on the way up to what is held; where more came since, the list begins anew."""
+RETRY_S = 1.0
+"""After so long a list of which nothing could be read is asked for again."""
 FAR = "far"
 """The end of a part that did not get where it should; no cursor is so short."""
 
@@ -71,6 +73,11 @@ class Pager(Generic[T]):
     def items(self) -> list[T]:
         """What is held, newest first."""
         return [item for part in self._parts for item in part.items]
+
+    @property
+    def known(self) -> bool:
+        """Whether anything was read: without it an empty list says nothing."""
+        return bool(self._parts)
 
     @property
     def at_end(self) -> bool:
@@ -137,7 +144,18 @@ class Pager(Generic[T]):
             made[key] = known if known is not None and known[0] == item else (item, self._row(item))
         self._rows = made
         self._table.set_rows(tuple([row for _, row in made.values()]))
+        self._table.set_unread("" if self._parts else self._why)
         self._told()
+
+    @property
+    def _why(self) -> str:
+        """Why nothing is known."""
+        down = [link.name for link in self._screen.state.links.values() if link.state == "down"]
+        return f"can't be read: no answer from {' and '.join(down)}" if down else self._table.UNREAD
+
+    def _retry(self, generation: int) -> None:
+        if generation == self._generation and not self._parts:
+            self.refresh()
 
     def _read(self, ask: Callable[[ConsoleOps], Awaitable[U]], take: Callable[[U], None]) -> None:
         self._asking = True
@@ -146,6 +164,9 @@ class Pager(Generic[T]):
         def ended() -> None:
             if generation == self._generation:
                 self._asking = False
+                if not self._parts:
+                    self._table.set_unread(self._why)
+                    self._screen.set_timer(RETRY_S, lambda: self._retry(generation))
 
         def show(found: U) -> None:
             if generation == self._generation:

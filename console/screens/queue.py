@@ -199,9 +199,11 @@ class QueueScreen(ConsoleScreen):
         ended = flow.ended if flow else ()
         hour.show(ended, "history can't be asked")
         ahead.show(found.depth)
-        self._title(hour, "hour", f"Ended a minute · {count(sum(ended))} in the last hour")
-        will = look.forecast_line(found, status)
-        self._title(ahead, "ahead", "Forecast of ready · " + "".join(text for text, _ in will))
+        self._title(hour, "hour", f"Ended a minute · {count(sum(ended))} in an hour")
+        will = "".join(text for text, _ in look.forecast_line(found, status))
+        titles = (f"Forecast of ready · {will}", f"Forecast · {will}", f"Forecast · {will.partition(',')[0]}")
+        room = ahead.outer_size.width - 4
+        self._title(ahead, "ahead", next((title for title in titles if len(title) <= room), titles[-1]))
         self.query_one("#assumed", StatusLine).show(cells(" ", look.assumed(found)))
 
     def _tabs(self) -> None:
@@ -224,7 +226,7 @@ class QueueScreen(ConsoleScreen):
         total = getattr(status, self.shown) if status else 0
         part = f" · {read}" + ("" if pager.at_end else f" of {count(total)} read, more below")
         part += f" · {len(self._marks)} marked" if self._marks else ""
-        self._title(self._list, "lying", self.shown.capitalize() + part)
+        self._title(self._list, "lying", self.shown.capitalize() + (part if pager.known else ""))
         missing = self.shown == "waiting" and pager.at_end and not pager.items and total
         self._list.show_empty("they wait for slots of jobs that are not published" if missing else EMPTY[self.shown])
 

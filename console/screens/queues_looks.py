@@ -231,7 +231,7 @@ def assumed(found: Forecast) -> Cell:
     parts = [f"{found.planned} planned fires"]
     parts += [f"{found.due} due from later"] if found.due else []
     parts.append(f"{rate(found.other_per_min)}/min from elsewhere")
-    parts.append(f"{found.slots:.1f}".rstrip("0").rstrip(".") + " slots for it")
+    parts.append(f"{found.slots:.1f}".rstrip("0").rstrip(".") + " slots")
     parts.append(f"{duration(found.usual_ms)} a run" if found.usual_ms is not None else "1 s a run where none is known")
     parts += [f"paused for {found.paused_steps} min"] if 0 < found.paused_steps < STEPS else []
     return cell("assumes " + " · ".join(parts), "dim")

@@ -96,7 +96,8 @@ class RunsScreen(FilterableScreen):
             read += f" of the newest {count(pager.looked_at)}, G looks further"
         elif not pager.at_end:
             read += " read, older below"
-        self._list.border_title = Content(f"Runs · {read}" + (f" · /{self.filter.text}" if self.filter else ""))
+        told = f"Runs · {read}" if pager.known else "Runs"
+        self._list.border_title = Content(told + (f" · /{self.filter.text}" if self.filter else ""))
         self._list.show_empty("no run matches" if self.filter else "no run is recorded here")
 
     # --- what arrives ---

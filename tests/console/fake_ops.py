@@ -222,6 +222,8 @@ class FakeOps(FakeActs, FakePages, FakeQueues, FakeTimeline):
 
     async def dead_show(self, letter_id: str, /) -> DeadLetter:
         """One dead letter."""
+        if self.redis_error:
+            raise UnreachableError(self.redis_error)
         for letter in self.dead:
             if letter.id == letter_id:
                 return letter

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
 import pytest
 from textual.app import ComposeResult
 
 from console.screens.base import ConsoleScreen
 from console.screens.registry import NUMBERED, SCREENS
+from console.settings import Preferences
 from console.trail import Trail
-from tests.console.app_helpers import SIZES, console
+from tests.console.app_helpers import QUICK, SIZES, Clock, Console, Recorded, console
 from tests.console.fake_ops import HOSTILE, FakeOps
 from widgets.safe import cell
 from widgets.statusline import StatusLine
@@ -97,6 +102,43 @@ async def test_every_screen_shows_hostile_text_and_dead_servers(size: tuple[int,
         for name in SCREENS:
             c.app.action_go(name)
             await c.until(lambda: "✗ redis" in c.screen())
+
+
+async def test_a_list_that_was_never_read_does_not_say_that_nothing_is_there() -> None:
+    ops = FakeOps()
+    async with console((80, 24), ops=ops) as c:
+        ops.redis_error, ops.postgres_error = "redis is away", "postgres is away"
+        await c.until(lambda: all(link.state == "down" for link in c.app.state.links.values()))
+        empty = ("nothing has died", "no dead letter", "no run is recorded", "nobody has done", "nothing is ready",
+                 "no fire is", "not published")  # fmt: skip
+        screens = {"runs": None, "audit": None, "dead": None, "queue": "mail", "job": "backup_history"}
+        for name, subject in screens.items():
+            c.app.open(name, subject)
+            await c.until(lambda: "can't be read: no answer from redis and postgres" in c.screen())
+            assert not [words for words in empty if words in c.screen()], name
+        ops.redis_error = ops.postgres_error = ""
+        words = {"runs": "100 read", "audit": "retry dead", "dead": "exit 3", "queue": "taken next", "job": "fired"}
+        ops.depth = 250
+        for name, subject in screens.items():
+            c.app.open(name, subject)
+            await c.until(lambda name=name: words[name] in c.screen() and "can't be read" not in c.screen())  # type: ignore[misc]
+
+
+async def test_before_anything_arrived_no_list_says_that_it_is_empty() -> None:
+    @asynccontextmanager
+    async def never() -> AsyncIterator[FakeOps]:
+        await asyncio.sleep(60)
+        yield FakeOps()
+
+    app = Recorded(never, "prod-eu", preferences=Preferences(timezone="UTC"), clock=Clock(), pace=QUICK)
+    async with app.run_test(size=(120, 40)) as pilot:
+        c = Console(app, pilot, FakeOps(), Clock())
+        for name in ("overview", "queues", "jobs", "engines", "timeline"):
+            app.open(name)
+            await c.until(lambda: "reading …" in c.screen())
+            assert not [
+                words for words in ("no queues yet", "no jobs yet", "nothing", "no engine is") if words in c.screen()
+            ]
 
 
 async def test_engines_show_what_they_run_and_cancel_it() -> None:

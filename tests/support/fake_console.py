@@ -1,6 +1,7 @@
 """The console as a program of its own, over the in-memory Ops: for tests of what a real terminal gets and sends.
 
 Its arguments: `hostile`: hostile text wherever text can stand; `crash`: Ctrl+L is an error; `nohup`: SIGHUP is ignored.
+After SIGUSR1 no server answers but with hostile errors.
 At its end it tells what was asked of Ops.
 """
 
@@ -25,6 +26,9 @@ from tests.console.fake_ops import HOSTILE, FakeOps, opener
 if "nohup" in sys.argv:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
 ops = FakeOps(now_ms, hostile="hostile" in sys.argv)
+def fall(*_):
+    ops.redis_error = ops.postgres_error = HOSTILE
+signal.signal(signal.SIGUSR1, fall)
 if "crash" in sys.argv:
     def crash(app):
         secret = "a password"
