@@ -20,8 +20,10 @@ TYPED = 64
 """Characters that may wait for the quiet. More is no typing: the rest of what was pasted."""
 LONGEST = 100_000
 """Characters of a paste that are kept."""
-HARMLESS = re.compile(r"\x1b\[(?:<(?:35|39|43|47|51|55|59|63);-?\d+;-?\d+[Mm]|[IO])")
-"""The mouse moved with no button down, the terminal gained or lost the focus: comes at any time, does nothing."""
+MOVE = re.compile(r"\x1b\[<(?:35|39|43|47|51|55|59|63);-?\d+;-?\d+[Mm]")
+"""The mouse moved with no button down."""
+TOLD = re.compile(r"\x1b\[(?:[IO]|\d+;\d+R)")
+"""The terminal gained or lost the focus, or says where its cursor is: comes at any time, and is no key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,14 +114,15 @@ class PasteGuard:
             self._seen = len(self._text)
             return ""
         text, rest = self._text[:end], self._text[end + len(END) :]
-        out.append(Pasted(text[:LONGEST]))
+        out += [Keys(found) for found in TOLD.findall(text)]  # an answer may fall between what is pasted
+        out.append(Pasted(TOLD.sub("", text)[:LONGEST]))
         self._state, self._text, self._heard = "held", "", at
         return rest
 
     def _after(self, data: str, out: list[Piece], at: float) -> str:
         """A paste seems to be over: keys are held, another paste may begin, and nothing else may come at once."""
-        out += [Keys(found) for found in HARMLESS.findall(data) if found[-1] in "IO"]
-        data = HARMLESS.sub("", data)
+        out += [Keys(found) for found in TOLD.findall(data)]
+        data = MOVE.sub("", TOLD.sub("", data))
         if not data:
             return ""
         self._heard = at

@@ -202,7 +202,7 @@ class QueueScreen(ConsoleScreen):
         self._title(hour, "hour", f"Ended a minute · {count(sum(ended))} in an hour")
         will = "".join(text for text, _ in look.forecast_line(found, status))
         titles = (f"Forecast of ready · {will}", f"Forecast · {will}", f"Forecast · {will.partition(',')[0]}")
-        room = ahead.outer_size.width - 4
+        room = self.size.width // 2 - 6
         self._title(ahead, "ahead", next((title for title in titles if len(title) <= room), titles[-1]))
         self.query_one("#assumed", StatusLine).show(cells(" ", look.assumed(found)))
 

@@ -42,7 +42,7 @@ async def test_first_frame_does_not_wait_for_the_servers() -> None:
     async with app.run_test(size=(80, 24)) as pilot:
         c = Console(app, pilot, FakeOps(), Clock())
         assert "redis connecting" in c.screen()
-        assert "no jobs yet" in c.screen()
+        assert "reading …" in c.screen()
         gate.set()
         await c.until(lambda: "backup_history" in c.screen())
 

@@ -103,7 +103,7 @@ async def test_a_queue_shows_what_lies_in_it_and_what_will_be(size: tuple[int, i
         c.app.open("queue", "default")
         await c.until(lambda: "planned fires" in c.screen())
         assert isinstance(c.app.screen, QueueScreen)
-        for word in ("default", "Forecast of ready", "Ended a minute", "▸ready", "disk_report", "assumes 240 planned"):
+        for word in ("default", "Forecast", "Ended a minute", "▸ready", "disk_report", "assumes 240 planned"):
             assert word in c.screen(), word
         await c.pilot.press("h")
         await c.until(lambda: "slot held by run" in c.screen())

@@ -165,7 +165,7 @@ async def test_the_filter_counts_at_every_key_and_esc_drops_it() -> None:
         await c.until(lambda: len(rows(c).rows) == PAGE)
         await c.pilot.press("slash", *"outcome:failed")
         await c.until(lambda: len(rows(c).rows) == 8)
-        assert "/outcome:failed" in c.screen()
+        await c.until(lambda: "/outcome:failed" in c.screen())
         await c.pilot.press("enter", "j")
         assert rows(c).cursor_index == 1
         await c.pilot.press("escape")

@@ -11,7 +11,7 @@ from tests.support.terminal import Terminal
 
 SIGN, LINK = "␛]2;PWNED", "[@click=app.quit]x[/]"
 OURS = re.compile(
-    rb"\x1b\[(?:[\d;]*[mHXCD]|\?\d+[hl]|\?\d+\$p|>\d*u|<u)|\x1bD|\x08|\r|\n|[\x20-\x7e]|[\xc2-\xf4][\x80-\xbf]+"
+    rb"\x1b\[(?:[\d;]*[mHXCD]|6n|\?\d+[hl]|\?\d+\$p|>\d*u|<u)|\x1bD|\x08|\r|\n|[\x20-\x7e]|[\xc2-\xf4][\x80-\xbf]+"
 )
 """What the console says to a terminal: cursor, style, erasing, modes, and text."""
 UNSEEN = re.compile("[\x00-\x07\x0b-\x0c\x0e-\x1a\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
@@ -68,6 +68,18 @@ def test_nothing_of_it_is_sent_and_nothing_of_it_acts(tmp_path: Path) -> None:
             clicked += click_all(terminal)
             terminal.keys("\x0c")
             terminal.until([seen, SIGN])
+        terminal.keys("q")
+        assert terminal.ended() == 0
+        end = terminal.until_raw(b"CALLS ")
+    assert clicked > 200
+    assert bytes(terminal.raw[end:]).startswith(b"[]"), "nothing was asked for"
+    assert_clean(bytes(terminal.raw[: end - 6]))
+
+
+def test_dialogs_the_palette_and_notices(tmp_path: Path) -> None:
+    seen = ""
+    with fake_console(tmp_path, "hostile", columns=200, rows=50) as terminal:
+        terminal.until([SIGN, "backup_history"])
         for keys, word in (
             (":pwned", "resume queue:"), ("\x1b", ""), ("1", "Time line"), ("t", "Run a job now"),
             ("\x1b", ""), ("3", "Queues"), ("gp", "goes on"), ("4\t", "Dead letters"), ("\r", "Error and attempts"),
@@ -78,7 +90,6 @@ def test_nothing_of_it_is_sent_and_nothing_of_it_acts(tmp_path: Path) -> None:
         assert terminal.ended() == 0
         end = terminal.until_raw(b"CALLS ")
         calls = bytes(terminal.raw[end:]).decode()
-    assert clicked > 200
     assert calls.count("(") == 2, f"a retry and the end of a pause were asked for: {calls}"
     assert_clean(bytes(terminal.raw[: end - 6]))
 
