@@ -47,6 +47,30 @@ command = "true"
 [jobs.send_email]
 queue = "mail"
 command = "while ! test -e sent; do sleep 0.05; done"
+
+[jobs.send_order]
+queue = "orders"
+task = "mailer:send"
+attempts = 1
+"""
+MAILER = """
+import pathlib
+import smtplib
+
+def send(to, template):
+    if template != "receipt":
+        raise LookupError("no template " + template)
+    if not pathlib.Path("smtp").exists():
+        raise smtplib.SMTPServerDisconnected("Connection unexpectedly closed")
+    with pathlib.Path("outbox").open("a") as outbox:
+        outbox.write(to + "\\n")
+"""
+EDITS = """
+import pathlib
+import sys
+
+file = pathlib.Path(sys.argv[-1])
+file.write_text(file.read_text().replace("reciept", "receipt"))
 """
 FULL = "pg_dump: error: /mnt/vault/shop.dump: No space left on device"
 
@@ -61,9 +85,22 @@ def keys_of(title: str) -> tuple[str, ...]:
     return keys
 
 
+async def die(queue: StreamQueue, *payloads: bytes) -> None:
+    """Mails that can't be sent: each becomes a dead letter."""
+    await queue.enqueue(
+        [NewRun(new_run_id(), "send_order", b'{"type":"send_order","payload":' + p + b"}") for p in payloads]
+    )
+
+    async def dead() -> bool:
+        return (await queue.status()).dead == len(payloads)
+
+    await until(dead, "all of them have died")
+
+
 @pytest.fixture
 async def engine(connected: Servers, tmp_path: Path) -> AsyncIterator[EngineProcess]:
-    (tmp_path / "jobs.toml").write_text(JOBS)
+    for name, text in (("jobs.toml", JOBS), ("mailer.py", MAILER), ("edit.py", EDITS)):
+        (tmp_path / name).write_text(text)
     process = EngineProcess(connected.settings, tmp_path / "jobs.toml")
     yield process
     await process.stop()
@@ -113,6 +150,52 @@ async def test_why_did_last_nights_backup_fail(connected: Servers, console: Tmux
     assert console.pressed == [colon, *word, enter, again]
 
 
+async def test_retry_only_the_smtp_failures(connected: Servers, console: Tmux, tmp_path: Path) -> None:
+    queue = StreamQueue(connected.redis, connected.settings.namespace, "orders")
+    mails = [b'{"to":"customer%d@example.org","template":"receipt"}' % n for n in range(3)]
+    await die(queue, b'{"to":"ada@example.org","template":"reciept"}', *mails)
+    keys = keys_of("Retry only the SMTP failures")
+    screen, panel, down, retry, yes = keys
+    console.press(screen)
+    console.until("Dead letters · 4", "Groups by error · 2")
+    console.press(panel, down)
+    console.until("send_order: smtplib.SMTPServerDisconnected · 3")
+    (tmp_path / "smtp").touch()
+    console.press(retry)
+    console.until("3 letters")
+    console.press(yes)
+    console.until("Groups by error · 1")
+
+    async def sent() -> bool:
+        outbox = tmp_path / "outbox"
+        return outbox.exists() and len(outbox.read_text().splitlines()) == 3
+
+    await until(sent, "the three mails have gone out")
+    assert (await queue.status()).dead == 1
+    assert console.pressed == list(keys)
+
+
+async def test_replay_one_letter_with_a_corrected_payload(connected: Servers, console: Tmux, tmp_path: Path) -> None:
+    queue = StreamQueue(connected.redis, connected.settings.namespace, "orders")
+    (tmp_path / "smtp").touch()
+    await die(queue, b'{"to":"ada@example.org","template":"reciept"}')
+    keys = keys_of("Replay one letter with a corrected payload")
+    screen, edit, yes = keys
+    console.press(screen)
+    console.until("Dead letters · 1", "no template reciept")
+    console.press(edit)
+    console.until('-  "template": "reciept"', '+  "template": "receipt"')
+    console.press(yes)
+
+    async def sent() -> bool:
+        outbox = tmp_path / "outbox"
+        return outbox.exists() and outbox.read_text() == "ada@example.org\n"
+
+    await until(sent, "the mail has gone out")
+    console.until("Dead letters · 0")
+    assert console.pressed == list(keys)
+
+
 async def test_what_fires_at_three_and_who_collides(console: Tmux) -> None:
     keys = keys_of("What fires at 03:00, and who collides?")
     screen, *coarser, busiest, who = keys
@@ -150,7 +233,7 @@ async def test_pause_a_queue_let_it_drain_and_resume_it(connected: Servers, cons
     keys = keys_of("Pause a queue, let it drain, resume it")
     screen, down, pause, *note, enter, resume = keys
     console.press(screen)
-    console.until("Queues · 2", "5 ready")
+    console.until("Queues · 3", "5 ready")
     console.press(down, pause)
     console.until("Pause queue mail")
     console.press(*note, enter)
