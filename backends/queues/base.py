@@ -27,7 +27,7 @@ from backends.model import (
 )
 
 STEP = 100
-"""Letters a call at most, where each costs the server more than a run that enters: retry and its undo."""
+"""Letters a call at most where each costs the server much: retry, undo, the way to the archive and back."""
 
 T = TypeVar("T")
 

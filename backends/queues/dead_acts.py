@@ -55,7 +55,7 @@ class DeadActs(DeadLetters, Operations):
         nobody finished can take it back without being overtaken. `dead_moved` tells what happened; `move` is in it.
         """
         done: list[bool] = []
-        for part in chunks(pairs):
+        for part in chunks(pairs, STEP):
             args: list[Arg] = [until_ms, move]
             for pair in part:
                 args += pair
@@ -70,7 +70,7 @@ class DeadActs(DeadLetters, Operations):
         False where another move has brought it back, its run has come alive or died again, or the time is over.
         """
         done: list[bool] = []
-        for part in chunks(records):
+        for part in chunks(records, STEP):
             args: list[Arg] = [until_ms, move]
             for record in part:
                 args += record

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from heapq import nsmallest
 from typing import Any, TypeVar
 
 from backends.model import DeadGroup, DeadLetter, from_ms
@@ -116,14 +117,15 @@ async def dead_groups(client: Any, prefixes: Mapping[str, str], limit: int) -> t
         pipe.hlen(f"{prefix}dead:groups")
         pipe.hscan(f"{prefix}dead:groups", 0, count=GROUPS_READ)
     answers: list[Any] = await pipe.execute() if prefixes else []
-    counted = [
-        (int(n), name, group.decode())
-        for name, (_, some) in zip(prefixes, answers[1::2], strict=True)
-        for group, n in some.items()
-    ]
-    counted.sort(key=lambda item: (-item[0], item[1], item[2]))
-    counted = counted[:limit]
-    chosen: dict[str, list[str]] = {}
+    counted = nsmallest(
+        limit,
+        [
+            (-int(n), name, group)
+            for name, (_, some) in zip(prefixes, answers[1::2], strict=True)
+            for group, n in some.items()
+        ],
+    )
+    chosen: dict[str, list[bytes]] = {}
     for _, name, group in counted:
         chosen.setdefault(name, []).append(group)
     parts = _parts(chosen)
@@ -141,7 +143,7 @@ async def dead_groups(client: Any, prefixes: Mapping[str, str], limit: int) -> t
         letter = letter_from("", name, int(newest), head)
         groups.append(
             DeadGroup(
-                group, name, letter.job, letter.error_class, letter.error, count, from_ms(int(oldest) / 1000),
+                group.decode(), name, letter.job, letter.error_class, letter.error, -count, from_ms(int(oldest) / 1000),
                 letter.failed_at,
             )
         )  # fmt: skip
