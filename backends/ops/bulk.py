@@ -12,6 +12,7 @@ import msgspec
 from backends.errors import BadInputError
 from backends.model import ActionResult, now_ms
 from backends.ops.acts import Acts, op_of, result_of, whoami
+from backends.ops.archived import WholeQueue
 from backends.ops.kinds import Chosen, Marked, Operation, Progress, Tell
 from backends.ops.letters import Selection, freeze, parts
 from backends.ops.reads import unknown
@@ -19,7 +20,6 @@ from backends.ops.record import BEAT_MS, PURGE_MS, RETRY_MS, Asked, Stored
 from backends.ops.talk import redis_talk, stop_if_cancelled
 from backends.ops.walk import STEP, Step, steps
 from backends.queues.base import BATCH, Pair, chunks
-from backends.queues.streams import StreamQueue
 
 HOLD_S = 5.0
 """So long a retried letter waits before it starts: time to take it back."""
@@ -27,7 +27,7 @@ LONGEST_HOLD_S = 86_400.0
 SAVE_S = 1.0
 """A walk that finds nothing says so often that it is alive."""
 
-Act: TypeAlias = Callable[[StreamQueue, Sequence[Pair]], Awaitable[Sequence[bool]]]
+Act: TypeAlias = Callable[[WholeQueue, Sequence[Pair]], Awaitable[Sequence[bool]]]
 
 
 class BulkActs(Acts):
@@ -50,7 +50,7 @@ class BulkActs(Acts):
             if not any(part.test for part in found):
                 return sum(sizes)
             matched, scanned, began = 0, 0, time.monotonic()
-            async for step in steps(self.servers.redis, found):
+            async for step in steps(found):
                 stop_if_cancelled()
                 matched += len(step.pairs)
                 scanned += step.scanned
@@ -254,16 +254,16 @@ class BulkActs(Acts):
                 raise unknown("queue", chosen.queue, [q.name for q in queues], "queues")
             return await freeze(queues, chosen)
 
-    async def _pairs_of(self, ids: Sequence[str], queues: Sequence[StreamQueue]) -> Marked:
+    async def _pairs_of(self, ids: Sequence[str], queues: Sequence[WholeQueue]) -> Marked:
         wanted = list(dict.fromkeys(ids))
         found: list[tuple[str, str, int]] = []
         for queue in queues:
             for part in chunks(wanted):
-                scores = await self.servers.redis.zmscore(f"{queue.prefix}dead", list(part))
-                found += [(queue.name, run, int(s)) for run, s in zip(part, scores, strict=True) if s is not None]
+                there = await queue.dead_there(part)
+                found += [(queue.name, run, sequence) for run, sequence in zip(part, there, strict=True) if sequence]
         return Marked(tuple(sorted(found, key=lambda letter: (letter[0], letter[2]))))
 
-    async def _there(self, marked: Marked) -> AsyncIterator[tuple[StreamQueue, Sequence[Pair], list[bool]]]:
+    async def _there(self, marked: Marked) -> AsyncIterator[tuple[WholeQueue, Sequence[Pair], list[bool]]]:
         """Marked letters in steps, by queue, oldest first, with whether each is still there."""
         known = {q.name: q for q in await self.all_queues()}
         by_queue: dict[str, list[Pair]] = {}
@@ -273,8 +273,8 @@ class BulkActs(Acts):
             if name not in known:
                 continue
             for part in chunks(pairs, STEP):
-                scores = await self.servers.redis.zmscore(f"{known[name].prefix}dead", [run for run, _ in part])
-                yield known[name], part, [s == sequence for s, (_, sequence) in zip(scores, part, strict=True)]
+                there = await known[name].dead_there([run for run, _ in part])
+                yield known[name], part, [s == sequence for s, (_, sequence) in zip(there, part, strict=True)]
 
     async def _steps(self, chosen: Chosen) -> AsyncIterator[Step]:
         if isinstance(chosen, Marked):
@@ -283,7 +283,7 @@ class BulkActs(Acts):
                 yield Step(queue, wanted, len(pairs))
             return
         assert isinstance(chosen, Selection)
-        async for step in steps(self.servers.redis, await parts(await self.all_queues(), chosen)):
+        async for step in steps(await parts(await self.all_queues(), chosen)):
             yield step
 
     async def _size(self, chosen: Marked | Selection) -> int:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
 
+from backends.errors import UnreachableError
+from backends.history.archive import END, Archive, Stretch
 from backends.model import DeadGroup, DeadLetter, Page
+from backends.ops.archived import add_archived, as_letter, read_spilled
 from backends.ops.letters import Place
 from backends.ops.reads import Reads, unknown
 from backends.ops.talk import redis_talk
-from backends.queues.dead_heads import dead_groups, dead_heads
+from backends.queues.dead_heads import Heads, dead_groups, dead_heads
 
 
 class DeadReads(Reads):
@@ -33,15 +38,64 @@ class DeadReads(Reads):
         chosen = [(name, group) for name in prefixes] if group else groups
         with redis_talk(self.servers.redis_url):
             heads = await dead_heads(self.servers.redis, prefixes, limit, before, chosen)
+            heads = await self._with_archived(heads, prefixes, limit, before or {}, chosen)
         more = f"{heads.last[0]}.{heads.last[1]}" if heads.last else None
         return Page(heads.letters, more, heads.total)
+
+    async def _with_archived(
+        self,
+        heads: Heads,
+        prefixes: Mapping[str, str],
+        limit: int,
+        before: Mapping[str, int],
+        chosen: Sequence[tuple[str, str]],
+    ) -> Heads:
+        """The page with the letters that are in the archive. While Postgres is away it ends above them."""
+        spilled = await read_spilled(self.servers.redis, prefixes)
+        if not spilled:
+            return heads
+        lists = [(name, group) for name, group in chosen or [(name, "") for name in spilled] if name in spilled]
+        low = heads.last[0] if heads.last else 0
+        wanted = [Stretch(n, g, below=before.get(n, END)) for n, g in lists if spilled[n][1] >= low]
+        total = heads.total
+        try:
+            async with self._archive() as archive:
+                if not chosen:
+                    total += sum(spilled[name][0] for name in spilled)
+                for name in dict.fromkeys(name for name, _ in lists) if chosen else ():
+                    total += await archive.count(name, groups=[group for n, group in lists if n == name])
+                cold = [as_letter(kept) for kept in await archive.walk(wanted, limit + 1)]
+        except UnreachableError as error:
+            self.warn_once(f"dead letters in the archive are not listed: {error}")
+            return replace(heads, total=heads.total + sum(n for n, _ in spilled.values()) * (not chosen))
+        letters = list({(d.queue, d.sequence): d for d in [*cold, *heads.letters]}.values())
+        letters.sort(key=lambda letter: (-letter.sequence, letter.queue))
+        more = len(letters) > limit or heads.last is not None
+        page = letters[:limit]
+        return Heads(tuple(page), (page[-1].sequence, page[-1].queue) if more and page else None, total)
 
     async def dead_group_page(self, limit: int = 200) -> Page[DeadGroup]:
         """Dead letters by error, the largest groups first; `total`: how many groups there are."""
         prefixes = await self._prefixes()
         with redis_talk(self.servers.redis_url):
             groups, total = await dead_groups(self.servers.redis, prefixes, limit)
+            spilled = await read_spilled(self.servers.redis, prefixes)
+            try:
+                if spilled:
+                    async with self._pool() as pool:
+                        archive = Archive(
+                            pool, self.namespace, lambda name, seqs: self.live.queue(name).dead_moved(seqs)
+                        )
+                        groups, more = await add_archived(archive, [self.live.queue(n) for n in spilled], groups, limit)
+                        total += more
+            except UnreachableError as error:
+                self.warn_once(f"dead letters in the archive are not counted: {error}")
         return Page(tuple(groups), None, total)
+
+    @asynccontextmanager
+    async def _archive(self) -> AsyncIterator[Archive]:
+        async with self._pool() as pool:
+            yield Archive(pool, self.namespace, lambda name, sequences: self.live.queue(name).dead_moved(sequences))
 
     async def _prefixes(self, queue: str = "") -> dict[str, str]:
         """Name → key prefix of one queue, or of all."""

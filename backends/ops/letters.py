@@ -8,8 +8,8 @@ from datetime import datetime
 
 from backends.errors import BadInputError
 from backends.model import DeadLetter, to_ms
+from backends.ops.archived import WholeQueue
 from backends.ops.matching import Matcher
-from backends.queues.streams import StreamQueue
 
 GROUPS_MOST = 20
 """A filter that means more groups of a queue than these is tested letter by letter."""
@@ -72,7 +72,7 @@ def _span(selection: Selection, upto: int) -> tuple[int, int]:
 class Part:
     """What of one queue is meant: after < sequence <= upto, of these groups (none: of all), if `test` agrees."""
 
-    queue: StreamQueue
+    queue: WholeQueue
     after: int
     upto: int
     groups: tuple[str, ...]
@@ -83,7 +83,7 @@ class Part:
         return await self.queue.dead_count(self.upto, self.after + 1, self.groups)
 
 
-async def parts(queues: Sequence[StreamQueue], selection: Selection) -> list[Part]:
+async def parts(queues: Sequence[WholeQueue], selection: Selection) -> list[Part]:
     """What of each queue is meant; those in which there can't be any are left out."""
     found = []
     for queue in queues:
@@ -102,7 +102,7 @@ async def parts(queues: Sequence[StreamQueue], selection: Selection) -> list[Par
     return found
 
 
-async def _groups(queue: StreamQueue, selection: Selection) -> tuple[str, ...] | None:
+async def _groups(queue: WholeQueue, selection: Selection) -> tuple[str, ...] | None:
     """The groups of a queue that are meant; None: all."""
     if selection.group and not (selection.job or selection.like):
         return (selection.group,)
@@ -116,7 +116,7 @@ async def _groups(queue: StreamQueue, selection: Selection) -> tuple[str, ...] |
     ])  # fmt: skip
 
 
-async def freeze(queues: Sequence[StreamQueue], selection: Selection) -> Selection:
+async def freeze(queues: Sequence[WholeQueue], selection: Selection) -> Selection:
     """The selection as of now; one that is frozen already stays as it is."""
     if selection.upto is not None:
         return selection

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -24,6 +24,7 @@ from backends.model import (
     from_ms,
     now_ms,
 )
+from backends.ops.archived import WholeQueue
 from backends.overview import Overview
 from backends.queues.keys import events_key, jobs_key, queues_key, workers_key
 from backends.queues.live import read_engines
@@ -45,11 +46,12 @@ _PER_QUEUE = 3
 class LiveView:
     """Looks at Redis again and again; keeps the last jobs, fires, dead letters and events to look cheaply."""
 
-    def __init__(self, client: Any, namespace: str, version: str) -> None:
+    def __init__(self, client: Any, namespace: str, version: str, make_queue: Callable[[str], WholeQueue]) -> None:
         self._redis = client
         self._namespace = namespace
         self._version = version
-        self.queues: dict[str, StreamQueue] = {}
+        self._make_queue = make_queue
+        self.queues: dict[str, WholeQueue] = {}
         self.specs: dict[str, JobSpec] = {}
         self._inboxes: dict[str, str] = {}
         self._revision: bytes | None = None
@@ -62,9 +64,9 @@ class LiveView:
         self._events: deque[LiveEvent] = deque(maxlen=EVENTS_SHOWN)
         self._last_event = ""
 
-    def queue(self, name: str) -> StreamQueue:
+    def queue(self, name: str) -> WholeQueue:
         """The queue of that name; one object a name."""
-        return self.queues.get(name) or StreamQueue(self._redis, self._namespace, name)
+        return self.queues.get(name) or self._make_queue(name)
 
     async def look(self) -> Overview:
         """One look."""

@@ -28,13 +28,13 @@ from backends.model import (
     from_ms,
     now_ms,
 )
+from backends.ops.archived import WholeQueue
 from backends.ops.letters import Place, Selection, parts
 from backends.ops.live import LiveView
 from backends.ops.talk import postgres_talk, redis_talk
 from backends.ops.walk import listed
 from backends.overview import HistoryOverview, Overview
 from backends.queues.live import queue_names
-from backends.queues.streams import StreamQueue
 
 RUNS_SHOWN = 100
 
@@ -47,7 +47,7 @@ class Reads:
         self.context_name = context_name
         self.read_only = servers.settings.read_only
         self.warnings: list[str] = list(servers.warnings)
-        self.live = LiveView(servers.redis, self.namespace, servers.redis_version)
+        self.live = LiveView(servers.redis, self.namespace, servers.redis_version, self._make_queue)
         self._postgres_checked = False
         self._history_lock = asyncio.Lock()
 
@@ -55,6 +55,11 @@ class Reads:
     def namespace(self) -> str:
         """The namespace all this is about."""
         return self.servers.settings.namespace
+
+    def warn_once(self, text: str) -> None:
+        """Add a warning that is read again and again."""
+        if text not in self.warnings:
+            self.warnings.append(text)
 
     async def drop_connections(self) -> None:
         """Connect to both servers anew."""
@@ -102,7 +107,15 @@ class Reads:
             raise unknown("job", job, list(specs), "jobs")
         return specs[job]
 
-    async def all_queues(self) -> list[StreamQueue]:
+    def _make_queue(self, name: str) -> WholeQueue:
+        return WholeQueue(self.servers.redis, self.namespace, name, self._pool)
+
+    @asynccontextmanager
+    async def _pool(self) -> AsyncIterator[Any]:
+        async with self.history():
+            yield await self.servers.pool()
+
+    async def all_queues(self) -> list[WholeQueue]:
         """Every queue there is, by name."""
         with redis_talk(self.servers.redis_url):
             return [self.live.queue(n) for n in await queue_names(self.servers.redis, self.namespace)]
@@ -125,7 +138,7 @@ class Reads:
         queues = await self._chosen(chosen)
         with redis_talk(self.servers.redis_url):
             meant = await parts(queues, chosen)
-            found = await listed(self.servers.redis, meant, start, limit + 1, newer=bool(newer))
+            found = await listed(meant, start, limit + 1, newer=bool(newer))
             total = None if chosen.texts else sum([await part.size() for part in meant])
         more = len(found) > limit
         items = found[-limit:] if newer else found[:limit]
@@ -149,7 +162,7 @@ class Reads:
         groups.sort(key=lambda g: (-g.count, g.queue, g.group))
         return groups[:limit]
 
-    async def _chosen(self, selection: Selection) -> list[StreamQueue]:
+    async def _chosen(self, selection: Selection) -> list[WholeQueue]:
         queues = await self.all_queues()
         if not selection.queue:
             return queues

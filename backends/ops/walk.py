@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from backends.model import DeadLetter
+from backends.ops.archived import WholeQueue
 from backends.ops.letters import Part, Place
 from backends.ops.matching import picked
 from backends.queues.base import Pair
 from backends.queues.dead_index import letter_from
-from backends.queues.dead_walk import READ_MOST, RecordReader, pairs_between
-from backends.queues.streams import StreamQueue
+from backends.queues.dead_walk import READ_MOST
 
 STEP = 100
 """Letters a call that acts on them: a retry of so many keeps the server for less than 10 ms."""
@@ -22,18 +21,18 @@ STEP = 100
 class Step:
     """Some letters of a queue that are meant, at most STEP, and how many were looked at to find them."""
 
-    queue: StreamQueue
+    queue: WholeQueue
     pairs: Sequence[Pair]
     scanned: int
 
 
-async def steps(client: Any, found: Sequence[Part]) -> AsyncIterator[Step]:
+async def steps(found: Sequence[Part]) -> AsyncIterator[Step]:
     """What is meant, queue by queue, the oldest first."""
     for part in found:
-        reader = RecordReader(client, part.queue.prefix)
+        reader = part.queue.reader()
         after = part.after
         while True:
-            pairs = await pairs_between(client, part.queue.prefix, READ_MOST, after, part.upto + 1, part.groups)
+            pairs = await part.queue.pairs_between(READ_MOST, after, part.upto + 1, part.groups)
             if not pairs:
                 break
             after = pairs[-1][1]
@@ -48,13 +47,11 @@ async def steps(client: Any, found: Sequence[Part]) -> AsyncIterator[Step]:
                 break
 
 
-async def listed(
-    client: Any, found: Sequence[Part], start: Place | None, limit: int, *, newer: bool = False
-) -> list[DeadLetter]:
+async def listed(found: Sequence[Part], start: Place | None, limit: int, *, newer: bool = False) -> list[DeadLetter]:
     """Up to `limit` letters of all queues as one list, newest first: those below `start`, or those next above it."""
     heads: list[tuple[DeadLetter, AsyncIterator[DeadLetter]]] = []
     for part in found:
-        source = _letters(client, part, start, min(limit, READ_MOST), newer=newer)
+        source = _letters(part, start, min(limit, READ_MOST), newer=newer)
         if first := await anext(source, None):
             heads.append((first, source))
     letters: list[DeadLetter] = []
@@ -67,17 +64,15 @@ async def listed(
     return letters[::-1] if newer else letters
 
 
-async def _letters(
-    client: Any, part: Part, start: Place | None, size: int, *, newer: bool
-) -> AsyncIterator[DeadLetter]:
-    queue, reader = part.queue, RecordReader(client, part.queue.prefix)
+async def _letters(part: Part, start: Place | None, size: int, *, newer: bool) -> AsyncIterator[DeadLetter]:
+    queue, reader = part.queue, part.queue.reader()
     after, before = part.after, part.upto + 1
     if start and newer:
         after = max(after, start.after(queue.name))
     elif start:
         before = min(before, start.before(queue.name))
     while True:
-        pairs = await pairs_between(client, queue.prefix, size, after, before, part.groups, newest=not newer)
+        pairs = await queue.pairs_between(size, after, before, part.groups, newest=not newer)
         for (run, sequence), record in zip(pairs, await reader.read(pairs), strict=True):
             if record is not None and (part.test is None or part.test.record(run, record)):
                 head, _, envelope = record.partition(b"\n")

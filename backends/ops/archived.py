@@ -1,0 +1,277 @@
+"""A queue with all its dead letters, be they in Redis or in the archive: to whoever asks it is one list.
+
+Postgres is asked only where something is in the archive, and not for what lies above the highest letter in there. What
+is acted on comes back to Redis first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import replace
+from typing import Any, TypeAlias
+
+from backends.history.archive import END, Archive, Archived, Stretch
+from backends.history.spill import Spill
+from backends.model import DeadGroup, DeadLetter, from_ms
+from backends.queues.base import BATCH, NewRun, Op, Pair, chunks
+from backends.queues.dead import Kind
+from backends.queues.dead_index import letter_from
+from backends.queues.dead_walk import RecordReader, pairs_between
+from backends.queues.streams import StreamQueue
+
+Pool: TypeAlias = Callable[[], AbstractAsyncContextManager[Any]]
+
+
+def as_letter(kept: Archived) -> DeadLetter:
+    """A dead letter of the archive, as others are."""
+    return letter_from(kept.run_id, kept.queue, kept.sequence, kept.head, kept.envelope)
+
+
+class WholeQueue(StreamQueue):
+    """One queue with its archive. `pool`: the connections to Postgres, once it is known to be usable."""
+
+    def __init__(self, client: Any, namespace: str, name: str, pool: Pool) -> None:
+        super().__init__(client, namespace, name)
+        self._pool = pool
+
+    @asynccontextmanager
+    async def _archive(self) -> AsyncIterator[Archive]:
+        async with self._pool() as pool:
+            yield Archive(pool, self.namespace, lambda _, sequences: self.dead_moved(sequences))
+
+    async def archived_top(self) -> int:
+        """The highest sequence that ever was archived; 0 where nothing is in the archive."""
+        count, top = await self.dead_spilled()
+        return top if count else 0
+
+    # --- reading --------------------------------------------------------------------------------------------
+
+    async def pairs_between(
+        self, limit: int, after: int, before: int, groups: Sequence[str] = (), *, newest: bool = False
+    ) -> list[Pair]:
+        """Up to `limit` letters with after < sequence < before, oldest or newest first; of these groups, if any."""
+        hot = await pairs_between(self._redis, self.prefix, limit, after, before, groups, newest=newest)
+        top = await self.archived_top()
+        if top <= after or (newest and len(hot) >= limit and hot[-1][1] > top):
+            return hot
+        stretches = [Stretch(self.name, group, after, before) for group in dict.fromkeys(groups)]
+        async with self._archive() as archive:
+            cold = await archive.walk(stretches or [Stretch(self.name, "", after, before)], limit, oldest=not newest)
+        both = {*hot, *((letter.run_id, letter.sequence) for letter in cold)}
+        return sorted(both, key=lambda pair: pair[1], reverse=newest)[:limit]
+
+    async def dead_pairs(self, limit: int, after: int, upto: int, groups: Sequence[str] = ()) -> list[Pair]:
+        """Up to `limit` letters with after < sequence <= upto, oldest first."""
+        return await self.pairs_between(limit, after, upto + 1, groups)
+
+    async def dead_records(self, pairs: Sequence[Pair]) -> list[DeadLetter | None]:
+        """Letters with their envelopes; None for a pair that is not dead any more."""
+        found = await super().dead_records(pairs)
+        kept = await self.kept([pair for pair, letter in zip(pairs, found, strict=True) if letter is None])
+        return [letter or (as_letter(kept[p]) if p in kept else None) for p, letter in zip(pairs, found, strict=True)]
+
+    async def dead_count(self, upto: int | None = None, since: int = 0, groups: Sequence[str] = ()) -> int:
+        """How many letters there are with since <= sequence <= upto, of these groups, if any are given."""
+        count, top = await super().dead_count(upto, since, groups), await self.archived_top()
+        if top < since or not top:
+            return count
+        below = END if upto is None or upto >= top else upto + 1
+        async with self._archive() as archive:
+            return count + await archive.count(self.name, since - 1 if since > 0 else -1, below, groups)
+
+    async def dead_top(self) -> int:
+        """The highest sequence of a dead letter, 0 where there is none."""
+        return max(await super().dead_top(), await self.archived_top())
+
+    async def dead_there(self, run_ids: Sequence[str]) -> list[int]:
+        """The sequence of each run's dead letter; 0 where it has none."""
+        found: list[int] = []
+        for part in chunks(run_ids):
+            scores = await self._redis.zmscore(f"{self.prefix}dead", list(part))
+            found += [int(score or 0) for score in scores]
+        missing = [run for run, sequence in zip(run_ids, found, strict=True) if not sequence]
+        if missing and await self.archived_top():
+            async with self._archive() as archive:
+                kept = {each.run_id: each.sequence for each in await archive.find(missing) if each.queue == self.name}
+            found = [sequence or kept.get(run, 0) for run, sequence in zip(run_ids, found, strict=True)]
+        return found
+
+    async def dead_get(self, run_id: str) -> DeadLetter | None:
+        """One dead letter, or None."""
+        letter = await super().dead_get(run_id)
+        if letter is None and (sequence := (await self.dead_there([run_id]))[0]):
+            return (await self.dead_records([(run_id, sequence)]))[0]
+        return letter
+
+    async def dead_kinds(self) -> dict[str, Kind]:
+        """Every group there is, with what its letters have in common."""
+        kinds = await super().dead_kinds()
+        if await self.archived_top():
+            async with self._archive() as archive:
+                for each in await archive.groups([self.name]):
+                    kinds.setdefault(each.group, Kind(each.job, each.error_class))
+        return kinds
+
+    async def dead_groups(self, limit: int = 100) -> list[DeadGroup]:
+        """The largest groups first."""
+        found = await super().dead_groups(limit)
+        if await self.archived_top():
+            async with self._archive() as archive:
+                found, _ = await add_archived(archive, [self], found, limit)
+        return found
+
+    async def hot_counts(self, groups: Sequence[str]) -> dict[str, int]:
+        """How many letters of each group are in Redis."""
+        found: dict[str, int] = {}
+        for part in chunks(groups):
+            counts = await self._redis.hmget(f"{self.prefix}dead:groups", list(part))
+            found |= {group: int(n or 0) for group, n in zip(part, counts, strict=True)}
+        return found
+
+    async def newest_of(self, group: str) -> DeadLetter | None:
+        """The newest letter of a group in Redis."""
+        pairs = await pairs_between(self._redis, self.prefix, 1, -1, END, (group,), newest=True)
+        return (await super().dead_records(pairs))[0] if pairs else None
+
+    def reader(self) -> Reader:
+        """What reads the bytes of letters."""
+        return Reader(self, RecordReader(self._redis, self.prefix))
+
+    async def kept(self, pairs: Sequence[Pair]) -> dict[Pair, Archived]:
+        """Those of these letters that are in the archive."""
+        if not pairs or not await self.archived_top():
+            return {}
+        async with self._archive() as archive:
+            found = await archive.records(self.name, pairs)
+        return {pair: letter for pair, letter in zip(pairs, found, strict=True) if letter}
+
+    # --- acting ---------------------------------------------------------------------------------------------
+
+    async def dead_retry(self, op: Op, pairs: Sequence[Pair], due_ms: Sequence[int] = ()) -> list[bool]:
+        """Back into the queue, each when it is due; False where the pair is not dead any more."""
+        dues = dict(zip(pairs, due_ms or [0] * len(pairs), strict=True))
+        retry = super().dead_retry
+
+        async def act(some: Sequence[Pair]) -> list[bool]:
+            return await retry(op, some, [dues[pair] for pair in some])
+
+        return await self._act(act, pairs)
+
+    async def dead_purge(self, op: Op, pairs: Sequence[Pair]) -> list[bool]:
+        """Into the trash of the operation; False where the pair is not dead any more."""
+        purge = super().dead_purge
+
+        async def act(some: Sequence[Pair]) -> list[bool]:
+            return await purge(op, some)
+
+        return await self._act(act, pairs)
+
+    async def dead_replace(self, op: Op, pair: Pair, run: NewRun) -> str:
+        """A new run in place of a letter: 'ok', 'gone', 'changed', or 'duplicate'."""
+        if await self.archived_top():
+            await self._bring([pair])
+        return await super().dead_replace(op, pair, run)
+
+    async def dead_purge_all(self, op: Op, upto: int) -> int:
+        """All up to a sequence: what is in Redis at once, what is archived in steps."""
+        count = await super().dead_purge_all(op, upto)
+        after = -1
+        while (await self.archived_top()) > after:
+            async with self._archive() as archive:
+                kept = await archive.walk([Stretch(self.name, "", after, upto + 1)], BATCH, oldest=True)
+            if not kept:
+                break
+            await self.dead_purge(op, [(letter.run_id, letter.sequence) for letter in kept])
+            after = kept[-1].sequence
+        return count if after < 0 else await self.op_size(op.id)
+
+    async def _act(self, act: Callable[[Sequence[Pair]], Awaitable[list[bool]]], pairs: Sequence[Pair]) -> list[bool]:
+        """Act on letters; those that are not in Redis are brought there first, if they are in the archive."""
+        done = await act(pairs)
+        missing = [pair for pair, did in zip(pairs, done, strict=True) if not did]
+        if not missing or not await self.archived_top():
+            return done
+        back = await self._bring(missing)
+        again = dict(zip(back, await act(back), strict=True)) if back else {}
+        return [did or again.get(pair, False) for pair, did in zip(pairs, done, strict=True)]
+
+    async def _bring(self, pairs: Sequence[Pair]) -> list[Pair]:
+        back: list[Pair] = []
+        async with self._pool() as pool:
+            spill = Spill(pool, self.namespace, self, self._server_ms)
+            for part in chunks(pairs):
+                back += [pair for pair, came in zip(part, await spill.back(part), strict=True) if came]
+        return back
+
+    async def _server_ms(self) -> int:
+        seconds, micros = await self._redis.time()
+        return int(seconds) * 1000 + int(micros) // 1000
+
+
+class Reader:
+    """Reads stored letters of a queue, as many at once as their size allows."""
+
+    def __init__(self, queue: WholeQueue, hot: RecordReader) -> None:
+        self._queue = queue
+        self._hot = hot
+
+    async def read(self, pairs: Sequence[Pair]) -> list[bytes | None]:
+        """Header line and envelope of each; None where it is gone."""
+        found = await self._hot.read(pairs)
+        missing = [pair for pair, record in zip(pairs, found, strict=True) if record is None]
+        if not missing:
+            return found
+        kept = await self._queue.kept(missing)
+        return [r if r is not None or p not in kept else kept[p].record for p, r in zip(pairs, found, strict=True)]
+
+
+async def read_spilled(client: Any, prefixes: Mapping[str, str]) -> dict[str, tuple[int, int]]:
+    """Of the queues that have letters in the archive: how many, and the highest sequence that went there."""
+    pipe = client.pipeline(transaction=False)
+    for prefix in prefixes.values():
+        pipe.hmget(f"{prefix}dead:spilled", "count", "top")
+    answers: list[Any] = await pipe.execute() if prefixes else []
+    return {name: (int(n), int(top)) for name, (n, top) in zip(prefixes, answers, strict=True) if n}
+
+
+async def add_archived(
+    archive: Archive, queues: Sequence[WholeQueue], hot: Sequence[DeadGroup], limit: int
+) -> tuple[list[DeadGroup], int]:
+    """(groups with what of them is archived, the largest first; how many there are in the archive only)."""
+    by_name = {queue.name: queue for queue in queues}
+    merged = {(g.queue, g.group): g for g in hot}
+    cold = await archive.groups(list(by_name))
+    in_redis = {
+        (queue.name, group): n
+        for queue in queues
+        for group, n in (await queue.hot_counts([g.group for g in cold if g.queue == queue.name])).items()
+    }
+    cold.sort(key=lambda g: -(g.count + in_redis[g.queue, g.group]))
+    wanted = [g for n, g in enumerate(cold) if n < limit or (g.queue, g.group) in merged]
+    ends = await archive.ends([(g.queue, g.group) for g in wanted])
+    for each in wanted:
+        key = each.queue, each.group
+        if key not in ends:
+            continue
+        oldest, newest = (as_letter(end) for end in ends[key])
+        first, known = from_ms(oldest.sequence / 1000), merged.get(key)
+        if in_redis[key] and (known is None or from_ms(newest.sequence / 1000) > known.first_failed_at):
+            hottest = await by_name[each.queue].newest_of(each.group)  # which of them is the newest is not clear
+            newest = max(newest, hottest or newest, key=_sequence)
+            known = None if known is None else replace(known, error=newest.error, last_failed_at=newest.failed_at)
+        if known:
+            merged[key] = replace(
+                known, count=known.count + each.count, first_failed_at=min(first, known.first_failed_at)
+            )
+        else:
+            merged[key] = DeadGroup(
+                each.group, each.queue, each.job, each.error_class, newest.error, each.count + in_redis[key], first,
+                newest.failed_at,
+            )  # fmt: skip
+    groups = sorted(merged.values(), key=lambda g: (-g.count, g.queue, g.group))[:limit]
+    return groups, sum(not n for n in in_redis.values())
+
+
+def _sequence(letter: DeadLetter) -> int:
+    return letter.sequence
