@@ -66,7 +66,8 @@ class Terminal:
             env={"TERM": "xterm-256color", "COLORTERM": "truecolor", "LANG": "C.UTF-8", **_bare(env)},
         )  # fmt: skip
         os.close(theirs)
-        threading.Thread(target=self._read, daemon=True).start()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
 
     def _read(self) -> None:
         while True:
@@ -176,10 +177,12 @@ class Terminal:
 
     def close(self) -> None:
         """End it if it still runs."""
+        self.kbit_s = None
         self._reads.set()
         if self.process.poll() is None:
             os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
+        self._reader.join(5)  # the next terminal gets the number of our file: nobody else may read from it
         os.close(self._fd)
 
 
