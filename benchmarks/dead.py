@@ -277,6 +277,8 @@ async def slow_calls(redis: Any) -> list[str]:
         worst[name] = max(worst.get(name, 0), took)
     for name, us in sorted(worst.items(), key=lambda item: -item[1]):
         print(f"  {name:20} {us / 1000:6.1f} ms")
+    spread = (await redis.info("latencystats")).get("latency_percentiles_usec_evalsha", {})
+    print("  of all script calls, ms: " + ", ".join(f"{p} {float(us) / 1000:.1f}" for p, us in spread.items()))
     if stalls:
         print(f"  the machine stood still {len(stalls)} times, {max(stalls) / 1000:.1f} ms at most")
     return [f"{name}: a call of {us / 1000:.1f} ms" for name, us in worst.items() if us > 1000 * CALL_MS]
@@ -294,6 +296,7 @@ async def bench(folder: Path, letters: int, retried: int, rounds: int) -> list[s
             measured = Bench(servers, queues, letters, rounds)
             await measured.fill()
             await redis.slowlog_reset()
+            await redis.config_resetstat()
             await measured.reads()
             for newer in (0, 100):
                 await measured.purge_all(newer)

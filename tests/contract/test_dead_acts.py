@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import pytest
+from redis.exceptions import ResponseError
 
 from backends.model import Pause, now_ms
 from backends.queues.base import BATCH, Entered, Op, Pair, Restored
@@ -153,6 +154,29 @@ async def test_a_driver_that_slept_changes_nothing_once_the_undo_began(queue: St
     assert await queue.dead_replace(op("retry"), pairs[0], run()) == "gone"
     assert await queue.enter(op("enter", "retry-1"), [run()]) == [Entered.SKIPPED]
     assert without(await look(), *STREAMS) == without(before, *STREAMS)
+
+
+async def test_on_a_full_server_letters_can_be_purged_and_come_back(queue: StreamQueue, look: Any, redis: Any) -> None:
+    """Nothing else frees memory. What would take more of it is refused, and changes nothing."""
+    pairs = await bury(queue, 6)
+    await queue.dead_purge(op("purge", "old", now_ms()), pairs[:1])
+    await queue.dead_retry(op("retry"), pairs[1:2], [FAR])
+    before = await look()
+    await redis.config_set("maxmemory", 1)
+    try:
+        with pytest.raises(ResponseError, match="maxmemory"):
+            await queue.dead_retry(op("retry", "more"), pairs[2:])
+        assert await look() == before
+        assert await queue.dead_purge(op("purge"), pairs[2:4]) == [True, True]
+        assert await queue.dead_purge_all(op("purge", "all"), pairs[-1][1]) == 2
+        for name, count in (("all", 2), ("purge-1", 2), ("retry-1", 1)):
+            assert await undone(queue, name) == (count, 0)
+        await forgotten(queue, now_ms())
+        assert await queue.op_size("old") == 0
+        assert await queue.dead_drop(pairs[1:2]) == [True]  # to the archive
+    finally:
+        await redis.config_set("maxmemory", 0)
+    assert await queue.dead_pairs(9, 0, FAR * 1000) == pairs[2:]
 
 
 class TestRetry:
