@@ -23,11 +23,12 @@ from console.acts import Acts
 from console.commands import History
 from console.contexts import Choice
 from console.export import Exports
-from console.feed import Feed, Link, OpenOps, Pace
+from console.feed import Connected, Feed, Link, OpenOps, Pace
 from console.keymap import KeyMap, load_keymap
 from console.line import Line, LineApp
 from console.memory import Memory, memory_folder, table, texts
 from console.screens.base import ConsoleScreen
+from console.screens.dialog import AskDialog
 from console.screens.overview import OverviewScreen
 from console.screens.palette import Palette
 from console.screens.registry import NUMBERED, OVERVIEW, SCREENS
@@ -37,7 +38,7 @@ from console.terminal_guard import Guarded, guard
 from console.theme import BUILT_IN, VARIABLES, load_themes, theme_for
 from console.trail import Place, Trail
 from widgets.rowlist import RowList
-from widgets.safe import AsciiFilter, safe_line
+from widgets.safe import AsciiFilter, cell, safe_line
 
 SLOWLY_S = 1.0
 """Between two looks, and two pictures, on a slow line."""
@@ -45,6 +46,7 @@ SLOW_LINE = ("the line is slow: drawn once a second", "warn")
 QUICK_LINE = ("✓ the line is quick again", "ok")
 SETTLED_S = 3.0
 """After so long nothing more is loaded."""
+LEAVING = "-leaving"
 NO_TERMINAL = "the console needs a terminal; `cronsole status` prints the same without one"
 
 
@@ -60,6 +62,8 @@ class Router:
         if app.router is not self:
             return
         app.state.take(message)
+        if isinstance(message, Connected):
+            app.front().tell_unfinished()
         if app.low_bandwidth:
             return  # shown once a second, all together
         for screen in reversed(app.screen_stack):
@@ -249,6 +253,12 @@ class ConsoleApp(Exports, Guarded, LineApp):
         """The screen that is shown, also behind a dialog."""
         return next(s for s in (*reversed(self.screen_stack), self.overview) if isinstance(s, ConsoleScreen))
 
+    def undone(self) -> None:
+        """Something was taken back: what a screen says of it holds no longer."""
+        for screen in (self.overview, *self._made):
+            if screen.begun:
+                screen.undone()
+
     def action_go(self, name: str) -> None:
         """Show the screen of that name."""
         self.open(name)
@@ -279,6 +289,17 @@ class ConsoleApp(Exports, Guarded, LineApp):
             self.push_screen(name)
         elif front is not screen:
             self.switch_screen(name)
+
+    async def action_quit(self) -> None:
+        """Leave; asks first where that stops an operation. Asked a second time, it leaves."""
+        driving = self.acts.driving
+        if driving is None or self.screen.has_class(LEAVING):
+            self.exit()
+            return
+        lines = [cell(f"{driving.doing} is under way and stops half-way."), cell("The audit can go on with it.", "dim")]
+        dialog = AskDialog("Leave?", lines, "leave")
+        dialog.add_class(LEAVING)
+        self.push_screen(dialog, lambda yes: self.exit() if yes else None)
 
     def on_key(self, event: Key) -> None:
         """A letter that the screen got while ``:`` was opened over it belongs to the command."""

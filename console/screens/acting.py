@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from datetime import tzinfo
 from typing import TYPE_CHECKING, TypeVar
@@ -16,7 +17,7 @@ from backends.model import ActionResult
 from backends.ops.kinds import Progress, Tell
 from console.acts import Act, Driving
 from console.feed import ConsoleOps, Feed, one_line
-from console.screens.acts_looks import taken_back
+from console.screens.acts_looks import SILENT_MS, taken_back
 from console.screens.dialog import AskDialog, PickDialog
 from console.state import ConsoleState
 from widgets.safe import cell, cells
@@ -200,13 +201,14 @@ class ActingScreen(Screen[None]):
 
     def take_back(self, receipt: str, words: str) -> None:
         """Undo an operation, a long one with progress."""
-        acts = self.shell.acts
+        shell = self.shell
 
         def told(result: ActionResult) -> str:
-            acts.forget(receipt)
+            shell.acts.forget(receipt)
+            shell.undone()
             return taken_back(result, words)
 
-        self.drive("taking back", lambda ops, tell: ops.undo(receipt, tell), told, f"{words}: not taken back")
+        self.drive("taking back", lambda ops, tell: ops.undo(receipt, tell), told, "not taken back")
 
     @work(group="reads")
     async def read_once(
@@ -245,6 +247,16 @@ class ActingScreen(Screen[None]):
                     pause = min(pause * 2, max(every_s, 10.0))
             least = 1.0 if self.shell.low_bandwidth else 0.0
             await asyncio.sleep(max(pause, least) if self.is_current else 0.2)
+
+    @work(group="unfinished")
+    async def tell_unfinished(self) -> None:
+        """Say that operations were left half-way: by a crash, or by somebody who stopped them."""
+        with contextlib.suppress(CronsoleError, OSError):
+            found = await self.feed.read(lambda ops: ops.operations(20, unfinished=True))
+            left = [o for o in found if o.state == "stopped" or self.now() - o.beat_ms > SILENT_MS]
+            if left:
+                what = "an operation was" if len(left) == 1 else f"{len(left)} operations were"
+                self.tell(f"{what} left half-way: the audit goes on with it or takes it back", "warn")
 
     # --- actions that keys and commands share ---
 

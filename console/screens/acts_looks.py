@@ -7,6 +7,8 @@ from console.screens.rows import age, count
 from widgets.safe import Cell, cell, cells
 
 BAR = 16
+SILENT_MS = 15_000
+"""An operation whose driver was not heard of for so long was left by it."""
 
 
 def bar(done: int, total: int) -> Cell:

@@ -49,7 +49,7 @@ class AuditScreen(FilterableScreen):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "open_selected", "open"),
         Binding("u", "undo", "undo it"),
-        Binding("r", "go_on", "go on with what was left"),
+        Binding("r", "go_on", "go on"),
         Binding("c", "stop", "stop it"),
         Binding("tab", "app.focus_next", "panels"),
     ]

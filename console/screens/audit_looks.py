@@ -10,7 +10,7 @@ from backends.model import from_ms
 from backends.ops.audit import Action
 from backends.ops.kinds import Operation
 from console.audited import target_words, verb_words
-from console.screens.acts_looks import left_words
+from console.screens.acts_looks import SILENT_MS, left_words
 from console.screens.details import field, json_lines
 from console.screens.rows import age, count, moment
 from console.screens.run_looks import clock_ms
@@ -20,15 +20,13 @@ from widgets.table import Column, Row
 COLUMNS = (
     Column("when", 8), Column("who", 14, flex=2), Column("what", 10), Column("on", 14, flex=6),
     Column("meant", 6, align="right", drop=2), Column("changed", 7, align="right"),
-    Column("receipt", 11, drop=3), Column("undo", 7, drop=1),
+    Column("receipt", 11, drop=3), Column("undo", 8, drop=1),
 )  # fmt: skip
 OPEN_COLUMNS = (
     Column("what", 10), Column("on", 12, flex=4), Column("who", 14, flex=2, drop=2), Column("is", 12),
     Column("done", 8, align="right"), Column("of", 8, align="right"), Column("heard of", 8, align="right", drop=1),
     Column("receipt", 11, drop=3),
 )  # fmt: skip
-SILENT_MS = 15_000
-"""An operation whose driver was not heard of for so long was left by it."""
 
 
 def undo_cell(operation: Operation | None, now_ms: int) -> Cell:

@@ -108,6 +108,14 @@ class ConsoleScreen(ActingScreen):
     def show_time(self) -> None:
         """A second has passed."""
 
+    @property
+    def begun(self) -> bool:
+        """Whether every part of it is there."""
+        return self._begun
+
+    def undone(self) -> None:
+        """Something was taken back, here or on another screen."""
+
     # --- the frame ---
 
     def open_for(self, subject: str | None, *, anew: bool) -> None:

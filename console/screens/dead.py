@@ -48,11 +48,11 @@ class DeadScreen(FilterableScreen):
     }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "open_selected", "open"),
         Binding("space", "mark", "mark"),
         Binding("r", "retry", "retry"),
         Binding("x", "purge", "purge"),
         Binding("e", "edit_replay", "edit & replay"),
+        Binding("enter", "open_selected", "open"),
         Binding("R", "retry_all", "retry all shown"),
         Binding("X", "purge_all", "purge all shown"),
         Binding("tab", "app.focus_next", "groups and letters"),
@@ -312,7 +312,7 @@ class DeadScreen(FilterableScreen):
             key = self.key("retry_all" if deed is RETRY else "purge_all")
             self.tell(f"{self.key(deed.verb)} {deed.does} a group: choose one; {key} means all", "warn")
         elif len(self._marks) > 1:
-            letter_acts.marked(self, deed, list(self._marks.values()), self._acted)
+            letter_acts.marked(self, deed, list(self._marks.values()), self._marked_are_done)
         elif self._marks:
             (only,) = self._marks.values()
             held = self._pager.item(only[1])
@@ -330,14 +330,21 @@ class DeadScreen(FilterableScreen):
         meant = scope(self._selection, self.filter.text, self._group())
         letter_acts.selected(self, deed, meant.selection, meant.words, meant.name, self._acted)
 
-    def _acted(self) -> None:
-        """Many are gone: what is shown is read anew."""
+    def _marked_are_done(self) -> None:
         self._marks.clear()
+        self._acted()
+
+    def _acted(self) -> None:
+        """Many are gone, or back: what is shown is read anew."""
         self._states.clear()
         self._seen = None
         self._groups_due, self._groups_asked = True, -GROUPS_S
         self._read_groups()
         self._pager.begin_anew()
+
+    def undone(self) -> None:
+        """Letters may be back."""
+        self._acted()
 
     def action_edit_replay(self) -> None:
         """The chosen letter in an editor, then a new run in its place."""

@@ -56,7 +56,7 @@ class EditedDialog(Dialog[str]):
         send = cells(cell("y", "key"), cell(f" {self._verb}   ")) if self._verb else ()
         return cells(
             send, cell("e", "key"), cell(" edit again   "), cell("Esc", "key"),
-            cell(" back; what you wrote is kept", "dim"),
+            cell(" back, the text is kept", "dim"),
         )  # fmt: skip
 
     def action_send(self) -> None:
@@ -170,7 +170,7 @@ def edit_letter(screen: ActingScreen, run_id: str, sequence: int | None, mark: C
                 lambda: mark(""), back=f"the edited replay of {letter.job}", hold_s=HOLD_S,
             )  # fmt: skip
 
-        _begin(screen, run_id, letter.job or "letter", letter.envelope, "send it in the letter's place", send)
+        _begin(screen, run_id, letter.job or "letter", letter.envelope, "send it", send)
 
     screen.read_once(lambda ops: ops.dead_show(run_id), begin)
 

@@ -235,6 +235,11 @@ class LetterScreen(ConsoleScreen):
         if letter is not None:
             edit_letter(self, letter.id, letter.sequence, partial(self._became, letter))
 
+    def undone(self) -> None:
+        """It may be dead again."""
+        self._gone = ""
+        self._facts()
+
     def _there(self, verb: str) -> DeadLetter | None:
         letter = self._letter
         if letter is None or self._gone:

@@ -200,6 +200,11 @@ class OverviewScreen(ConsoleScreen):
         chosen = Marked(((letter.queue, letter.id, letter.sequence),))
         letter_acts.one(self, letter_acts.RETRY, chosen, letter.job, became)
 
+    def undone(self) -> None:
+        """Letters may be back."""
+        self._retrying = frozenset()
+        self.show_live()
+
     def action_pause(self) -> None:
         """Pause what is chosen (asks for a note), or resume it: a queue in the queues panel, a job of the time line."""
         live = self.state.live

@@ -44,7 +44,7 @@ def _app(screen: ConsoleScreen) -> Iterator[Command]:
             yield Command(f"theme {name}", "until the console is left", partial(setattr, app, "theme", name))
     yield Command("help", "every key of this screen", screen.action_help, screen.key("help"))
     yield Command("redraw", "send every cell again", app.action_redraw, key_names(app.keymap.get("redraw", "ctrl+l")))
-    yield Command("quit", "leave the console", app.exit, screen.key("quit"))
+    yield Command("quit", "leave the console", app.action_quit, screen.key("quit"))
 
 
 def _queues(screen: ConsoleScreen) -> Iterator[Command]:
