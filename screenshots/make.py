@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -41,6 +42,7 @@ CALM, WAVE = (1, 0, 1, 0, 0, 1, 1, 0, 2, 0, 0, 1, 0), (7, 19, 16, 9, 4, 1, 1)
 MAILS = (*CALM, *WAVE, *CALM, *WAVE)
 """So many mails come in, a step each."""
 PACE = Pace(busy_s=0.02, idle_s=0.02, history_s=0.05, history_idle_s=0.1, depth_s=2.0)
+DEPTHS = 120
 STILL, LONGEST_S = 5, 30.0
 
 
@@ -63,7 +65,7 @@ class Studio:
 
     def __init__(self, shop: Shop, ops: Ops, clock: Clock) -> None:
         self.shop, self.ops, self.clock = shop, ops, clock
-        self.depths: dict[str, Any] = {}
+        self.depths: dict[str, deque[int]] = {}
 
     def app(self, theme: str) -> ConsoleApp:
         """The console, as `prod-eu` in red."""
@@ -77,14 +79,13 @@ class Studio:
         return ConsoleApp(opens, CONTEXT, contexts=[choice], preferences=preferences, clock=self.clock, pace=PACE)  # type: ignore[arg-type]
 
     async def live(self) -> None:
-        """Let some time pass under the eyes of a console: rates and depths come from looking."""
-        app = self.app("dark")
-        async with app.run_test(size=(120, 36)) as pilot:
-            for n, mails in enumerate(MAILS, 1):
-                await self.shop.step(NOW_MS + n * STEP_MS, mails)
-                await self.ops.queue_flows()
-                await until(pilot, lambda: app.state.live is not None and app.state.live.at_ms == self.clock.ms)
-            self.depths = app.feed._depths  # noqa: SLF001
+        """Let some time pass and look: rates and depths come from looking."""
+        for n, mails in enumerate(MAILS, 1):
+            await self.shop.step(NOW_MS + n * STEP_MS, mails)
+            await self.ops.queue_flows()
+            for queue in (await self.ops.overview()).queues:
+                depth = self.depths.setdefault(queue.name, deque(maxlen=DEPTHS))
+                depth.append(queue.ready + queue.waiting + queue.inbox)
 
     async def take(self, shot: Shot) -> str:
         """The screen as SVG."""
