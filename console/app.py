@@ -174,6 +174,7 @@ class ConsoleApp(Exports, Guarded, LineApp):
         self.set_keymap(dict(self.keymap))
         if not self.is_headless:
             self._let_go = guard(self, self.action_redraw)
+            self.theme = theme_for(self.theme, self.console.color_system)
         self.call_next(self._go_on)
         self.set_timer(SETTLED_S, self.settle)
 
