@@ -14,15 +14,17 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from functools import cached_property, lru_cache
 from threading import Lock
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
-
-from croniter import CroniterBadDateError, croniter
 
 from backends.schedule.dialect import DAYS_IN, REBOOT
 from backends.schedule.errors import ScheduleError
 from backends.schedule.fields import Fields, normal, read
 from backends.schedule.words import describe
 from backends.schedule.zones import MAX_JUMP, Segment, backward, forward, zone
+
+if TYPE_CHECKING:
+    from croniter import croniter
 
 MINUTE = timedelta(minutes=1)
 _DAY = timedelta(days=1)
@@ -44,6 +46,8 @@ class Walls:
 
     @cached_property
     def _iterator(self) -> croniter[datetime]:
+        from croniter import croniter  # most schedules are found in the tables and never need it
+
         fields = self.fields
         # croniter takes a full list for `*` and then forgets "either": say what is meant
         numberless = fields.days[0] > max(DAYS_IN[month] for month in fields.months)  # it would look for one for years
@@ -75,6 +79,8 @@ class Walls:
         return self._step(min(end, day + _DAY), forward=False)
 
     def _step(self, start: datetime, *, forward: bool) -> datetime | None:
+        from croniter import CroniterBadDateError
+
         if self.fields.never:
             return None
         with self._lock:
