@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import psutil
@@ -38,16 +38,43 @@ Start = Callable[..., Terminal]
 def start(tmp_path: Path) -> Iterator[Start]:
     terminals: list[Terminal] = []
 
-    def begin(*arguments: str) -> Terminal:
+    def begin(*arguments: str, program: Sequence[str] = ("-c", PROGRAM)) -> Terminal:
         env = {name: value for name, value in os.environ.items() if not name.startswith("CRONSOLE_")}
         env |= {"CRONSOLE_DATA_DIR": str(tmp_path), "CRONSOLE_CONFIG": str(tmp_path / "none.toml")}
         env |= {"PYTHONPATH": str(ROOT), "HOME": str(tmp_path)}
-        terminals.append(Terminal([sys.executable, "-c", PROGRAM, *arguments], env, 140, 40))
+        terminals.append(Terminal([sys.executable, *program, *arguments], env, 140, 40))
         return terminals[-1]
 
     yield begin
     for terminal in terminals:
         terminal.close()
+
+
+CLOCK = 120
+"""Bytes a second that the clock may take."""
+WATCHED_S = 3
+
+
+@pytest.mark.parametrize(
+    ("changes", "screen", "most"),
+    [
+        ("still", ("1", "Latest runs"), 200),
+        ("still", ("2", "job-29"), 2000),  # thirty jobs, and the window moves
+        ("one", ("3", "Queues · 50"), 300 + CLOCK),
+        ("spread", ("3", "Queues · 50"), 2000 + CLOCK),
+    ],
+)
+def test_what_changes_by_itself_takes_few_bytes(start: Start, changes: str, screen: tuple[str, str], most: int) -> None:
+    """The budgets of issue 4, on the data of the benchmark."""
+    terminal = start("console", changes, program=(str(ROOT / "benchmarks" / "pty_apps.py"),))
+    terminal.until(["queue-03", "2 engines", "succeeded"])
+    key, words = screen
+    terminal.keys(key)
+    terminal.until(words)
+    terminal.quiet(0.4, 3)
+    before = len(terminal.raw)
+    time.sleep(WATCHED_S)
+    assert len(terminal.raw) - before <= (WATCHED_S + 1) * most
 
 
 def sent(terminal: Terminal, act: Callable[[], None]) -> int:
@@ -69,7 +96,10 @@ def test_what_an_operator_does_takes_few_bytes(start: Start) -> None:
     assert sent(terminal, lambda: terminal.keys("j")) < 1200
     moves = "".join(f"\x1b[<35;{20 + 3 * n};{8 + n}M" for n in range(20))
     assert sent(terminal, lambda: terminal.keys(moves)) < 3000
-    assert sent(terminal, lambda: terminal.keys("8")) < 10_000
+    for key, most in (("8", 5000), ("3", 6000), ("5", 7500), ("6", 6500), ("1", 9500), ("4", 11_500)):
+        assert sent(terminal, lambda key=key: terminal.keys(key)) < most, key  # type: ignore[misc]
+    assert sent(terminal, lambda: terminal.keys(":")) < 4000
+    assert sent(terminal, lambda: terminal.keys("q")) < 10_000
 
 
 def test_a_line_that_is_cut_ends_the_console(start: Start) -> None:
