@@ -138,6 +138,8 @@ TEMPLATES = ("order_confirmation", "shipping_notice", "invoice", "password_reset
 PICTURES = ("sofa-oslo", "lamp-arc", "desk-birch", "chair-wishbone", "rug-fjord", "shelf-string")
 
 ANA, TOM = "ana@bastion from 10.8.0.4", "tom@bastion from 10.8.0.7"
+PAUSE_BILLING, PURGE_PUSHES = "pause billing", "purge pushes"
+"""These two are really done."""
 AUDIT: tuple[tuple[int, str, str, dict[str, Any], int, int], ...] = (
     # ms before now, who, verb, target, matched, changed
     (3 * DAY + 2 * HOUR, TOM, "backfill",
@@ -149,10 +151,10 @@ AUDIT: tuple[tuple[int, str, str, dict[str, Any], int, int], ...] = (
     (3 * HOUR + 50 * MINUTE, "deploy@ci-2", "pause",
      {"target": "queue:search", "note": "kernel update", "for_s": 1800.0}, 1, 1),
     (3 * HOUR + 20 * MINUTE, "deploy@ci-2", "resume", {"target": "queue:search"}, 1, 1),
-    (57 * MINUTE, ANA, "pause", {"target": "queue:billing", "note": "bank's API is down until 10:00"}, 1, 1),
+    (57 * MINUTE, ANA, PAUSE_BILLING, {"note": "bank's API is down until 10:00"}, 1, 1),
     (31 * MINUTE, ANA, "dead_retry", {"queue": "mail", "error": "SMTPServerDisconnected", "since": "5m"}, 40, 40),
     (24 * MINUTE, TOM, "trigger", {"job": "warm_cache"}, 1, 1),
-    (9 * MINUTE, ANA, "dead_retry", {"ids": ["019ab4f0-6a1c-7d35-9e0b-2f4c81d0a377"]}, 1, 1),
+    (9 * MINUTE, ANA, PURGE_PUSHES, {}, 12, 12),
 )  # fmt: skip
 VIDEO = (
     (0, "$ bin/transcode.sh uploads/desk-birch-17.mov phone-720p\n"),

@@ -8,6 +8,7 @@ font Fira Code (Debian: faketime, librsvg2-bin, fonts-firacode).
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 import subprocess
 import sys
@@ -21,6 +22,8 @@ from typing import Any
 
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent)]
+os.environ |= {"TERM": "xterm-256color", "COLORTERM": "truecolor"}  # whatever terminal this is started from
+os.environ.pop("NO_COLOR", None)
 
 from clock import Clock  # noqa: E402
 from company import CONTEXT, NAMESPACE, NOW_MS, ZONE  # noqa: E402
@@ -149,7 +152,7 @@ async def studio(seed: int) -> AsyncIterator[Studio]:
         settings = Settings(holder.redis_url, holder.postgres_url, NAMESPACE, root / "data", context=CONTEXT)
         async with await Servers.open(settings, role="pictures") as servers, Steady.open(settings) as ops:
             shop = Shop(servers, clock, HERE / "jobs.toml", seed)
-            await shop.fill()
+            await shop.fill(ops)
             yield Studio(shop, ops, clock)
     finally:
         await asyncio.to_thread(holder.release)

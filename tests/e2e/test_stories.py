@@ -118,10 +118,12 @@ def console(connected: Servers, engine: EngineProcess, tmp_path: Path) -> Iterat
         "CRONSOLE_DATA_DIR": str(settings.data_dir), "CRONSOLE_CONFIG": str(tmp_path / "none.toml"),
         "EDITOR": f"{sys.executable} {tmp_path / 'edit.py'}",
     }  # fmt: skip
-    tmux = Tmux([sys.executable, "-m", "console"], env, tmp_path)
-    tmux.until("1 engine", "reindex_search")
-    yield tmux
-    tmux.close()
+    tmux = Tmux([sys.executable, "-m", "console"], env)
+    try:
+        tmux.until("1 engine", "reindex_search")
+        yield tmux
+    finally:
+        tmux.close()
 
 
 async def test_why_did_last_nights_backup_fail(connected: Servers, console: Tmux) -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 NAMES = {"Enter": "Enter", "Esc": "Escape", "Tab": "Tab", "Space": "Space"}
 """Keys as the guide writes them, and as tmux does."""
@@ -15,18 +15,17 @@ NAMES = {"Enter": "Enter", "Esc": "Escape", "Tab": "Tab", "Space": "Space"}
 class Tmux:
     """A terminal of a given size with a program in it. `pressed`: every key, as the guide writes it."""
 
-    def __init__(
-        self, args: Sequence[str], env: Mapping[str, str], folder: Path, columns: int = 120, rows: int = 36
-    ) -> None:
+    def __init__(self, args: Sequence[str], env: Mapping[str, str], columns: int = 120, rows: int = 36) -> None:
         program = shutil.which("tmux")
         assert program, "these tests need tmux: apt-get install tmux"
-        self._tmux = [program, "-S", str(folder / "tmux"), "-f", "/dev/null"]
+        self._folder = tempfile.mkdtemp(prefix="tm-")  # short: the path of a socket has hardly more than 100 bytes
+        self._tmux = [program, "-u", "-S", f"{self._folder}/s", "-f", "/dev/null"]
         self.pressed: list[str] = []
         words = [f"{name}={value}" for name, value in env.items()]
         self._run("new-session", "-d", "-x", str(columns), "-y", str(rows), "env", "-i", *words, *args)
 
     def _run(self, *args: str) -> str:
-        return subprocess.run([*self._tmux, *args], check=True, capture_output=True, text=True).stdout
+        return subprocess.run([*self._tmux, *args], check=True, capture_output=True, encoding="utf-8").stdout
 
     def press(self, *keys: str) -> None:
         """Press keys, one after the other."""
@@ -58,3 +57,4 @@ class Tmux:
     def close(self) -> None:
         """End the server, and what runs in it."""
         subprocess.run([*self._tmux, "kill-server"], check=False, capture_output=True)
+        shutil.rmtree(self._folder, ignore_errors=True)
