@@ -6,12 +6,14 @@ import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from backends.errors import BadInputError
 from backends.model import now_ms
-from backends.ops.letters import Selection
-from backends.queues.where import RunPlace
+
+if TYPE_CHECKING:
+    from backends.ops.letters import Selection
+    from backends.queues.where import RunPlace
 
 _DIGITS = "0123456789abcdefghjkmnpqrstvwxyz"
 """Crockford's base 32: none of its digits looks like another."""
@@ -45,7 +47,7 @@ class Marked:
     letters: tuple[tuple[str, str, int], ...]
 
 
-Chosen: TypeAlias = Sequence[str] | Marked | Selection
+Chosen: TypeAlias = "Sequence[str] | Marked | Selection"
 """Which dead letters are meant: run ids, marked ones, or a selection."""
 
 

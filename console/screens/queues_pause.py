@@ -10,7 +10,6 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 from textual.widgets import Input
 
-from backends.jobs.words import duration
 from backends.model import Pause
 from console.screens.base import ConsoleScreen
 from console.screens.dialog import Dialog
@@ -72,6 +71,8 @@ class PauseDialog(Dialog[tuple[str, float | None]]):
     def length(self) -> float | None:
         """Seconds; None until it is resumed. Raises ValueError."""
         text = self.query_one("#for", Entry).value.strip()
+        from backends.jobs.words import duration
+
         return duration(text) if text else None
 
     @on(Input.Changed)
