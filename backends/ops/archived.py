@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 from backends.history.archive import END, Archive, Archived, Stretch
 from backends.history.spill import Spill
 from backends.model import DeadGroup, DeadLetter, from_ms
-from backends.queues.base import BATCH, NewRun, Op, Pair, chunks
+from backends.queues.base import BATCH, NewRun, Op, Pair, Restored, chunks
 from backends.queues.dead import Kind
 from backends.queues.dead_index import letter_from
 from backends.queues.dead_walk import RecordReader, pairs_between
@@ -173,18 +173,30 @@ class WholeQueue(StreamQueue):
             await self._bring([pair])
         return await super().dead_replace(op, pair, run)
 
-    async def dead_purge_all(self, op: Op, upto: int) -> int:
-        """All up to a sequence: what is in Redis at once, what is archived in steps."""
-        count = await super().dead_purge_all(op, upto)
-        after = -1
-        while (await self.archived_top()) > after:
-            async with self._archive() as archive:
-                kept = await archive.walk([Stretch(self.name, "", after, upto + 1)], BATCH, oldest=True)
-            if not kept:
-                break
-            await self.dead_purge(op, [(letter.run_id, letter.sequence) for letter in kept])
-            after = kept[-1].sequence
-        return count if after < 0 else await self.op_size(op.id)
+    async def purge_archived(self, op: Op, upto: int, after: int = -1) -> int:
+        """What a purge of all leaves in the archive: one step above `after`; so far it came, 0 when nothing is left.
+
+        Under a name of its own: by the operation's own name nothing but the purge of all can be done.
+        """
+        if await self.archived_top() <= after:
+            return 0
+        async with self._archive() as archive:
+            kept = await archive.walk([Stretch(self.name, "", after, upto + 1)], BATCH, oldest=True)
+        of_archive = replace(op, id=_of_archive(op.id))
+        await self.dead_purge(of_archive, [(letter.run_id, letter.sequence) for letter in kept])
+        return kept[-1].sequence if kept else 0
+
+    async def op_size(self, op_id: str) -> int:
+        """How many an operation has changed and not given back."""
+        return await super().op_size(op_id) + await super().op_size(_of_archive(op_id))
+
+    async def restore(self, op_id: str, limit: int = BATCH) -> Restored:
+        """One step of an undo."""
+        step = await super().restore(op_id, limit)
+        if step.more:
+            return step
+        rest = await super().restore(_of_archive(op_id), limit)
+        return Restored(step.back + rest.back, step.started + rest.started, rest.more)
 
     async def _act(self, act: Callable[[Sequence[Pair]], Awaitable[list[bool]]], pairs: Sequence[Pair]) -> list[bool]:
         """Act on letters; those that are not in Redis are brought there first, if they are in the archive."""
@@ -271,6 +283,10 @@ async def add_archived(
             )  # fmt: skip
     groups = sorted(merged.values(), key=lambda g: (-g.count, g.queue, g.group))[:limit]
     return groups, sum(not n for n in in_redis.values())
+
+
+def _of_archive(op_id: str) -> str:
+    return f"{op_id}-archive"
 
 
 def _sequence(letter: DeadLetter) -> int:

@@ -210,7 +210,7 @@ class BulkActs(Acts):
         return act
 
     async def _purge_whole(self, op: Stored, chosen: Selection, progress: Tell | None) -> None:
-        """Each queue in one step, however much lies there."""
+        """Each queue in one step, however much lies in Redis; what of it is archived follows in steps."""
         began = time.monotonic()
         found = await parts(await self.all_queues(), chosen)
         op.queues = [part.queue.name for part in found]
@@ -220,10 +220,19 @@ class BulkActs(Acts):
             if await self._asked(op):
                 return
             op.matched += await part.size()
-            op.changed += await part.queue.dead_purge_all(op_of(op), part.upto)
-            op.matched = max(op.matched, op.changed)
-            if progress:
-                progress(Progress(op.total, op.changed, op.matched, op.changed, began, receipt=op.id))
+            others = op.changed
+            await part.queue.dead_purge_all(op_of(op), part.upto)
+            after = -1
+            while after:
+                op.changed = others + await part.queue.op_size(op.id)
+                op.matched = max(op.matched, op.changed)
+                if progress:
+                    progress(Progress(op.total, op.changed, op.matched, op.changed, began, receipt=op.id))
+                stop_if_cancelled()
+                if after > 0 and await self._asked(op):
+                    return
+                after = await part.queue.purge_archived(op_of(op), part.upto, after)
+            op.changed = others + await part.queue.op_size(op.id)
         self._count_gone(op, chosen)
 
     def _count_gone(self, op: Stored, chosen: Chosen) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from backends.errors import BadInputError
+from backends.errors import BadInputError, CronsoleError
 from backends.jobs.spec import JobSpec
 from backends.jobs.words import show
 from backends.model import DeadLetter, NewRuns, Trigger, new_run_id, now_ms
@@ -28,11 +28,8 @@ class EditActs(StartingActs, OutputReads):
 
     async def run_envelope(self, run_id: str) -> bytes | None:
         """The envelope of a dead letter or of a past run; None where it was not kept."""
-        for queue in await self.all_queues():
-            with redis_talk(self.servers.redis_url):
-                letter = await queue.dead_get(run_id)
-            if letter:
-                return letter.envelope
+        if letter := await self.dead_find(run_id):
+            return letter.envelope
         async with self.history() as history:
             return await history.envelope(run_id)
 
@@ -47,12 +44,23 @@ class EditActs(StartingActs, OutputReads):
         target = {"queue": letter.queue, "job": letter.job, "run_id": letter.id, "as": run.run_id}
         lasts = round(hold_s * 1000) + RETRY_MS
         async with self._operation("dead_replay", target, lasts_ms=lasts, queues=[letter.queue]) as op:
+            queue, pair = self.live.queue(letter.queue), (letter.id, letter.sequence)
             with redis_talk(self.servers.redis_url):
-                answer = await self.live.queue(letter.queue).dead_replace(op_of(op), (letter.id, letter.sequence), run)
+                (record,) = await queue.reader().read([pair])
+                answer = await queue.dead_replace(op_of(op), pair, run)
             if answer != "ok":
                 raise _refused(letter, answer)
             op.matched = op.changed = 1
+            await self._keep(op.id, letter, record or b"")
         return NewRuns((run.run_id,), op.id)
+
+    async def _keep(self, receipt: str, letter: DeadLetter, record: bytes) -> None:
+        """The original stays in history. It is replaced already: a history that is away is a warning."""
+        try:
+            async with self._archive() as archive:
+                await archive.keep_edited(letter.queue, letter.id, letter.sequence, record, receipt)
+        except CronsoleError as error:
+            self.warnings.append(f"the original is kept until the undo ends, not longer: {error}")
 
     async def replay(self, run_id: str, payload: dict[str, Any] | None = None) -> NewRuns:
         """Run any past run again, as it was or with another payload; the new run says of which it is a replay.

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from backends.errors import BadInputError, UnreachableError
 from backends.history.attempts import Attempt, read_attempts, read_output
 from backends.jobs.words import show
 from backends.model import RunRow
+from backends.ops.archived import as_letter, read_spilled
 from backends.ops.dead import DeadReads
 from backends.ops.talk import redis_talk
 from backends.queues.keys import queue_prefix
@@ -68,7 +70,23 @@ class OutputReads(DeadReads):
         """Where a run is now; None where it is in no queue."""
         prefixes = await self._prefixes()
         with redis_talk(self.servers.redis_url):
-            return await find_run(self.servers.redis, prefixes, run_id)
+            place = await find_run(self.servers.redis, prefixes, run_id)
+            if place is None and (spilled := await read_spilled(self.servers.redis, prefixes)):
+                return await self._archived_place(run_id, list(spilled))
+        return place
+
+    async def _archived_place(self, run_id: str, queues: Sequence[str]) -> RunPlace | None:
+        """Where a run is that may be a dead letter of the archive. While Postgres is away nobody knows."""
+        try:
+            async with self._archive() as archive:
+                found = [each for each in await archive.find([run_id]) if each.queue in queues]
+        except UnreachableError as error:
+            self.warn_once(f"dead letters in the archive are not looked for: {error}")
+            return None
+        for letter in map(as_letter, found):
+            died = round(letter.failed_at.timestamp() * 1000)
+            return RunPlace(letter.queue, "dead", letter.job, letter.attempts, died, engine=letter.worker)
+        return None
 
     async def run_output(self, run_id: str, attempt: int) -> str | None:
         """The tail of what an attempt printed that has ended."""

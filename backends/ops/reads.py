@@ -146,12 +146,19 @@ class Reads:
 
     async def dead_show(self, run_id: str) -> DeadLetter:
         """One dead letter. Raises BadInputError where there is none."""
+        letter = await self.dead_find(run_id)
+        if letter is None:
+            raise BadInputError(f"no dead letter {show(run_id)}", "`cronsole dead list` lists them")
+        return letter
+
+    async def dead_find(self, run_id: str) -> DeadLetter | None:
+        """One dead letter with its envelope; None where there is none."""
         for queue in await self.all_queues():
             with redis_talk(self.servers.redis_url):
                 letter = await queue.dead_get(run_id)
             if letter:
                 return letter
-        raise BadInputError(f"no dead letter {show(run_id)}", "`cronsole dead list` lists them")
+        return None
 
     async def dead_groups(self, queue: str = "", limit: int = 100) -> list[DeadGroup]:
         """Dead letters by error, largest group first."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from backends.history.spill import Spill
+from backends.ops import Ops
 from backends.queues.streams import StreamQueue
 from tests.contract.helpers import dead, run, take_one
 
@@ -31,3 +33,12 @@ async def there(queue: StreamQueue) -> dict[str, int]:
     """Where the runs are."""
     s = await queue.status()
     return {k: n for k in ("ready", "running", "later", "waiting", "dead") if (n := getattr(s, k))}
+
+
+async def to_archive(ops: Ops, queue: StreamQueue, count: int) -> int:
+    """Put the oldest letters into the archive, as an engine does; how many went."""
+    async with ops.history():
+        hot = StreamQueue(ops.servers.redis, ops.namespace, queue.name)
+        spill = Spill(await ops.servers.pool(), ops.namespace, hot, ops.live.queue(queue.name)._server_ms)
+        pairs = await hot.dead_pairs(count, 0, 1 << 53)
+        return sum([sum(await spill.leave(pairs[n : n + 200])) for n in range(0, len(pairs), 200)])
