@@ -232,7 +232,8 @@ class ConsoleScreen(ActingScreen):
         room = self.size.width - width_of(self._notice) - (1 if self._notice else 0)
         while (own or common) and width_of(_foot([*own, *common])) > room:
             own.pop() if own else common.pop(0)
-        self.query_one("#keys", StatusLine).show(_foot([*own, *common]), self._notice)
+        for line in self.query("#keys").results(StatusLine):  # there is none once the console was left
+            line.show(_foot([*own, *common]), self._notice)
 
     def all_bindings(self) -> list[Binding]:
         """Those of the screen itself, then those of every screen, on the keys they are mapped to."""

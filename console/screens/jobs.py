@@ -192,7 +192,8 @@ class JobsScreen(FilterableScreen):
         running = any(run.job == job.name for engine in live.engines for run in engine.running)
         told = look.job_state(job, last, running, self.now(), self.zone)
         state.show(cells(cell(f" {job.name}  ", "strong"), told))
-        numbers.show(cells(" ", look.stats_line(self._stats.get(job.name, ("", None))[1])))
+        read = self._stats.get(job.name)
+        numbers.show(cells(" ", look.stats_line(read[1])) if read else cell(" …", "dim"))
 
     @on(RowList.Moved, "#jobs")
     def _moved(self) -> None:

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from backends.ops.output import RunPage
 
 WIDE = 110
+ROOMY = 100
+"""Columns from which on the first lines say all."""
 LOOK_S = 2.0
 OUTPUTS = 3
 """The output of so many of the newest attempts is read."""
@@ -187,16 +189,18 @@ class LetterScreen(ConsoleScreen):
             return
         ago, died = age(self.now() - to_ms(letter.failed_at)), clock_ms(letter.failed_at, self.zone)
         state = cell(f" {self._gone}", "accent") if self._gone else cell(" ✗ dead letter", "bad")
+        roomy = self.size.width >= ROOMY
         first.show(
             joined([
                 state, cell(letter.job, "strong"), cells(cell("queue ", "dim"), cell(letter.queue)),
                 cells(cell("attempts ", "dim"), cell(count(letter.attempts))),
-                cells(cell("died ", "dim"), cell(f"{ago} ago"), cell(f"  {died}", "dim")),
+                cells(cell("died ", "dim"), cell(f"{ago} ago"), cell(f"  {died}" if roomy else "", "dim")),
             ])
         )  # fmt: skip
         second.show(
             joined([
-                cells(cell(" run ", "dim"), cell(letter.id)), cells(cell("group ", "dim"), cell(letter.group)),
+                cells(cell(" run ", "dim"), cell(letter.id)),
+                cells(cell("group ", "dim"), cell(letter.group)) if roomy else (),
                 cells(cell("engine ", "dim"), cell(letter.worker)) if letter.worker else (),
             ])
         )  # fmt: skip
