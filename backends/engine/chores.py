@@ -64,6 +64,7 @@ class Chores:
             ("house", self._every(HOUSE_S, self._keep_house)),
             ("sweep", self._every(SWEEP_S, self._tidying.sweep)),
             ("spill", self._every(SPILL_S, self._tidying.spill)),
+            ("sweep archive", self._every(RECONCILE_S, self._tidying.sweep_archive)),
             ("reconcile", self._every(RECONCILE_S, self._tidying.reconcile)),
         ]
 

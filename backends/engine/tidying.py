@@ -8,8 +8,10 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from backends.history.archive_trash import sweep_trash
 from backends.history.spill import Spill, stale_queues
 from backends.jobs.spec import HOT_MAX
+from backends.model import from_ms
 from backends.queues import live
 
 if TYPE_CHECKING:
@@ -41,6 +43,15 @@ class Tidying:
                     break
                 await asyncio.sleep(PAUSE_S)
 
+    async def sweep_archive(self) -> None:
+        """Delete what was purged in the archive and can't be asked back any more."""
+        pool, namespace = await self._engine.servers.pool(), self._engine.namespace
+        for _ in range(STEPS_MOST):
+            now = from_ms(self._engine.clock())
+            if self._engine.parts_stopping.is_set() or not await sweep_trash(pool, namespace, now):
+                break
+            await asyncio.sleep(PAUSE_S)
+
     async def spill(self) -> None:
         """Put the oldest dead letters beyond `hot_max` into the archive."""
         async for queue in self._queues():
@@ -55,11 +66,13 @@ class Tidying:
                 await asyncio.sleep(PAUSE_S)
 
     async def reconcile(self) -> None:
-        """Finish moves between Redis and the archive that a driver which died has left."""
+        """Finish moves between Redis and the archive that a driver which died has left, and put counts right."""
         stale = await stale_queues(await self._engine.servers.pool(), self._engine.namespace)
         async for queue in self._queues():
+            spill = await self._spill(queue)
             if queue.name in stale or await queue.dead_marks():
-                await (await self._spill(queue)).reconcile()
+                await spill.reconcile()
+            await spill.recount()
 
     async def _spill(self, queue: StreamQueue) -> Spill:
         return Spill(await self._engine.servers.pool(), self._engine.namespace, queue, self._clock)

@@ -19,6 +19,7 @@ from uuid import uuid4
 
 import msgspec
 
+from backends.history.archive_trash import LOCK_COUNTS
 from backends.history.rows import clean
 
 BATCH = 200
@@ -64,6 +65,12 @@ class Hot(Protocol):
     async def dead_settled(self, marks: Mapping[int, str]) -> None:
         """Forget marks."""
 
+    async def dead_spilled(self) -> tuple[int, int]:
+        """How many are in the archive as Redis knows it, and the highest sequence that went there."""
+
+    async def dead_counted(self, change: int, top: int) -> None:
+        """Correct that."""
+
 
 class _Head(msgspec.Struct):
     job: str = ""
@@ -106,6 +113,12 @@ group by state, move
 _STALE_QUEUES = """
 select distinct queue from cronsole.dead_archive
 where namespace = %s and state <> 'there' and moved_at < now() - make_interval(secs => %s)
+"""
+_COUNTED = """
+select sum(n)::bigint, coalesce((select max(sequence) from cronsole.dead_archive
+  where namespace = %(ns)s and queue = %(queue)s and why = 'spilled'), 0)
+from cronsole.dead_archive_groups where namespace = %(ns)s and queue = %(queue)s and not exists (
+  select from cronsole.dead_archive where namespace = %(ns)s and queue = %(queue)s and state <> 'there')
 """
 _BETWEEN = """
 select sequence, move from cronsole.dead_archive
@@ -181,6 +194,16 @@ class Spill:
         await self._forget_marks()
         return finished
 
+    async def recount(self) -> int:
+        """Put right how many letters Redis takes to be in the archive, after a crash between the two; by how many."""
+        before = await self._queue.dead_spilled()
+        async with self._pool.connection() as connection:
+            count, top = await (await connection.execute(_COUNTED, self._where)).fetchone()
+        if count in (None, before[0]) or await self._queue.dead_spilled() != before:  # right, or changing now
+            return 0
+        await self._queue.dead_counted(count - before[0], top)
+        return int(count - before[0])
+
     async def _write(self, records: Mapping[Pair, bytes], move: str) -> list[Pair]:
         parts = [record.partition(b"\n") for record in records.values()]
         async with self._pool.connection() as connection:
@@ -202,6 +225,7 @@ class Spill:
         """What Redis said of these rows: the third step, and the fourth."""
         there = set(moved) if state == "leaving" else set(asked) - set(moved)
         async with self._pool.connection() as connection, connection.transaction():
+            await connection.execute(LOCK_COUNTS, self._where)
             at = {**self._where, "state": state, "move": move}
             stay = await (await connection.execute(_STAY, {**at, "sequences": sorted(there)})).fetchall()
             gone = await (await connection.execute(_FORGET, {**at, "sequences": sorted(set(asked) - there)})).fetchall()

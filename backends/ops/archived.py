@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Any, TypeAlias
 
 from backends.history.archive import END, Archive, Archived, Stretch
+from backends.history.archive_trash import ArchiveTrash
 from backends.history.spill import Spill
 from backends.model import DeadGroup, DeadLetter, from_ms
 from backends.queues.base import BATCH, NewRun, Op, Pair, Restored, chunks
@@ -159,13 +160,17 @@ class WholeQueue(StreamQueue):
         return await self._act(act, pairs)
 
     async def dead_purge(self, op: Op, pairs: Sequence[Pair]) -> list[bool]:
-        """Into the trash of the operation; False where the pair is not dead any more."""
-        purge = super().dead_purge
-
-        async def act(some: Sequence[Pair]) -> list[bool]:
-            return await purge(op, some)
-
-        return await self._act(act, pairs)
+        """Into the trash of the operation, here or there; False where the pair is not dead any more."""
+        done = await super().dead_purge(op, pairs)
+        missing = [pair for pair, did in zip(pairs, done, strict=True) if not did]
+        if not missing or not await self.archived_top():
+            return done
+        await self.dead_counted(0, op=op)
+        async with self._pool() as pool:
+            took = await ArchiveTrash(pool, self.namespace, self.name).take(op.id, op.expires_ms, missing)
+        await self.dead_counted(-sum(took))
+        taken = {pair for pair, did in zip(missing, took, strict=True) if did}
+        return [did or pair in taken for pair, did in zip(pairs, done, strict=True)]
 
     async def dead_replace(self, op: Op, pair: Pair, run: NewRun) -> str:
         """A new run in place of a letter: 'ok', 'gone', 'changed', or 'duplicate'."""
@@ -173,30 +178,33 @@ class WholeQueue(StreamQueue):
             await self._bring([pair])
         return await super().dead_replace(op, pair, run)
 
-    async def purge_archived(self, op: Op, upto: int, after: int = -1) -> int:
-        """What a purge of all leaves in the archive: one step above `after`; so far it came, 0 when nothing is left.
-
-        Under a name of its own: by the operation's own name nothing but the purge of all can be done.
-        """
-        if await self.archived_top() <= after:
+    async def purge_archived(self, op: Op, upto: int) -> int:
+        """What a purge of all leaves in the archive: one step; 0 when nothing is left."""
+        if not await self.archived_top():
             return 0
-        async with self._archive() as archive:
-            kept = await archive.walk([Stretch(self.name, "", after, upto + 1)], BATCH, oldest=True)
-        of_archive = replace(op, id=_of_archive(op.id))
-        await self.dead_purge(of_archive, [(letter.run_id, letter.sequence) for letter in kept])
-        return kept[-1].sequence if kept else 0
-
-    async def op_size(self, op_id: str) -> int:
-        """How many an operation has changed and not given back."""
-        return await super().op_size(op_id) + await super().op_size(_of_archive(op_id))
+        await self.dead_counted(0, op=op)
+        async with self._pool() as pool:
+            taken = await ArchiveTrash(pool, self.namespace, self.name).take_all(op.id, op.expires_ms, upto)
+        await self.dead_counted(-taken)
+        return taken
 
     async def restore(self, op_id: str, limit: int = BATCH) -> Restored:
-        """One step of an undo."""
+        """One step of an undo: first what is in Redis, then what is archived."""
         step = await super().restore(op_id, limit)
-        if step.more:
+        if step.more or not await self.dead_trashed(op_id):
             return step
-        rest = await super().restore(_of_archive(op_id), limit)
-        return Restored(step.back + rest.back, step.started + rest.started, rest.more)
+        async with self._pool() as pool:
+            back, top = await ArchiveTrash(pool, self.namespace, self.name).give_back(op_id)
+        await self.dead_counted(back, top)
+        return Restored(step.back + back, step.started, back > 0)
+
+    async def op_size(self, op_id: str) -> int:
+        """How many are in the operation's trash."""
+        count = await super().op_size(op_id)
+        if not await self.dead_trashed(op_id):
+            return count
+        async with self._pool() as pool:
+            return count + await ArchiveTrash(pool, self.namespace, self.name).size(op_id)
 
     async def _act(self, act: Callable[[Sequence[Pair]], Awaitable[list[bool]]], pairs: Sequence[Pair]) -> list[bool]:
         """Act on letters; those that are not in Redis are brought there first, if they are in the archive."""
@@ -283,10 +291,6 @@ async def add_archived(
             )  # fmt: skip
     groups = sorted(merged.values(), key=lambda g: (-g.count, g.queue, g.group))[:limit]
     return groups, sum(not n for n in in_redis.values())
-
-
-def _of_archive(op_id: str) -> str:
-    return f"{op_id}-archive"
 
 
 def _sequence(letter: DeadLetter) -> int:

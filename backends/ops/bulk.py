@@ -222,16 +222,16 @@ class BulkActs(Acts):
             op.matched += await part.size()
             others = op.changed
             await part.queue.dead_purge_all(op_of(op), part.upto)
-            after = -1
-            while after:
+            left = 1
+            while left:
                 op.changed = others + await part.queue.op_size(op.id)
                 op.matched = max(op.matched, op.changed)
                 if progress:
                     progress(Progress(op.total, op.changed, op.matched, op.changed, began, receipt=op.id))
                 stop_if_cancelled()
-                if after > 0 and await self._asked(op):
+                if await self._asked(op):
                     return
-                after = await part.queue.purge_archived(op_of(op), part.upto, after)
+                left = await part.queue.purge_archived(op_of(op), part.upto)
             op.changed = others + await part.queue.op_size(op.id)
         self._count_gone(op, chosen)
 

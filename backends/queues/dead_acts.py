@@ -100,6 +100,15 @@ class DeadActs(DeadLetters, Operations):
         count, top = await self._redis.hmget(f"{self.prefix}dead:spilled", "count", "top")
         return int(count or 0), int(top or 0)
 
+    async def dead_counted(self, change: int, top: int = 0, op: Op | None = None) -> None:
+        """The archive has gained or lost so many letters by an act of its own, or is about to, by the act of `op`."""
+        args: list[Arg] = [change, top, op.id if op else "", op.expires_ms if op else 0]
+        await script("dead_counted")(self._redis, [self.prefix], args)
+
+    async def dead_trashed(self, op_id: str) -> bool:
+        """Whether an operation may have taken letters away in the archive."""
+        return await self._redis.zscore(f"{self.prefix}dead:trashed", op_id) is not None
+
     async def dead_packed(self, pairs: Sequence[Pair]) -> list[bytes | None]:
         """Records as they are kept: a header line of JSON, then the envelope; None for a pair that is not dead."""
         found: list[bytes | None] = []

@@ -200,6 +200,19 @@ async def test_pages_by_group_both_ways_over_queues(connected: Servers, moving: 
     assert all(letter.envelope == b"" for letter in found)
 
 
+async def test_counts_are_put_right(moving: Moving) -> None:
+    pairs = await moving.bury(5)
+    await moving.spill.leave(pairs[:3])
+    assert await moving.spill.recount() == 0
+    for wrong in (-3, 2, -1):
+        await moving.queue.dead_counted(wrong)
+        assert await moving.spill.recount() == -wrong
+        assert await moving.queue.dead_spilled() == (3, pairs[2][1])
+    await moving.rows("update cronsole.dead_archive set state = 'returning' returning 1")
+    await moving.queue.dead_counted(1)
+    assert await moving.spill.recount() == 0, "not while something moves"
+
+
 async def test_namespaces_do_not_meet(connected: Servers, moving: Moving) -> None:
     await moving.spill.leave(await moving.bury(2))
     strange = Archive(moving.pool, "another", lambda _, sequences: moving.queue.dead_moved(sequences))

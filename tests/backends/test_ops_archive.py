@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from backends.errors import UnreachableError
+from backends.history import archive_trash
 from backends.history.archive import Archive
 from backends.model import DeadLetter
 from backends.ops import Marked, Ops, Selection
@@ -132,27 +133,31 @@ async def test_without_postgres(ops: Ops, queue: StreamQueue, letters: tuple[Dea
     assert await ops.dead_count(ALL) == 11
 
 
-async def test_a_purge_of_all_that_stops_in_the_archive(ops: Ops, queue: StreamQueue) -> None:
+async def test_a_purge_of_all_that_stops_in_the_archive(
+    ops: Ops, queue: StreamQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """It is gone on with, and taken back whole."""
     await bury_many(queue, 500)
     await to_archive(ops, queue, 450)
     whole = (await ops.dead_list(1000)).items
-    bring, calls = queue.dead_purge, 0
+    monkeypatch.setattr(archive_trash, "STEP", 200)
+    whole_queue = ops.live.queue("mail")
+    real, calls = whole_queue.purge_archived, 0
 
-    async def stop(op: Any, pairs: Any) -> list[bool]:
+    async def stop(op: Any, upto: int) -> int:
         nonlocal calls
         calls += 1
         if calls == 2:
             raise KeyboardInterrupt
-        return await bring(op, pairs)
+        return await real(op, upto)
 
-    queue.dead_purge = stop  # type: ignore[method-assign]
-    ops.live.queues["mail"] = queue
+    monkeypatch.setattr(whole_queue, "purge_archived", stop)
+    ops.live.queues["mail"] = whole_queue
     with pytest.raises(KeyboardInterrupt):
         await ops.dead_purge(ALL)
     (op,) = await ops.operations(unfinished=True)
     assert (op.state, op.changed) == ("stopped", 250)
-    queue.dead_purge = bring  # type: ignore[method-assign]
+    monkeypatch.setattr(whole_queue, "purge_archived", real)
     assert (await ops.resume_operation(op.id)).changed == 500
     assert await ops.dead_count(ALL) == 0
     assert (await ops.undo(op.id)).changed == 500

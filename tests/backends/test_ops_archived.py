@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from backends.errors import UnreachableError
+from backends.errors import BadInputError, UnreachableError
 from backends.history.spill import Spill
 from backends.model import now_ms
 from backends.ops import Marked, Ops, Selection
@@ -116,9 +116,14 @@ async def test_marked_letters_and_two_operators(ops: Ops) -> None:
     letters = (await ops.dead_list(50, selection=Selection(queue="mail"))).items
     marked = Marked(tuple((letter.queue, letter.id, letter.sequence) for letter in letters[-8:]))
     await spill(ops, "mail", lambda n: n < 4)
-    assert (await ops.dead_purge(marked)).changed == 8
+    purged = await ops.dead_purge(marked)
+    assert purged.changed == 8
+    assert (await ops.dead_purge(marked)).changed == 0
     again = await ops.dead_retry(marked, hold_s=0)
     assert (again.changed, await there(ops.live.queue("mail"))) == (0, {"dead": 16})
+    assert purged.receipt
+    assert (await ops.undo(purged.receipt)).changed == 8
+    assert (await ops.dead_list(50, selection=Selection(queue="mail"))).items == letters
 
 
 async def test_purge_of_all_and_its_undo(ops: Ops) -> None:
@@ -131,8 +136,15 @@ async def test_purge_of_all_and_its_undo(ops: Ops) -> None:
     assert await there(ops.live.queue("mail")) == {}
     assert (await ops.dead_heads(10)).items == ()
     assert result.receipt
-    assert (await ops.undo(result.receipt)).changed == 450
-    assert (await ops.dead_list(500, selection=Selection(queue="mail"))).items == before
+    assert await ops.live.queue("mail").op_size(result.receipt) == 450
+    await bury(ops.live.queue("mail"), 2)
+    undone = await ops.undo(result.receipt)
+    assert (undone.matched, undone.changed) == (450, 450)
+    with pytest.raises(BadInputError):
+        await ops.undo(result.receipt)
+    assert await there(ops.live.queue("mail")) == {"dead": 452}
+    assert (await ops.dead_list(500, selection=Selection(queue="mail"))).items[2:] == before
+    assert [g.count for g in await ops.dead_groups()] == [452]
 
 
 async def test_edit_and_replay_of_an_archived_letter(ops: Ops) -> None:

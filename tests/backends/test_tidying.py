@@ -11,6 +11,7 @@ from backends.engine import tidying
 from backends.engine.service import Engine, EngineOptions
 from backends.engine.tidying import Tidying
 from backends.history import spill
+from backends.history.archive_trash import ArchiveTrash
 from backends.jobs.load import load_text
 from backends.model import new_run_id, now_ms
 from backends.queues.base import NewRun, Op
@@ -82,6 +83,23 @@ async def test_moves_that_nobody_finished(engine: Engine, moving: Moving, monkey
     await moving.rows("update cronsole.dead_archive set moved_at = moved_at - interval '2 minutes' returning 1")
     await tidy.reconcile()
     assert (await moving.hot(), await moving.rows()) == (pairs, 0)
+
+
+async def test_what_was_purged_in_the_archive_goes_when_its_time_is_over(engine: Engine, moving: Moving) -> None:
+    pairs = await bury(moving.queue, 5)
+    await moving.spill.leave(pairs)
+    trash = ArchiveTrash(moving.pool, moving.namespace, "q")
+    assert await trash.take("over", now_ms() - 1000, [*pairs[:2], ("nobody", 7)]) == [True, True, False]
+    assert await trash.take("kept", now_ms() + 60_000, pairs[1:4]) == [False, True, True]
+    assert await moving.cold() == pairs[4:]
+    assert sum(g.count for g in await moving.archive.groups(["q"])) == 1
+    await Tidying(engine).sweep_archive()
+    assert await moving.rows() == 3
+    assert (await trash.size("over"), await trash.size("kept")) == (0, 2)
+    assert await trash.give_back("kept") == (2, pairs[3][1])
+    assert await trash.give_back("kept") == (0, 0)
+    assert await moving.cold() == pairs[2:]
+    assert sum(g.count for g in await moving.archive.groups(["q"])) == 3
 
 
 async def test_trash_whose_time_is_over_and_undos_that_were_begun(engine: Engine, moving: Moving) -> None:

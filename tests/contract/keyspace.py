@@ -13,8 +13,8 @@ KNOWN = ("ready:", "slot:", "wait:", "dead:#", "trash:", "log:")
 """What names of keys may begin with, apart from the fixed ones."""
 FIXED = {
     "live", "later", "held", "dead", "dead:index", "dead:groups", "dead:kinds", "dead:seq", "ops", "ops:what",
-    "ops:restoring", "dead:moved", "dead:spilled", "moving", "arrived", "marks", "rules", "out", "out:bad", "ctl",
-    "epoch",
+    "ops:restoring", "dead:moved", "dead:spilled", "dead:trashed", "moving", "arrived", "marks", "rules", "out",
+    "out:bad", "ctl", "epoch",
 }  # fmt: skip
 
 
