@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -25,6 +26,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from backends.connect import Servers, Settings  # noqa: E402
+from backends.ops import Ops, Progress, Selection  # noqa: E402
 from backends.queues.base import BATCH, Op, Pair  # noqa: E402
 from backends.queues.dead_heads import dead_groups, dead_heads  # noqa: E402
 from backends.queues.scripts import script  # noqa: E402
@@ -205,6 +207,41 @@ class Bench:
         self.tell(f"forgetting {count:,}", count / (time.perf_counter() - began), "/s", None, base)
         await self.archive(queue, base)
 
+    async def by_ops(self, ops: Ops, retried: int) -> None:
+        """As an operator does it, with records, progress and the audit: counts by text, a retry, a purge by text."""
+        for queue in self.queues:
+            await queue.announce()
+        total = sum([await q.dead_count() for q in self.queues])
+        steps: list[Progress] = []
+        for name, meant in (
+            ("error", Selection(error="connection 77777 TO")), ("payload", Selection(payload="USER77777@")),
+            ("payload, not ASCII", Selection(payload="M\u00fcller")), ("both", Selection(error="421", payload="seats")),
+        ):  # fmt: skip
+            began, busy = time.perf_counter(), time.process_time()
+            found = await ops.dead_count(meant, steps.append)
+            rate = total / (time.perf_counter() - began)
+            cpu = total / (time.process_time() - busy)
+            self.tell(
+                f"scan by text in the {name}", rate, "/s", 50_000, None, f"{found:,} found; {cpu:,.0f} a CPU-second"
+            )
+        ids = await self.queues[0].dead_pairs(1, 0, FAR * 1000)
+        upto = {self.queues[0].name: ids[0][1] + min(retried, total // len(self.queues)) - 1}
+        oldest = Selection(queue=self.queues[0].name, upto=upto)
+        for name, act in (
+            ("retry", ops.dead_retry), ("purge of a selection", lambda s: ops.dead_purge(replace(s, error="421"))),
+        ):  # fmt: skip
+            began, busy = time.perf_counter(), time.process_time()
+            result = await act(oldest)
+            rate = result.changed / (time.perf_counter() - began)
+            cpu = result.changed / (time.process_time() - busy)
+            note = f"{cpu:,.0f} a CPU-second of the console"
+            self.tell(
+                f"{name} of {result.changed:,} by Ops", rate, "/s", 10_000 if name == "retry" else None, None, note
+            )
+            began = time.perf_counter()
+            back = await ops.undo(result.receipt or "")
+            self.tell("its undo", back.changed / (time.perf_counter() - began), "/s", None, None)
+
     async def archive(self, queue: StreamQueue, base: float) -> None:
         """The oldest to the archive and back, without the archive."""
         pairs = await queue.dead_pairs(20_000, 0, FAR * 1000)
@@ -300,6 +337,7 @@ async def bench(folder: Path, letters: int, retried: int, rounds: int) -> list[s
             await measured.reads()
             for newer in (0, 100):
                 await measured.purge_all(newer)
+            await measured.by_ops(Ops(servers), retried)
             await measured.acts(retried)
             failed += measured.failed
             print("slowest calls")
