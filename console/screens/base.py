@@ -222,9 +222,9 @@ class ConsoleScreen(ActingScreen):
             shown = undo_line(self.key("undo"), act.words, now, act.begins_ms, act.until_ms)
         if shown != self._acts:
             self._acts = shown
-            line = self.query_one("#acts", StatusLine)
-            line.set_class(bool(shown), "-on")
-            line.show(shown)
+            for line in self.query("#acts").results(StatusLine):  # none any more where the app is left meanwhile
+                line.set_class(bool(shown), "-on")
+                line.show(shown)
 
     def show_keys(self) -> None:
         """The foot: this screen's keys as far as there is room, those of every screen, and the newest notice."""

@@ -56,7 +56,7 @@ class DeadScreen(FilterableScreen):
         Binding("R", "retry_all", "retry all shown"),
         Binding("X", "purge_all", "purge all shown"),
         Binding("tab", "app.focus_next", "groups and letters"),
-        Binding("M", "drop_marks", "drop the marks", show=False),
+        Binding("M", "drop_marks", "drop the marks"),
     ]
 
     def __init__(self) -> None:

@@ -61,8 +61,8 @@ class QueueScreen(ConsoleScreen):
         Binding("c", "cancel", "cancel run"),
         Binding("b", "bump", "to the front"),
         Binding("m", "move", "to another queue"),
-        Binding("space", "mark", "mark to move", show=False),
-        Binding("M", "drop_marks", "drop the marks", show=False),
+        Binding("space", "mark", "mark to move"),
+        Binding("M", "drop_marks", "drop the marks"),
     ]
 
     def __init__(self) -> None:
