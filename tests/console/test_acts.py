@@ -125,6 +125,34 @@ async def test_purge_takes_one_away_and_u_brings_it_back() -> None:
         await c.until(lambda: "nothing that was done from here can be taken back" in c.screen())
 
 
+async def test_what_came_back_can_be_acted_on_again_on_every_screen() -> None:
+    ops = FakeOps()
+    first = ops.dead[0]
+    async with console(ops=ops) as c:
+        c.app.open("letter", first.id)
+        await c.until(lambda: "✗ dead letter" in c.screen())
+        await opened(c, 37)
+        await c.pilot.press("x")
+        await c.until(lambda: first not in ops.dead and "u takes back" in c.screen())
+        await c.pilot.press("u")
+        await c.until(lambda: first in ops.dead and "✓ taken back" in c.screen())
+        await c.until(lambda: letters(c).keys[0] == first.id and "→ purged" not in c.screen())
+        await c.pilot.press("1")
+        c.table("dead").focus()
+        await c.until(lambda: c.table("dead").cursor_key == first.id)
+        await c.pilot.press("r")
+        await c.until(lambda: first not in ops.dead and "u takes back the retry" in c.screen())
+        await c.pilot.press("u")
+        await c.until(lambda: first in ops.dead and "→ retrying" not in c.screen())
+        c.app.open("letter", first.id)
+        await c.until(lambda: "✗ dead letter" in c.screen())
+        await c.pilot.press("x")
+        await c.until(lambda: "→ purged" in c.screen() and "u takes back the purge" in c.screen())
+        await c.pilot.press("u")
+        await c.until(lambda: first in ops.dead and "✗ dead letter" in c.screen())
+        assert [name for name, _ in ops.calls] == ["dead_purge", "undo", "dead_retry", "undo", "dead_purge", "undo"]
+
+
 async def test_a_retry_says_when_it_begins_and_undo_says_what_had_started() -> None:
     ops = many(5)
     async with console(ops=ops) as c:
