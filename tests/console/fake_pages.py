@@ -42,12 +42,15 @@ class FakePages:
     attempts: dict[str, list[Attempt]]
     """Run id → its attempts, where a test wants other ones than those of `ended`."""
     log_reads: list[str]
+    printed: str
+    """What every attempt has printed besides."""
     replays: dict[str, list[str]]
     """Run id → the runs that replay it."""
 
     def make_pages(self, hostile: str = "") -> None:
         """An audit, a run in hand with its output."""
         now = self.clock()
+        self.printed = hostile
         self.logs, self.outputs, self.attempts, self.log_reads, self.replays = {}, {}, {}, [], {}
         self.places = {
             fire_run_id("fake", "a", now): RunPlace("billing", "running", "slow_export", 1, engine="web-1:4711"),
@@ -155,7 +158,7 @@ class FakePages:
         """The stored tail."""
         if self.postgres_error:
             raise UnreachableError(self.postgres_error)
-        return self.outputs.get((run_id, attempt), f"attempt {attempt} begins\nline two\n")
+        return self.outputs.get((run_id, attempt), f"attempt {attempt} begins\nline two\n{self.printed}")
 
     async def run_log(self, queue: str, run_id: str, after: str = "", attempt: int | None = None) -> LogPart:
         """What was printed since `after`: the number of the chunk."""

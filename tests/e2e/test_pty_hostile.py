@@ -61,7 +61,8 @@ def test_nothing_of_it_is_sent_and_nothing_of_it_acts(tmp_path: Path) -> None:
         terminal.until([SIGN, "backup_history"])
         for keys, word in (
             ("1", "Time line"), ("2", "Timeline"), ("3", "Queues"), ("\r", "Forecast"), ("\x1b", ""),
-            ("4", "Groups by error"), ("5", "Runs"), ("\r", "Attempts"), ("\x1b", ""), ("6", "Jobs"),
+            ("4", "Groups by error"), ("\r", "Error and attempts"), ("\x1b", ""),
+            ("5", "Runs"), ("\r", "Attempts"), ("\x1b", ""), ("6", "Jobs"),
             ("\r", "What it does"), ("7", "Cron lab"), ("8", "Running here"), ("9", "Audit"),
         ):  # fmt: skip
             seen = step(terminal, keys, word, seen)
