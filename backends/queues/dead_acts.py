@@ -41,7 +41,7 @@ class DeadActs(DeadLetters, Operations):
     async def dead_purge(self, op: Op, pairs: Sequence[Pair]) -> list[bool]:
         """Into the trash of the operation; False where the pair is not dead any more."""
         done: list[bool] = []
-        for part in chunks(pairs):
+        for part in chunks(pairs, 2 * STEP):
             args: list[Arg] = [op.id, op.by, op.expires_ms]
             for pair in part:
                 args += pair
@@ -123,7 +123,7 @@ class DeadActs(DeadLetters, Operations):
 
     async def dead_purge_all(self, op: Op, upto: int) -> int:
         """All up to a sequence, at once; how many are in the trash of the operation. To ask again changes nothing."""
-        args: list[Arg] = [op.id, op.by, op.expires_ms, upto, BATCH]
+        args: list[Arg] = [op.id, op.by, op.expires_ms, upto, 2 * STEP]
         more = await script("dead_purge_all")(self._redis, [self.prefix], args)
         while more:
             more = (await self.go_on(op.id)).more

@@ -8,7 +8,7 @@ from heapq import nsmallest
 from typing import Any, TypeVar
 
 from backends.model import DeadGroup, DeadLetter, from_ms
-from backends.queues.base import chunks
+from backends.queues.base import STEP, chunks
 from backends.queues.dead_index import ask_count, ask_page, letter_from, read_pairs
 from backends.queues.scripts import script
 
@@ -167,4 +167,4 @@ async def _load(client: Any, prefixes: Mapping[str, str], page: Sequence[Where])
 
 def _parts(chosen: Mapping[str, Sequence[T]]) -> list[tuple[str, Sequence[T]]]:
     """What was chosen of each queue, as much as a script call takes."""
-    return [(name, part) for name, some in chosen.items() for part in chunks(some)]
+    return [(name, part) for name, some in chosen.items() for part in chunks(some, 2 * STEP)]

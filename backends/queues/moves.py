@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from backends.queues.base import BATCH, chunks
+from backends.queues.base import BATCH, STEP, chunks
 from backends.queues.scripts import Arg, script
 
 
@@ -34,7 +34,7 @@ class Moves:
     async def move_out(self, run_ids: Sequence[str], target: str) -> list[str]:
         """Runs that have not started leave: 'ok', 'running' or 'unknown' for each."""
         words: list[bytes] = []
-        for part in chunks(run_ids):
+        for part in chunks(run_ids, STEP):
             words += await script("move_out")(self._redis, [self.prefix], [target, *part])
         return [word.decode() for word in words]
 
@@ -51,7 +51,7 @@ class Moves:
     async def move_in(self, moving: Sequence[Moving]) -> list[str]:
         """Runs arrive: 'ok', also where they have arrived before, or 'duplicate' where there is such a run here."""
         words: list[bytes] = []
-        for part in chunks(moving):
+        for part in chunks(moving, STEP):
             args: list[Arg] = []
             for m in part:
                 args += (m.run_id, m.left_us, m.packed)
@@ -68,7 +68,7 @@ class Moves:
 
     async def _let_go(self, how: str, moving: Sequence[Moving]) -> int:
         count = 0
-        for part in chunks(moving):
+        for part in chunks(moving, STEP):
             args: list[Arg] = [how]
             for m in part:
                 args += (m.run_id, m.left_us)

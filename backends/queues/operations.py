@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from backends.queues.base import BATCH, STEP, NewRun, Op, Restored, chunks
+from backends.queues.base import STEP, NewRun, Op, Restored, chunks
 from backends.queues.scripts import Arg, script
 
 
@@ -45,7 +45,7 @@ class Operations:
         for op_id in await self._redis.hkeys(f"{self.prefix}ops:restoring"):
             done = await self.go_on(op_id.decode())
             return max(1, done.back + done.started)
-        return int(await script("sweep")(self._redis, [self.prefix], [now_ms, BATCH]))
+        return int(await script("sweep")(self._redis, [self.prefix], [now_ms, 2 * STEP]))
 
 
 def run_args(runs: Sequence[NewRun]) -> list[Arg]:

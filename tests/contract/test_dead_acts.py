@@ -9,7 +9,7 @@ import pytest
 from redis.exceptions import ResponseError
 
 from backends.model import Pause, now_ms
-from backends.queues.base import BATCH, Entered, Op, Pair, Restored
+from backends.queues.base import BATCH, STEP, Entered, Op, Pair, Restored
 from backends.queues.streams import StreamQueue
 from tests.contract.helpers import WORKER, counts, dead, done, retry, run, take_one
 from tests.contract.keyspace import Keys, keys_of, places, without
@@ -96,8 +96,8 @@ async def test_a_purge_that_is_forgotten_leaves_no_key(queue: StreamQueue, look:
 
 
 async def test_sweep_works_in_steps(queue: StreamQueue, look: Any) -> None:
-    await queue.dead_purge_all(op("purge"), (await bury(queue, 2 * BATCH + 5))[-1][1])
-    assert [await queue.sweep(FAR + 1) for _ in range(4)] == [BATCH + 1, BATCH + 1, 6, 0]
+    await queue.dead_purge_all(op("purge"), (await bury(queue, 4 * STEP + 5))[-1][1])
+    assert [await queue.sweep(FAR + 1) for _ in range(4)] == [2 * STEP + 1, 2 * STEP + 1, 6, 0]
     assert without(await look(), *STREAMS, "dead:seq") == {}
 
 
