@@ -339,7 +339,7 @@ class Queue(Protocol):
         ...
 
     async def dead_purge_all(self, op: Op, upto: int) -> int:
-        """Take all dead letters up to a sequence away, at once; how many that were. The operation does nothing else."""
+        """Take all dead letters up to a sequence away, at once; how many that were. An operation begins with it."""
         ...
 
     async def enter(self, op: Op, runs: Sequence[NewRun]) -> list[Entered]:

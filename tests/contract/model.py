@@ -159,8 +159,7 @@ class Model:
     def op(self, name: str, kind: str, until: int) -> Trash | None:
         """The operation, where it may act."""
         trash = self.ops.get(name) or Trash(kind, until)
-        shut = trash.gone or trash.restoring is not None or (trash.whole and trash.runs)
-        return None if shut or trash.kind != kind else trash
+        return None if trash.gone or trash.restoring is not None or trash.kind != kind else trash
 
     def throw_away(self, name: str, kind: str, until: int, pairs: Sequence[Pair]) -> list[str]:
         """Letters into the trash; the runs of those that were dead."""
@@ -168,6 +167,7 @@ class Model:
         for run, sequence in pairs:
             if trash and self.dead.get(run) == sequence:
                 self.ops[name] = trash
+                trash.whole &= bool(trash.runs)  # its indexes are gone with the last letter
                 trash.until = max(trash.until, until)
                 self.records.pop(trash.runs.get(run, 0), None)
                 trash.runs[run] = self.dead.pop(run)

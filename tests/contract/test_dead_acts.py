@@ -115,6 +115,25 @@ async def test_purge_all_leaves_what_died_later(queue: StreamQueue, look: Any, n
     assert without(await look(), "ops") == before
 
 
+async def test_a_purge_of_all_takes_more_letters(queue: StreamQueue, look: Any) -> None:
+    """Those that come back from the archive, and a run of an id that it has already."""
+    pairs = await bury(queue, 5)
+    packed = await queue.dead_packed(pairs[:2])
+    await queue.dead_drop(pairs[:2])
+    await queue.dead_purge_all(op("purge"), pairs[-1][1])
+    await queue.dead_return([(*pair, text or b"") for pair, text in zip(pairs, packed, strict=False)])
+    assert await queue.dead_purge(op("purge"), pairs) == [True, True, False, False, False]
+    await queue.enqueue([run(run_id=pairs[4][0])])
+    await queue.settle(WORKER, [dead(await take_one(queue), GROUPS[1])])
+    (again,) = await queue.dead_pairs(9, 0, FAR * 1000)
+    assert await queue.dead_purge(op("purge"), [again]) == [True]
+    await look()
+    assert await queue.op_size("purge-1") == 5
+    assert await undone(queue, "purge-1") == (5, 0)
+    assert await queue.dead_pairs(9, 0, FAR * 1000) == [*pairs[:4], again]
+    await queue.dead_settled({pair[1]: "in " for pair in pairs[:2]})
+
+
 @pytest.mark.parametrize(("old", "new"), [(1, 0), (30, 1), (3, 30), (BATCH + 50, 20), (20, BATCH + 50)])
 async def test_purge_all_is_undone_after_new_deaths(queue: StreamQueue, look: Any, old: int, new: int) -> None:
     gone = await bury(queue, old)

@@ -1,10 +1,9 @@
 #!lua flags=allow-oom
 -- needs: letters, operations
 -- Dead letters go into the trash of an operation. ARGV: op, by, until ms, then 2 a letter: run id, sequence.
--- Returns 1 or 0 a letter. A purge of all is an operation of its own: nothing is added to it.
+-- Returns 1 or 0 a letter.
 local letters, answers = asked_for(4, 2)
 if #letters == 0 or not may_act(ARGV[1], 'purge') then return answers end
-if redis.call('EXISTS', trash_key(ARGV[1]) .. ':index') == 1 then return answers end
 for _, letter in ipairs(letters) do
   letter.group = group_of(letter.seq)
   answers[letter.n] = 1

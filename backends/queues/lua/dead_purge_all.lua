@@ -1,6 +1,6 @@
 #!lua flags=allow-oom
 -- needs: letters, operations
--- All dead letters up to a sequence go into the trash of an operation of its own, at once: the indexes are renamed. The
+-- All dead letters up to a sequence go into the trash of a new operation, at once: the indexes are renamed. The
 -- first of those above it go back here, the rest in steps (`restore`). ARGV: op, by, until ms, sequence, limit.
 -- Returns 1 if there is a rest.
 local op, by, until_ms, upto = ARGV[1], ARGV[2], ARGV[3], ARGV[4]

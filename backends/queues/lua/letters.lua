@@ -62,22 +62,25 @@ local function scored(letters)
   return args
 end
 
--- Letters go into the indexes; their records are there already. At most 200.
-local function lay(letters)
+-- Letters go into indexes (those of the dead ones, or with a prefix those of a trash); their records are there already.
+-- At most 200.
+local function lay_into(index, letters)
   if #letters == 0 then return end
-  redis.call('ZADD', P .. 'dead', unpack(scored(letters)))
-  redis.call('ZADD', P .. 'dead:index', unpack(index_members(letters, 0)))
+  redis.call('ZADD', index, unpack(scored(letters)))
+  redis.call('ZADD', index .. ':index', unpack(index_members(letters, 0)))
   local first = {}
   for _, letter in ipairs(letters) do first[letter.group] = letter.seq end
   for group, count in each_group(letters) do
-    if redis.call('HINCRBY', P .. 'dead:groups', group, count) == count then
+    if redis.call('HINCRBY', index .. ':groups', group, count) == count then
       local head = head_of(first[group])
-      redis.call('HSET', P .. 'dead:kinds', group, cjson.encode({ job = head.job, error_class = head.error_class }))
+      redis.call('HSET', index .. ':kinds', group, cjson.encode({ job = head.job, error_class = head.error_class }))
     end
   end
 end
 
--- Letters leave indexes (those of the dead ones, or with a prefix those of a trash); their records stay. At most 200.
+local function lay(letters) lay_into(P .. 'dead', letters) end
+
+-- The contrary: their records stay. At most 200.
 local function lift_from(index, letters)
   if #letters == 0 then return end
   redis.call('ZREM', index, unpack(runs_of(letters)))

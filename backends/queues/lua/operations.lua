@@ -30,15 +30,33 @@ local function end_op(op, what)
   redis.call('HSET', P .. 'ops:what', op, cjson.encode({ kind = what.kind, by = what.by, gone = true }))
 end
 
+-- Letters leave the trash, and the indexes that a purge of all has moved there.
+local function untrash(op, letters)
+  if #letters == 0 then return end
+  if redis.call('EXISTS', trash_key(op) .. ':index') == 1 then
+    lift_from(trash_key(op), letters)
+  else
+    redis.call('ZREM', trash_key(op), unpack(runs_of(letters)))
+  end
+end
+
 -- Letters go from the dead ones into the trash of an operation. Where it has an older letter of the same run, which has died
 -- again since, that one's record goes.
 local function throw_away(op, letters)
   if #letters == 0 then return end
   lift(letters)
-  for _, score in ipairs(redis.call('ZMSCORE', trash_key(op), unpack(runs_of(letters)))) do
-    if score then redis.call('DEL', record_key(int(tonumber(score)))) end
+  for n, score in ipairs(redis.call('ZMSCORE', trash_key(op), unpack(runs_of(letters)))) do
+    if score then
+      local older = int(tonumber(score))
+      untrash(op, { { run = letters[n].run, seq = older, group = group_of(older) } })
+      redis.call('DEL', record_key(older))
+    end
   end
-  redis.call('ZADD', trash_key(op), unpack(scored(letters)))
+  if redis.call('EXISTS', trash_key(op) .. ':index') == 1 then
+    lay_into(trash_key(op), letters)
+  else
+    redis.call('ZADD', trash_key(op), unpack(scored(letters)))
+  end
 end
 
 -- Letters go back among the dead ones, as they were. Where the run has come alive or died again since, the record of what
@@ -62,16 +80,6 @@ local function put_back(letters)
   end
   lay(back)
   return #back
-end
-
--- Letters leave the trash, and the indexes that a purge of all has moved there.
-local function untrash(op, letters)
-  if #letters == 0 then return end
-  if redis.call('EXISTS', trash_key(op) .. ':index') == 1 then
-    lift_from(trash_key(op), letters)
-  else
-    redis.call('ZREM', trash_key(op), unpack(runs_of(letters)))
-  end
 end
 
 -- {run, seq} of an answer with scores.
