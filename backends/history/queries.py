@@ -83,9 +83,10 @@ class History:
             last, attempt = _cursor(cursor)
             where.append("run_id <= %s::uuid and (run_id, attempt) < (%s::uuid, %s)")
             args += [last, last, attempt]
-        # An index keeps the order for one outcome, not for several: each has a walk of its own.
+        # An index keeps the order for one outcome, not for several: each has a walk of its own. A group has hardly more
+        # than one.
         asked: list[tuple[str, list[Any]]] = [("true", [])]
-        if "succeeded" in outcomes:
+        if outcomes and (group or "succeeded" in outcomes):
             asked = [("outcome = any(%s)", [list(outcomes)])]
         elif outcomes:
             asked = [(_BAD, [outcome]) for outcome in dict.fromkeys(outcomes)]

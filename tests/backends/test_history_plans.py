@@ -1,0 +1,205 @@
+"""How the lists of history are read: along an index whatever is asked for, and a page touches few blocks.
+
+Many days with enough rows, one attempt in 50 not a success. The planner has seen them (ANALYZE), and cold days as well.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from itertools import product
+from typing import Any
+
+import psycopg
+import pytest
+
+from backends.connect import Servers
+from backends.history.house import keep_house
+from backends.history.queries import History
+from backends.model import RunRow, new_run_id, now_ms
+
+DAYS = 12
+ROWS = 60_000
+LIMIT = 50
+FILL = """
+insert into cronsole.attempt (run_id, attempt, job, queue, outcome, final, orphan, trigger, finished_at, fingerprint,
+  replay_of)
+select (lpad(to_hex((extract(epoch from at) * 1000)::bigint), 12, '0') || '70008000'
+  || lpad(to_hex(n), 12, '0'))::uuid,
+  1, case when n = 31 then 'rare' else 'j' || n %% 40 end, case when n = 31 then 'seldom' else 'q' || n %% 40 %% 4 end,
+  case n %% 150 when 0 then 'failed' when 50 then 'timed_out' when 100 then 'lost' else 'succeeded' end,
+  true, false, 'enqueue', at, case when n %% 50 = 0 then lpad(to_hex(n %% 40 %% 7), 16, '0') end,
+  case when n %% 1000 = 0 then '0190000000007000800000000000' || lpad(to_hex(n), 8, '0') end
+from (select n, now() - n * %(step)s::interval as at from generate_series(1, %(rows)s) n) t
+"""
+
+
+class Explaining(History):
+    """Runs what it reads under EXPLAIN (ANALYZE, BUFFERS) and keeps the plans."""
+
+    def __init__(self, pool: Any) -> None:
+        super().__init__(pool)
+        self.plans: list[dict[str, Any]] = []
+
+    async def _all(self, sql: str, args: Sequence[Any] | dict[str, Any] = ()) -> list[Any]:
+        rows = await super()._all(f"explain (analyze, buffers, format json) {sql}", args)
+        self.plans.append(rows[0][0][0]["Plan"])
+        return []
+
+    async def _page(self, sql: str, args: Sequence[Any]) -> list[Any]:
+        rows = await super()._page(f"explain (analyze, buffers, format json) {sql}", args)
+        self.plans.append(rows[0][0][0]["Plan"])
+        return []
+
+
+def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """All nodes of a plan."""
+    yield plan
+    for part in plan.get("Plans", ()):
+        yield from nodes(part)
+
+
+@pytest.fixture(scope="module")
+def filled(request: pytest.FixtureRequest) -> str:
+    """A database full of attempts, for all tests of this file."""
+    embedded, template = request.getfixturevalue("embedded"), request.getfixturevalue("template")
+    with psycopg.connect(embedded.postgres_url, autocommit=True) as c:
+        c.execute(f"create database plans template {template} strategy file_copy")
+    url = str(embedded.postgres_url.replace("/cronsole?", "/plans?"))
+    today = datetime.now(UTC).date()
+    with psycopg.connect(url, autocommit=True) as c:
+        for n in range(-1, DAYS + 1):
+            c.execute("select cronsole.add_partition('attempt', %s, true)", (today - timedelta(days=n),))
+        c.execute(FILL, {"rows": ROWS, "step": timedelta(days=DAYS) / ROWS})
+        c.execute("vacuum analyze")
+    return url
+
+
+@pytest.fixture
+async def history(filled: str) -> AsyncIterator[Explaining]:
+    from psycopg_pool import AsyncConnectionPool
+
+    async with AsyncConnectionPool(filled, min_size=1, max_size=1, kwargs={"autocommit": True}, open=False) as pool:
+        yield Explaining(pool)
+
+
+async def large(history: Explaining) -> set[str]:
+    """The partitions that have rows."""
+    async with history._pool.connection() as c:
+        cursor = await c.execute("select distinct tableoid::regclass::text from cronsole.attempt")
+        found = {row[0].removeprefix("cronsole.") for row in await cursor.fetchall()}
+    assert len(found) >= DAYS
+    return found
+
+
+def check(plan: dict[str, Any], days: set[str], limit: int, text: str) -> None:
+    """No day is read as a whole, and no more is touched than a page needs."""
+    walks = 0
+    for node in nodes(plan):
+        if node.get("Relation Name") in days or node["Node Type"] == "Bitmap Index Scan":
+            assert node["Node Type"] in ("Index Scan", "Index Only Scan"), f"{text}: {node}"
+            walks += 1
+            passed_over = node.get("Rows Removed by Filter", 0)
+            assert passed_over <= 20 * limit, f"{text}: {passed_over} rows were passed over"
+    touched = plan["Shared Hit Blocks"] + plan["Shared Read Blocks"]
+    # A walk begins with the way down its index, a few blocks; then each row is at most a block of the table.
+    assert touched <= 6 * walks + 4 * limit + 100, f"{text}: {touched} blocks, {walks} walks"
+
+
+CURSOR = f"{new_run_id(now_ms() - 5 * 86_400_000)}.1"
+FILTERS: dict[str, Sequence[Any]] = {
+    "job": (None, "j3", "rare", "nobody"),
+    "queue": (None, "q3", "seldom", "nowhere"),
+    "outcomes": (
+        (), ("failed",), ("timed_out",), ("lost",), ("cancelled",), ("skipped",), ("succeeded",),
+        ("failed", "timed_out", "lost"), ("succeeded", "failed"),
+    ),
+    "more": (
+        {}, {"cursor": CURSOR}, {"since": datetime.now(UTC) - timedelta(hours=30)}, {"group": f"{3:016x}"},
+        {"run_id": new_run_id(now_ms() - 3 * 86_400_000)[:9]}, {"group": "0" * 15 + "f"},
+    ),
+}  # fmt: skip
+
+
+def combined() -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every filter with every other."""
+    for job, queue, outcomes, more in product(*FILTERS.values()):
+        asked = {"job": job, "queue": queue, "outcomes": outcomes, **more}
+        yield ", ".join(f"{k} {v}" for k, v in asked.items() if v) or "nothing", asked
+
+
+async def test_every_filter_of_runs_and_all_of_them_together(history: Explaining) -> None:
+    days = await large(history)
+    count = 0
+    for text, asked in combined():
+        await history.runs(LIMIT, **asked)
+        check(history.plans.pop(), days, LIMIT, text)
+        count += 1
+    assert count == 4 * 4 * 9 * 6
+    assert history.plans == []
+
+
+Ask = Callable[[History], Any]
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda h: h.replays_of(f"01900000-0000-7000-8000-0000{1000:08x}", 10),
+        lambda h: h.replays_of(new_run_id()),
+        lambda h: h.last_runs(["j1", "j2", "rare", "nobody"]),
+        lambda h: h.usual_ms(["j1", "rare"]),
+        lambda h: h.outcomes([new_run_id(now_ms() - 86_400_000)]),
+        lambda h: h.envelope(new_run_id(now_ms() - 86_400_000)),
+    ],
+)
+async def test_what_else_is_read_of_attempts(history: Explaining, ask: Ask) -> None:
+    days = await large(history)
+    await ask(history)
+    assert history.plans
+    for plan in history.plans:
+        for node in nodes(plan):
+            if node.get("Relation Name") in days:
+                assert node["Node Type"] != "Seq Scan", json.dumps(node)
+
+
+async def test_a_page_is_what_it_would_be_without_an_index(filled: str, history: Explaining) -> None:
+    """The walks are merged rightly: compared with a sort of everything."""
+    plain = History(history._pool)
+    every: list[RunRow] = []
+    cursor = None
+    while True:
+        page = await plain.runs(5000, cursor)
+        every += page.items
+        if not (cursor := page.next_cursor):
+            break
+    assert len(every) == ROWS
+    for text, asked in combined():
+        if "group" in asked or "since" in asked or asked["job"] == "nobody":
+            continue
+        start = re.split(r"\.", asked.get("cursor", "g"))[0]
+        expected = [
+            row for row in every
+            if row.run_id < start and row.run_id.startswith(asked.get("run_id", ""))
+            and asked["job"] in (None, row.job) and asked["queue"] in (None, row.queue)
+            and (not asked["outcomes"] or row.outcome in asked["outcomes"])
+        ]  # fmt: skip
+        assert list((await plain.runs(LIMIT, **asked)).items) == expected[:LIMIT], text
+
+
+async def test_a_day_that_the_planner_has_not_seen(connected: Servers) -> None:
+    """Rows that came since the last ANALYZE: the newest day."""
+    pool = await connected.pool()
+    await keep_house(pool, 30, 90)
+    async with pool.connection() as c:
+        await c.execute("analyze")
+        await c.execute(FILL, {"rows": 20_000, "step": timedelta(seconds=1)})
+    history = Explaining(pool)
+    today = f"attempt_{datetime.now(UTC):%Y%m%d}"
+    for text, asked in combined():
+        if asked["job"] != "rare" and not asked.get("group"):
+            await history.runs(LIMIT, **asked)
+            for node in nodes(history.plans.pop()):
+                assert node.get("Relation Name") != today or node["Node Type"].startswith("Index"), f"{text}: {node}"
