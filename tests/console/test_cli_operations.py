@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import io
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
 import pytest
 
 from tests.console.cli_helpers import Cli
@@ -139,3 +144,70 @@ class TestActs:
         assert cli("move", first, "--to", "nowhere").code == 2
         assert cli("move", first, "--to", "default").code == 2
         assert cli("undo", moved["receipt"]).out == "2 of 2 taken back\n"
+
+
+class TestAsked:
+    """In a terminal: the larger, the harder."""
+
+    @pytest.fixture
+    def types(self, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+        """What somebody types who sits there."""
+        for module in ("acting", "edit"):
+            monkeypatch.setattr(f"console.cli.{module}.can_ask", lambda: True)
+
+        def type_it(text: str) -> None:
+            monkeypatch.setattr(sys, "stdin", io.StringIO(text))
+
+        return type_it
+
+    def test_by_how_much_it_is(self, cli: Cli, world: list[str], types: Callable[[str], None]) -> None:
+        """None for one, y for many with their count, the name for all of a queue, "all" for all."""
+        for line, typed, error in (
+            ("dead purge --job send_email", "n\n", "Purge 2 dead letters? [y/N]: "),
+            ("dead purge --queue mail", "y\n", "Purge all of the queue mail, 2 dead letters? Type mail to do it: "),
+            ("dead retry --all", "mail\n", "Retry all of all queues, 2 dead letters? Type all to do it: "),
+            (f"dead retry {world[1]} {world[2]}", "\n", "Retry 2 dead letters? [y/N]: "),
+        ):
+            types(typed)
+            answer = cli(*line.split())
+            assert (answer.code, answer.err) == (0, error), line
+            assert answer.out.startswith("2 matched, 0 "), line
+        for line, typed in (("dead purge --queue mail", "mail\n"), ("dead purge --all", "all\n")):
+            types(typed)
+            assert cli(*line.split()).out == "2 matched, 2 purged\n"
+            assert cli("undo", cli("ops", "--json").json[0]["receipt"]).code == 0
+        types("")
+        assert cli("dead", "retry", world[1]).out == "1 matched, 1 put back\n"
+
+    def test_an_edit_in_an_editor(
+        self, cli: Cli, world: list[str], types: Callable[[str], None], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        """What is no JSON comes again; the difference is shown; an editor that fails sends nothing."""
+        script = tmp_path / "editor.py"
+        monkeypatch.setenv("VISUAL", f"{sys.executable} {script}")
+        script.write_text(
+            "import pathlib, sys; p = pathlib.Path(sys.argv[1]); t = p.read_text()\n"
+            "p.write_text(t.replace('1', '2') + '}' if '1' in t else t.replace('}', '') + '}')\n"
+        )
+        types("y\ny\n")
+        answer = cli("dead", "edit", world[1])
+        assert answer.code == 0, answer.err
+        assert "line 4, column 1: not JSON" in answer.err
+        assert '-  "n": 1\n+  "n": 2\n' in answer.err
+        assert "Send it? [y/N]: " in answer.err
+        assert len(answer.out.strip()) == 36
+        script.write_text("import sys; sys.exit(1)")
+        types("")
+        refused = cli("dead", "edit", world[2], "--payload", "{}")
+        assert (refused.code, refused.out) == (130, "")
+        (other,) = cli("dead", "--json").json["items"]
+        assert other["id"] == world[2]
+
+    def test_a_rate_and_the_time_left(self) -> None:
+        """The line of a progress."""
+        from backends.ops import Progress
+        from console.cli.acting import progress_words
+
+        assert progress_words(Progress(1000, 250, 250, 250, 0.0, 10.0)) == "250 of 1,000 · 25/s · 30.0s left"
+        assert progress_words(Progress(1000, 500, 7, 0, 0.0, 10.0)) == "7 · 500 of 1,000 looked at · 50/s · 10.0s left"
+        assert progress_words(Progress(None, 0, 0, 0, 0.0, 0.0)) == "0"
