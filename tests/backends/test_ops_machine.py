@@ -162,11 +162,12 @@ class OpsMachine(RuleBasedStateMachine):
     @rule(
         verb=st.sampled_from(("dead_retry", "dead_purge")), meaning=meanings, operator=who, fuse=fuses,
         picks=st.lists(st.integers(0, 9), min_size=1, max_size=6), hold_s=st.sampled_from((0, 3600)),
-        late=st.booleans(),
+        late=st.booleans(), then=st.sampled_from(("", "resume", "undo")),
     )  # fmt: skip
     def act(
-        self, verb: str, meaning: str, operator: int, fuse: int | None, picks: list[int], hold_s: int, late: bool
-    ) -> None:
+        self, verb: str, meaning: str, operator: int, fuse: int | None, picks: list[int], hold_s: int, late: bool,
+        then: str,
+    ) -> None:  # fmt: skip
         """Retry or purge; `late`: some die between the count and the act. Killed, another one may go on."""
         mine = self.operators[operator]
         wanted, meant = self.chosen(meaning, picks)
@@ -199,6 +200,10 @@ class OpsMachine(RuleBasedStateMachine):
             if whole:
                 act.renamed = {queue for queue, _, _ in letters[:changed]}
             self.model.take_away(receipt, act, letters[:changed])
+            if then == "resume" and act.state == "running":
+                self.resume(1 - operator, -1)
+            if then == "undo":
+                self.undo(1 - operator, 0, fuse, late)
 
     @rule(operator=who, which=st.integers(0, 5))
     def resume(self, operator: int, which: int) -> None:
@@ -358,7 +363,7 @@ def test_operators_crashes_and_undos(
             run_state_machine_as_test(
                 Machine,
                 settings=hypothesis.settings(
-                    max_examples=10, stateful_step_count=25, deadline=None,
+                    max_examples=30, stateful_step_count=30, deadline=None,
                     phases=[hypothesis.Phase.generate],  # one that fails is short enough
                     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
                 ),
