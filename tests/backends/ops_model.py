@@ -17,6 +17,7 @@ class Run:
     by: str = ""
     sequence: int = 0
     error: str = ""
+    cold: bool = False  # in the archive, dead or purged
 
 
 @dataclass
@@ -65,6 +66,7 @@ class Model:
         """Retry, purge: letters leave."""
         for queue, name, sequence in letters:
             run = self.runs[name]
+            run.cold = run.cold and act.verb == "dead_purge"
             run.state, run.by = ("queued", receipt) if act.verb == "dead_retry" else (f"in {receipt}", "")
             act.items.append((queue, name, sequence))
 

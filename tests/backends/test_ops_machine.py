@@ -17,12 +17,15 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 
 from backends.connect import Servers, Settings
 from backends.errors import BadInputError
+from backends.history.archive_trash import sweep_trash
 from backends.jobs import JobFile
 from backends.jobs.publish import publish_jobs
-from backends.model import now_ms
+from backends.model import from_ms, now_ms
 from backends.ops import Marked, Ops, Progress, Selection
 from backends.ops.record import BEAT_MS, Stored
 from backends.queues.base import Delivery
+from backends.queues.streams import StreamQueue
+from tests.backends.ops_helpers import to_archive
 from tests.backends.ops_model import Act, Letter, Model, Run
 from tests.contract.helpers import dead, done, run
 from tests.contract.keyspace import keys_of, places
@@ -139,6 +142,15 @@ class OpsMachine(RuleBasedStateMachine):
                 assert letter.sequence > r.sequence
                 r.state, r.sequence, r.error = "dead", letter.sequence, how
 
+    @rule(name=st.sampled_from(QUEUES), count=st.integers(1, 4))
+    def archive(self, name: str, count: int) -> None:
+        """An engine puts the oldest letters into the archive."""
+        hot = StreamQueue(self.servers.redis, self.namespace, name)
+        pairs = self.run_it(hot.dead_pairs(count, 0, FAR_MS << 10))
+        assert self.run_it(to_archive(self.operators[0], self.queues[name], count)) == len(pairs)
+        for run_id, _ in pairs:
+            self.model.runs[run_id].cold = True
+
     # --- operations -----------------------------------------------------------------------------------------
 
     def chosen(self, meaning: str, picks: list[int]) -> tuple[Any, dict[str, object]]:
@@ -182,6 +194,9 @@ class OpsMachine(RuleBasedStateMachine):
         assert self.run_it(self.operators[1 - operator].dead_count(wanted)) == len(letters)
         assert self.run_it(getattr(mine, verb)(wanted, dry_run=True)).matched == len(letters)
         act = Act(verb, meant=meant, upto=upto)
+        whole = verb == "dead_purge" and not {"ids", "error"} & set(meant)
+        if whole and any(self.model.runs[name].cold for _, name, _ in letters):
+            fuse = None  # the newest go first then
         mine.fuse, mine.receipt, mine.changed = fuse, "", 0
         try:
             result = self.run_it(getattr(mine, verb)(wanted, progress=mine.tell, **how))
@@ -196,7 +211,6 @@ class OpsMachine(RuleBasedStateMachine):
             mine.fuse, mine.dead = None, False
         if receipt:
             self.model.acts[receipt] = act
-            whole = verb == "dead_purge" and not {"ids", "error"} & set(meant)
             if whole:
                 act.renamed = {queue for queue, _, _ in letters[:changed]}
             self.model.take_away(receipt, act, letters[:changed])
@@ -213,7 +227,10 @@ class OpsMachine(RuleBasedStateMachine):
             return
         receipt = left[which % len(left)]
         act = self.model.acts[receipt]
-        rest = [x for x in self.model.select(act.meant, act.upto) if x[0] not in act.renamed]
+        rest = [
+            letter for letter in self.model.select(act.meant, act.upto)
+            if letter[0] not in act.renamed or self.model.runs[letter[1]].cold
+        ]  # fmt: skip
         result = self.run_it(self.operators[operator].resume_operation(receipt))
         act.state = "done"
         assert result.changed == len(act.items) + len(rest)
@@ -260,7 +277,7 @@ class OpsMachine(RuleBasedStateMachine):
                 self.run_it(mine.dead_replay(letter, {"n": 2}, hold_s=hold_s))
             return
         new = self.run_it(mine.dead_replay(letter, {"n": 2}, hold_s=hold_s))
-        self.model.runs[name].state = f"in {new.receipt}"
+        self.model.runs[name].state, self.model.runs[name].cold = f"in {new.receipt}", False
         self.model.runs[new.run_id] = Run(queue, "queued", new.receipt)
         self.model.acts[new.receipt] = Act("dead_replay", [(queue, name, sequence)], new=new.run_id)
 
@@ -307,6 +324,7 @@ class OpsMachine(RuleBasedStateMachine):
         for queue in self.queues.values():
             while self.run_it(queue.sweep(at_ms)):
                 pass
+        self.run_it(sweep_trash(self.servers._pool, self.namespace, from_ms(at_ms)))
 
     def left_alone(self, receipt: str) -> None:
         """Nobody has heard of its driver for long."""
@@ -321,22 +339,27 @@ class OpsMachine(RuleBasedStateMachine):
     @invariant()
     def the_same(self) -> None:
         """Every run where the model has it, every letter with its sequence, every trash with what it holds."""
-        letters: list[Letter] = []
         for name, queue in self.queues.items():
             keys = self.run_it(keys_of(queue, self.servers.redis))
             where = places(keys)
             mine = {i: r for i, r in self.model.runs.items() if r.queue == name}
-            assert {i for i, w in where.items() if w == "dead"} == {i for i, r in mine.items() if r.state == "dead"}
+            hot = {i for i, r in mine.items() if r.state == "dead" and not r.cold}
+            assert {i for i, w in where.items() if w == "dead"} == hot
             live = {i for i, r in mine.items() if r.state in ("queued", "running")}
             assert {i for i, w in where.items() if w != "dead"} == live
-            letters += [(name, run_id.decode(), int(s)) for run_id, s in keys.get("dead", {}).items()]
             held = {
-                receipt: {i for queue_of, i, _ in act.items if queue_of == name}
+                receipt: {i for queue_of, i, _ in act.items if queue_of == name and not self.model.runs[i].cold}
                 for receipt, act in self.model.acts.items()
             }
             trash = {k[6:]: {i.decode() for i in v} for k, v in keys.items() if k[:6] == "trash:" and k.count(":") == 1}
             assert trash == {receipt: ids for receipt, ids in held.items() if ids}
+            for receipt, act in self.model.acts.items():
+                size = sum(queue_of == name for queue_of, _, _ in act.items)
+                assert self.run_it(queue.op_size(receipt)) == size
+        listed = self.run_it(self.operators[0].dead_list(1000)).items
+        letters: list[Letter] = [(letter.queue, letter.id, letter.sequence) for letter in listed]
         assert sorted(letters) == sorted(self.model.dead())
+        assert len(letters) == self.run_it(self.operators[1].dead_count(Selection(everything=True)))
         known = {op.id: op.state for op in self.run_it(self.operators[0].operations(1000))}
         assert known == {receipt: act.state for receipt, act in self.model.acts.items()}
         open_ops = {op.id for op in self.run_it(self.operators[1].operations(1000, unfinished=True))}
