@@ -37,11 +37,11 @@ class Tmux:
         """What is to be seen."""
         return self._run("capture-pane", "-p")
 
-    def until(self, *words: str, seconds: float = 40.0) -> str:
+    def until(self, *words: str, seconds: float = 90.0) -> str:
         """Wait until all words are to be seen; the screen."""
         return self._wait(words, True, seconds)
 
-    def gone(self, *words: str, seconds: float = 40.0) -> str:
+    def gone(self, *words: str, seconds: float = 90.0) -> str:
         """Wait until none of these words is to be seen any more."""
         return self._wait(words, False, seconds)
 
