@@ -14,11 +14,12 @@ NAMES = ("target", "job", "queue", "run_id")
 def target_words(target: Mapping[str, Any]) -> str:
     """What an action was about, in one line."""
     parts = [str(target[name]) for name in NAMES if target.get(name)]
-    ids = target.get("ids")
-    if isinstance(ids, list):
-        parts.append(str(ids[0]) if len(ids) == 1 else f"{target.get('count', len(ids))} letters")
+    for name, what in (("ids", "letters"), ("run_ids", "runs")):
+        ids = target.get(name)
+        if isinstance(ids, list) and ids:
+            parts.append(str(ids[0]) if len(ids) == 1 else f"{target.get('count', len(ids))} {what}")
     for name, value in target.items():
-        if name in (*NAMES, "ids", "count", "upto") or value in (None, "", False):
+        if name in (*NAMES, "ids", "run_ids", "count", "counted", "upto") or value in (None, "", False):
             continue
         parts.append(name if value is True else f"for {value / 60:g} min" if name == "for_s" else f"{name}: {value}")
     return " · ".join(parts)
