@@ -5,7 +5,7 @@ python benchmarks/dead.py [--letters 1000000] [--retried 100000] [--rounds 9]
 An embedded Valkey, filled by itself: once with all letters in one queue, once in 8; 300 error groups, one of them a
 tenth of all, 100 jobs. Each figure beside its budget and its ratio to the nearest bare commands over the same
 connection. At the end the slowest call of each script by the server's own slow log, in which none may be over 10 ms.
-The slow log is by the clock on the wall: on a busy machine run it with `nice -n -20`.
+The slow log is by the clock on the wall: on a busy machine run it with `chrt -f 10`.
 """
 
 from __future__ import annotations
