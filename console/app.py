@@ -222,6 +222,9 @@ class ConsoleApp(Exports, Guarded, LineApp):
     @work(group="context")
     async def switch_context(self, name: str) -> None:
         """Leave this context for another one. Nothing waits for a server, be it of the old one or of the new one."""
+        if (driving := self.acts.driving) is not None:
+            self.front().tell(f"{driving.doing} is under way: Esc stops it", "warn")
+            return
         async with self._switching:  # one after the other: half a switch would be no context at all
             if name != self.context.name and name in self.contexts:
                 await self._switch(self.contexts[name])

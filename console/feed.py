@@ -61,6 +61,10 @@ class ConsoleOps(Protocol):
     def read_only(self) -> bool:
         """Whether every action is refused."""
 
+    @property
+    def warnings(self) -> Sequence[str]:
+        """What actions were warned of so far."""
+
     async def drop_connections(self) -> None:
         """Connect to both servers anew."""
 
@@ -285,6 +289,8 @@ class Feed:
         self._clock = clock
         self.pace = pace or Pace()
         self.ops: ConsoleOps | None = None
+        self.warned = ""
+        """What the newest action warned of: it was done, but not all that goes with it."""
         self._links = {name: Link(name, "connecting", clock()) for name in ("redis", "postgres")}
         self._depths: dict[str, deque[int]] = {}
         self._depth_at = 0
@@ -466,11 +472,15 @@ class Feed:
 
         `limit_s`: how long it may take; None for a long one, which tells how far it is and can be stopped.
         """
+        self.warned = ""
         if self.ops is None:
             raise CronsoleError("not connected", "wait until the header shows both servers")
         try:
             async with asyncio.timeout(limit_s):
-                return await action(self.ops)
+                before = len(self.ops.warnings)
+                result = await action(self.ops)
+                self.warned = " · ".join(self.ops.warnings[before:])
+                return result
         except TimeoutError as error:
             within = "" if limit_s is None else f" within {limit_s:g} s"
             raise CronsoleError(f"no answer{within}", "look at the list before trying again") from error

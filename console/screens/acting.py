@@ -97,7 +97,7 @@ class ActingScreen(Screen[None]):
             if not isinstance(error, CronsoleError):
                 self.log.error(failed)
             return
-        self.tell(told(result))
+        self.tell_done(told(result), self.feed.warned)
         await self._can_be_taken_back(result, back, hold_s)
 
     @work(group="driving")
@@ -143,7 +143,7 @@ class ActingScreen(Screen[None]):
                 ended(result)
         if result is not None:
             if text := told(result):
-                shell.front().tell(text)
+                shell.front().tell_done(text, "" if driving.stopping else self.feed.warned)
             await self._can_be_taken_back(result, back, hold_s)
         progress = driving.progress
         if driving.stopping and progress.scanned != progress.total:
@@ -168,6 +168,13 @@ class ActingScreen(Screen[None]):
                 self.drive(doing, action, told, f"{doing} did not go on", back=back)
 
         self.app.push_screen(AskDialog("Stopped. Go on?", lines, "go on"), go_on)
+
+    def tell_done(self, text: str, warned: str) -> None:
+        """That something is done, and what it warned of."""
+        if warned:
+            self.tell(f"{text} · {warned}", "warn")
+        else:
+            self.tell(text)
 
     async def _can_be_taken_back(self, result: object, words: str, hold_s: float) -> None:
         receipt = getattr(result, "receipt", None)

@@ -28,6 +28,7 @@ class FakeActs:
     lying: dict[tuple[str, str], list[QueuedRun]]
     places: dict[str, RunPlace]
     redis_error: str
+    postgres_error: str
     read_only: bool
     calls: list[tuple[str, Any]]
     payloads: list[dict[str, Any] | None]
@@ -46,6 +47,7 @@ class FakeActs:
     def make_acts(self) -> None:
         """Nothing was done yet."""
         self.kept, self.started, self.envelopes, self.reasons = {}, set(), {}, {}
+        self.warnings: list[str] = []
         self.gate = asyncio.Event()
         self.gate.set()
         self._back: dict[str, Callable[[], tuple[int, int]]] = {}
@@ -71,6 +73,8 @@ class FakeActs:
         self.kept[receipt] = replace(self.kept[receipt], beat_ms=self.clock(), **more)
 
     def _end(self, receipt: str, matched: int, changed: int, note: str = "") -> ActionResult:
+        if self.postgres_error:
+            self.warnings.append(f"the audit will tell of this later: {self.postgres_error}")
         self._note(receipt, state="done", matched=matched, changed=changed, note=note)
         return ActionResult(matched, changed, receipt if changed else None, note)
 

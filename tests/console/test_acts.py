@@ -369,6 +369,33 @@ async def test_redis_that_goes_away_half_way_is_told_with_what_to_do(monkeypatch
         assert c.app.acts.driving is None
 
 
+async def test_what_could_not_be_noted_in_the_audit_is_told() -> None:
+    ops = many(3)
+    async with console(ops=ops) as c:
+        await opened(c, 3)
+        ops.postgres_error = "postgres is away"
+        await c.pilot.press("x")
+        await c.until(lambda: "mail is purged · the audit will tell of this later: postgres" in c.screen())
+        ops.postgres_error = ""
+        await c.pilot.press("x")
+        await c.until(lambda: "✓ sync is purged" in c.screen() and "later" not in c.screen())
+
+
+async def test_a_context_is_not_left_while_an_operation_is_under_way() -> None:
+    ops = many(500)
+    async with console(ops=ops) as c:
+        await opened(c, 100)
+        c.app.contexts["other"] = replace(c.app.context, name="other")
+        ops.gate.clear()
+        await c.pilot.press("R")
+        await c.until(lambda: "counting" in c.screen())
+        c.app.switch_context("other")
+        await c.until(lambda: "counting is under way: Esc stops it" in c.screen())
+        assert c.app.context.name == "prod-eu"
+        ops.gate.set()
+        await c.until(lambda: isinstance(c.app.screen, BulkDialog))
+
+
 async def test_nothing_there_and_read_only_are_told() -> None:
     ops = many(0)
     async with console(ops=ops) as c:
