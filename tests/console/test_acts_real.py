@@ -40,6 +40,12 @@ async def ops(settings: Settings) -> AsyncIterator[Ops]:
         yield opened
 
 
+@pytest.fixture(autouse=True)
+def notices_stay(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long a busy machine takes to look at them."""
+    monkeypatch.setattr("console.screens.base.NOTICE_S", 600.0)
+
+
 @pytest.fixture
 def mail(ops: Ops) -> StreamQueue:
     return ops.live.queue("mail")
