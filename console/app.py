@@ -100,9 +100,10 @@ class ConsoleApp(Exports, Guarded, LineApp):
         pace: Pace | None = None,
     ) -> None:
         self.preferences = preferences or Preferences()
-        self.line = Line(asks=self.preferences.low_bandwidth is None, changed=self.line_changed)
-        super().__init__(watch_css=False)
         self.ascii_only = not speaks_utf8() if self.preferences.ascii is None else self.preferences.ascii
+        asks = self.preferences.low_bandwidth is None
+        self.line = Line(asks=asks, utf8=not self.ascii_only, changed=self.line_changed)
+        super().__init__(watch_css=False)
         self.cell_diff = self.preferences.cell_diff
         self.animation_level = "none"
         if self.ascii_only:

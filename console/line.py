@@ -20,7 +20,10 @@ from textual.screen import Screen
 
 from widgets.celldiff import CellDiff
 
-ASK = "\x1b[6n"
+PROBE, PROBED = "\x1b[1;1H─\x1b[3b\x1b[6n\x1b[1;1H\x1b[K", 4
+"""A line of four columns if the terminal repeats characters (REP), with the cursor behind it; gone at once."""
+FIRST, PLACES = 10, 60
+"""Each question puts the (hidden) cursor into another column, so that its answer can be told from a late one."""
 ASK_EACH_B = 2000
 """So many bytes are written before it is asked again; less tells nothing about a speed."""
 ASK_EACH_S = 10.0
@@ -32,8 +35,10 @@ SLOW_B_S = 16_000
 FAST_B_S = 48_000
 LATE_S = 0.5
 """So much later than usual, an answer keeps the next frame back: what is written meanwhile would only wait behind."""
-LOST_S = 30.0
-"""An answer that does not come by then never comes."""
+LOST_S = 3.0
+"""An answer that is not there by then may be lost (a paste may have swallowed it): one frame, and another question."""
+DEAF_AFTER = 3
+"""So many questions without any answer, and the terminal is asked no more."""
 QUEUED_MOST = 3
 """Writes that wait for the terminal (a frame has three); more would be a past that nobody needs to see."""
 LEAVING_S = 1.0
@@ -84,17 +89,26 @@ class Watched:
 
 
 class Line:
-    """What is on its way to the terminal. `asks`: whether it may be asked; `changed` is called in the app's loop."""
+    """What is on its way to the terminal. `changed` is called in the app's loop.
 
-    def __init__(self, *, asks: bool, changed: Callable[[], None]) -> None:
+    `asks`: whether it may be asked; `utf8`: whether it takes UTF-8, without which no repeating is tried.
+    """
+
+    def __init__(self, *, asks: bool, utf8: bool = True, changed: Callable[[], None]) -> None:
         self.asks = asks
+        self._first = PROBE if utf8 else ""
         self.speed = LineSpeed()
         self.written = 0
+        self.repeats = False
+        """Whether the terminal has shown that it repeats a character when told to; terminfo says so of too many."""
+        self._probing = False
         self._changed = changed
         self._loop: asyncio.AbstractEventLoop | None = None
         self._send: Callable[[str], None] | None = None
         self._queued: Callable[[], int] = lambda: 0
         self._answers = False
+        self._unanswered = 0
+        self._column = 0
         self._asked_at = 0.0
         self._asked_size = self._asked_upto = 0
         self._quiet = threading.Event()
@@ -106,7 +120,8 @@ class Line:
         self._loop = asyncio.get_running_loop()
         self._send, self._queued = send, queued
         self._asked_upto = self.written
-        self._ask()
+        self.repeats = False
+        self._ask(self._first)
 
     def end(self) -> None:
         """The terminal is given back."""
@@ -129,21 +144,30 @@ class Line:
         if not self._quiet.is_set():
             if since < LOST_S:
                 return
-            self._answers = False
+            self._unanswered += 1
+            if self._answers and self._asked_size > SMALL_B:
+                self.speed.answered(self._asked_size, since)  # if it is not lost, it takes longer still
+            if self._unanswered >= DEAF_AFTER and not self._answers:
+                self.asks = False
         unsure = self._asked_size > SMALL_B or self.speed.way_s is None
-        if size >= ASK_EACH_B or (0 < size <= SMALL_B and unsure) or (size and since > ASK_EACH_S):
+        lost = not self._quiet.is_set()
+        if size >= ASK_EACH_B or (0 < size <= SMALL_B and unsure) or (size and (since > ASK_EACH_S or lost)):
             self._ask()
 
-    def _ask(self) -> None:
+    def _ask(self, question: str = "") -> None:
         if self.asks and self._send is not None:
+            self._column = FIRST + (self._column - FIRST + 1) % PLACES
             self._asked_size, self._asked_upto = self.written - self._asked_upto, self.written
             self._quiet.clear()
             self._asked_at = monotonic()
-            self._send(ASK)
+            self._probing = question == PROBE
+            self._send(question or f"\x1b[1;{self._column + 1}H\x1b[6n")
 
-    def answer(self) -> None:
-        """The terminal has come to the question. In the thread that reads."""
-        if not self._quiet.is_set():
+    def answer(self, column: int) -> None:
+        """The terminal has come to the question; its cursor is there, from 0. In the thread that reads."""
+        if not self._quiet.is_set() and (self._probing or column == self._column):
+            if self._probing:
+                self.repeats = column == PROBED
             before, self._answers = self.speed.slow, True
             self.speed.answered(self._asked_size, monotonic() - self._asked_at)
             self._quiet.set()
@@ -162,6 +186,11 @@ class LineApp(CellDiff):
 
     line: Line
     _behind = False
+
+    @property
+    def repeats(self) -> bool:  # type: ignore[override]
+        """What the line found out."""
+        return self.line.repeats
 
     def _display(self, screen: Screen[Any], renderable: Any) -> None:
         if not isinstance(renderable, CompositorUpdate) or self.is_headless:

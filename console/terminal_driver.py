@@ -51,7 +51,7 @@ class ConsoleDriver(LinuxDriver):
     def process_message(self, message: Message) -> None:
         """An answer is the line's; everything else goes the usual way."""
         if isinstance(message, CursorPosition):
-            self.line.answer()
+            self.line.answer(message.x)
         else:
             super().process_message(message)
 

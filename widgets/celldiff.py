@@ -78,14 +78,14 @@ def erases(term: str) -> bool:
 class RunsUpdate(CompositorUpdate):
     """A frame made of runs."""
 
-    def __init__(self, runs: list[Run]) -> None:
-        self.runs = runs
+    def __init__(self, runs: list[Run], *, repeats: bool = False) -> None:
+        self.runs, self.repeats = runs, repeats
 
     def render_segments(self, console: Console) -> str:
         """The bytes of the runs."""
         colors = COLOR_SYSTEMS.get(console.color_system or "", ColorSystem.TRUECOLOR)
         pieces = [piece for run in self.runs for piece in _pieces(run, colors)]
-        return write(pieces, colors, erases=erases(os.environ.get("TERM", "")))
+        return write(pieces, colors, erases=erases(os.environ.get("TERM", "")), repeats=self.repeats)
 
 
 def _pieces(run: Run, colors: ColorSystem) -> Iterator[Piece]:
@@ -112,6 +112,8 @@ class CellDiff(App[int]):
     """Mixin before ``App``; `cell_diff` switches it off, for a terminal that is written to by somebody else."""
 
     cell_diff: bool = True
+    repeats: bool = False
+    """Whether the terminal is known to repeat a character when it is told to; not every one that claims to does."""
     _shown: list[list[Glyph | None]] | None = None
 
     def forget_screen(self) -> None:
@@ -149,7 +151,7 @@ class CellDiff(App[int]):
             if not runs:
                 self.post_display_hook()
                 return
-            renderable = RunsUpdate(runs)
+            renderable = RunsUpdate(runs, repeats=self.repeats)
         super()._display(screen, renderable)
 
     def changed_runs(self, update: LayoutUpdate | ChopsUpdate, width: int, height: int) -> list[Run]:

@@ -22,6 +22,8 @@ ATTRIBUTES = (
 MARKS = {"4", "7", "9", "21", "53"}
 """The codes of attributes that are seen where nothing is written."""
 MANY_BLANKS = " " * 8
+REPEATED = re.compile(r"([\u2010-\u2e7f])\1{2,}|([ -~])\2{7,}")
+"""A character that takes three bytes three times or more, or one of a byte so often that repeating it is less."""
 ODD = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 """What a terminal would act on. The gate in widgets/safe.py lets none through; this is the second wall."""
 
@@ -99,10 +101,11 @@ class Piece(NamedTuple):
         return not self.last and self.width == len(self.text) and (self.text.isascii() or max(self.text) < "\u2e80")
 
 
-def write(pieces: Iterable[Piece], colors: ColorSystem, *, erases: bool) -> str:
+def write(pieces: Iterable[Piece], colors: ColorSystem, *, erases: bool, repeats: bool = False) -> str:
     """The bytes of a frame; afterwards the terminal holds no pen.
 
-    `erases`: the terminal fills erased cells with the background it is told (terminfo: bce, ech).
+    `erases`: the terminal fills erased cells with the background it is told (terminfo: bce, ech). `repeats`: it writes
+    a character once more when it is told to (REP, ECMA-48 8.3.103).
     """
     many = colors in (ColorSystem.EIGHT_BIT, ColorSystem.TRUECOLOR)
     ordered = sorted(pieces, key=lambda p: (p.pen, p.y, p.x)) if many else sorted(pieces, key=lambda p: (p.y, p.x))
@@ -117,12 +120,18 @@ def write(pieces: Iterable[Piece], colors: ColorSystem, *, erases: bool) -> str:
             text = text.rstrip(" ")
             blank = len(piece.text) - len(text)
             at_x -= blank
+        if repeats and piece.width == len(piece.text) and REPEATED.search(text):
+            text = REPEATED.sub(_once, text)
         out += (text, f"\x1b[{blank}X" if blank else "")
         if not piece.is_sure:
             at_y = -1
     if held is not None:
         out.append("\x1b[0m")
     return "".join(out)
+
+
+def _once(found: re.Match[str]) -> str:
+    return f"{found[0][0]}\x1b[{len(found[0]) - 1}b"
 
 
 def move(y: int, x: int, to_y: int, to_x: int) -> str:

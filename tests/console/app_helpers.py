@@ -51,7 +51,9 @@ class Recorded(ConsoleApp):
                 self.terminals = (Terminal(*self.size), Terminal(*self.size))
             plain, diffed = self.terminals
             plain.feed(renderable.render_segments(self.console))
-            diffed.feed(RunsUpdate(self.changed_runs(renderable, *self.size)).render_segments(self.console))
+            diffed.feed(
+                RunsUpdate(self.changed_runs(renderable, *self.size), repeats=True).render_segments(self.console)
+            )
             assert plain.cells == diffed.cells
             self.frames += 1
         super()._display(screen, renderable)

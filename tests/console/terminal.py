@@ -7,7 +7,7 @@ import re
 from rich.cells import cell_len
 
 _TOKEN = re.compile(
-    r"\x1b\[(?P<at>\d+;\d+)H|\x1b\[(?P<right>\d*)C|\x1b\[(?P<erased>\d+)X|\x1b\[(?P<sgr>[\d;]*)m|\x1b\[(?P<left>\d+)D|(?P<down>\x1bD)|(?P<char>[^\x1b])",
+    r"\x1b\[(?P<at>\d+;\d+)H|\x1b\[(?P<right>\d*)C|\x1b\[(?P<erased>\d+)X|\x1b\[(?P<sgr>[\d;]*)m|\x1b\[(?P<left>\d+)D|(?P<down>\x1bD)|\x1b\[(?P<again>\d+)b|(?P<char>[^\x1b])",
     re.DOTALL,
 )
 _SEEN_IN_BLANKS = {"4", "7", "9"}
@@ -67,6 +67,10 @@ class Terminal:
                 x -= int(token["left"])
             elif token["down"]:
                 y += 1
+            elif token["again"]:
+                for column in range(x, x + int(token["again"])):
+                    self._put(y, column, self.cells[y][x - 1][0], look)
+                x += int(token["again"])
             elif token["char"] == "\b":
                 x -= 1
             elif token["erased"]:

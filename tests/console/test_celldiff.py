@@ -90,3 +90,17 @@ def test_after_a_wide_character_or_the_edge_the_cursor_is_placed_anew() -> None:
         sent = write([piece, Piece(0, 4, "x", 1, look)], ColorSystem.TRUECOLOR, erases=False)
         assert "\x1b[1;5Hx" in sent
     assert move(3, 10, 3, 12) == "\x1b[2C"
+
+
+def test_a_character_is_repeated_by_a_terminal_that_can() -> None:
+    look = pen(Style.parse("red"), ColorSystem.TRUECOLOR)
+    pieces = [Piece(0, 0, "╭" + "─" * 30 + "╮", 32, look), Piece(1, 0, "--  aaa ...........", 19, look)]
+    sent = write(pieces, ColorSystem.TRUECOLOR, erases=False, repeats=True)
+    assert "╭─\x1b[29b╮" in sent
+    assert "--  aaa .\x1b[10b" in sent
+    one, other = Terminal(40, 2), Terminal(40, 2)
+    one.feed(sent)
+    other.feed(write(pieces, ColorSystem.TRUECOLOR, erases=False))
+    assert one.cells == other.cells
+    wide = [Piece(0, 0, "日日日日日日日日日日日日", 24, look)]
+    assert "日" * 12 in write(wide, ColorSystem.TRUECOLOR, erases=False, repeats=True)

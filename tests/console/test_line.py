@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import re
 
 import pytest
 
 import console.line as lines
-from console.line import ASK, LEAVING_S, LOST_S, Line, LineSpeed
+from console.line import DEAF_AFTER, LEAVING_S, LOST_S, PROBE, Line, LineSpeed
 
 
 def judged(*answers: tuple[int, float]) -> bool:
@@ -50,9 +51,10 @@ class Asked:
         self.line.written += size
         self.line.frame_out()
 
-    def answer(self, after: float = 0.0) -> None:
+    def answer(self, after: float = 0.0, question: int = -1) -> None:
         self.now += after
-        self.line.answer()
+        place = re.search(r"\x1b\[1;(\d+)H\x1b\[6n", self.sent[question])
+        self.line.answer(int(place[1]) - 1 if place else 1)
 
 
 @pytest.fixture
@@ -61,7 +63,7 @@ async def asked(monkeypatch: pytest.MonkeyPatch) -> Asked:
 
 
 async def test_it_is_asked_seldom_and_one_question_at_a_time(asked: Asked) -> None:
-    assert asked.sent == [ASK]
+    assert asked.sent == [PROBE]
     asked.frame(8000)
     assert len(asked.sent) == 1
     asked.answer(0.02)
@@ -81,15 +83,15 @@ async def test_it_is_asked_seldom_and_one_question_at_a_time(asked: Asked) -> No
 
 
 async def test_a_terminal_that_never_answers_is_left_alone_and_never_waited_for(asked: Asked) -> None:
-    for _ in range(20):
+    for _ in range(40):
         asked.frame(5000)
         asked.now += 1
-    assert asked.sent == [ASK]
-    assert not asked.line.busy
+        assert not asked.line.busy
+    assert len(asked.sent) == DEAF_AFTER
     asked.line.end()
 
 
-async def test_a_late_answer_holds_frames_back_until_it_comes_or_is_lost(asked: Asked) -> None:
+async def test_a_late_answer_holds_frames_back_until_it_comes(asked: Asked) -> None:
     asked.answer(0.02)
     asked.frame(8000)
     asked.now += 0.4
@@ -100,11 +102,20 @@ async def test_a_late_answer_holds_frames_back_until_it_comes_or_is_lost(asked: 
     await asyncio.sleep(0)
     assert not asked.line.busy
     assert asked.changes == 1
+
+
+async def test_a_lost_answer_holds_them_back_for_a_moment_and_is_asked_for_again(asked: Asked) -> None:
+    asked.answer(0.02)
     asked.frame(8000)
-    asked.now += LOST_S + 1
+    asked.now += LOST_S + 0.1
     assert not asked.line.busy
-    asked.frame(8000)
-    assert asked.sent[-2:] == [ASK, ASK]
+    asked.frame(100)
+    assert len(asked.sent) == 3
+    asked.now += 1
+    asked.answer(question=1)  # not lost but late: the newer one is still open
+    assert asked.line.busy
+    asked.answer(question=2)
+    assert not asked.line.busy
 
 
 async def test_writes_that_pile_up_hold_frames_back_until_they_are_out(asked: Asked) -> None:
@@ -138,3 +149,12 @@ async def test_the_terminal_is_not_given_back_before_it_has_answered(
     asked.line.begin(asked.sent.append, lambda: 0)
     asked.line.end()
     assert waits == [LEAVING_S] * 2
+
+
+@pytest.mark.parametrize(("column", "repeats"), [(4, True), (1, False), (6, False)])
+async def test_a_terminal_shows_that_it_repeats_characters(asked: Asked, column: int, repeats: bool) -> None:
+    asked.line.answer(column)
+    assert asked.line.repeats is repeats
+    asked.frame(8000)
+    asked.answer()
+    assert asked.line.repeats is repeats

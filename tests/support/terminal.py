@@ -17,8 +17,8 @@ from collections.abc import Mapping, Sequence
 
 import pyte
 
-ANSWERS = {b"\x1b[?2026$p": b"\x1b[?2026;2$y", b"\x1b[6n": b"\x1b[1;1R"}
-"""What is asked of a terminal, and what it says: that it draws whole frames, and where its cursor is."""
+ASKED = re.compile(rb"\x1b\[\?2026\$p|(?:\x1b\[3b|\x1b\[1;(\d+)H)\x1b\[6n")
+"""What is asked of a terminal: whether it draws whole frames, and where its cursor is."""
 NOT_EMULATED = re.compile(rb"\x1b\[[?>=<][0-9;]*(?:\$p|u)")
 """Queries and keyboard modes that a terminal swallows and pyte would print."""
 TICK_S = 0.01
@@ -89,11 +89,18 @@ class Terminal:
                 time.sleep(len(data) / (self.kbit_s * 125))
 
     def _answer(self, data: bytes) -> None:
-        seen = bytes(self.raw[-8:]) + data  # a question may come in two pieces
-        for asked, said in ANSWERS.items():
-            for _ in range(seen.count(asked) - seen[: len(seen) - len(data)].count(asked) if self._answers else 0):
-                with contextlib.suppress(OSError):
-                    os.write(self._fd, said)
+        known = bytes(self.raw[-16:])  # a question may come in two pieces
+        for asked in ASKED.finditer(known + data) if self._answers else ():
+            if asked.end() <= len(known):
+                continue
+            if asked[0].endswith(b"$p"):
+                said = b"\x1b[?2026;2$y"
+            elif asked[1]:
+                said = b"\x1b[1;%bR" % asked[1]
+            else:  # behind a character and the same three times more; pyte does not repeat it
+                said = b"\x1b[1;5R" if self._stream is None else b"\x1b[1;2R"
+            with contextlib.suppress(OSError):
+                os.write(self._fd, said)
 
     def hold(self) -> None:
         """Read nothing any more (what a read that waits already gets is still taken)."""
