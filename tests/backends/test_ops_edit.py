@@ -11,6 +11,7 @@ from backends.errors import BadInputError
 from backends.model import new_run_id
 from backends.ops import Ops
 from backends.queues.streams import StreamQueue
+from tests.backends.history_helpers import Outbox, record
 from tests.backends.ops_helpers import bury, there
 from tests.contract.helpers import dead, run, take_one
 
@@ -79,3 +80,36 @@ async def queue_envelope(ops: Ops, queue: StreamQueue, run_id: str) -> bytes:
     """Of a run that is held."""
     packed = await ops.servers.redis.hget(f"{queue.prefix}held", run_id)
     return str(msgspec.msgpack.decode(packed)[5]).encode()
+
+
+class TestReplay:
+    """Of a past run, from history."""
+
+    async def test_as_it_was_and_with_another_payload(self, ops: Ops, queue: StreamQueue) -> None:
+        """Also one that succeeded: a new run of its job, linked; its undo takes it out again."""
+        envelope = b'{"id":"9","type":"send_email","payload":{"n":5},"x-unknown":[1]}'
+        past = record(job="send_email", queue="mail", envelope=msgspec.Raw(envelope))
+        outbox = Outbox(ops.servers, await ops.servers.pool())
+        await outbox.put(past)
+        await outbox.recorder.drain_once()
+        assert await ops.run_envelope(past.run_id) == envelope
+        first = await ops.replay(past.run_id)
+        second = await ops.replay(past.run_id, {"n": 6})
+        assert (await ops.undo(second.receipt)).changed == 1
+        third = await ops.replay(past.run_id, {"n": 7})
+        for new, n in ((first, 5), (third, 7)):
+            d = await take_one(queue)
+            told = msgspec.json.decode(d.envelope)
+            assert (d.run_id, told["payload"], told["x-unknown"]) == (new.run_id, {"n": n}, [1])
+            assert (told["replayOf"], told["trigger"], told["type"]) == (past.run_id, "replay", "send_email")
+        assert [op.verb for op in await ops.operations()] == ["replay", "replay", "replay"]
+
+    async def test_without_an_envelope(self, ops: Ops) -> None:
+        """It says how else to start one."""
+        past = record(job="send_email", queue="mail")
+        outbox = Outbox(ops.servers, await ops.servers.pool())
+        await outbox.put(past)
+        await outbox.recorder.drain_once()
+        assert await ops.run_envelope(past.run_id) is None
+        with pytest.raises(BadInputError, match="was not kept; `cronsole trigger`"):
+            await ops.replay(past.run_id)
