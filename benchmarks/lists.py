@@ -29,7 +29,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from backends.connect import Servers, Settings  # noqa: E402
-from backends.history import migrate  # noqa: E402
+from backends.history import History, migrate  # noqa: E402
 from backends.history.house import keep_house  # noqa: E402
 from backends.ops import Ops  # noqa: E402
 from backends.queues.streams import StreamQueue  # noqa: E402
@@ -38,6 +38,7 @@ from console.settings import Preferences  # noqa: E402
 from widgets.table import Table  # noqa: E402
 
 QUEUES, GROUPS, DAYS = 8, 300, 30
+WRONG = ("failed", "timed_out", "lost")
 FILL_LETTERS = """
 local P, first, count, queue, at = KEYS[1], tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3], tonumber(ARGV[4])
 for n = first, first + count - 1 do
@@ -57,14 +58,16 @@ return count
 """  # noqa: E501
 FILL_RUNS = """
 insert into cronsole.attempt (run_id, attempt, job, queue, outcome, final, orphan, trigger, enqueued_at, started_at,
-  finished_at, duration_ms, worker, error_class, error, fingerprint)
+  finished_at, duration_ms, worker, error_class, error, fingerprint, replay_of)
 select (lpad(to_hex((extract(epoch from at) * 1000)::bigint), 12, '0') || '7' || lpad(to_hex(n %% 4096), 3, '0')
     || '8' || substr(md5(n::text), 1, 15))::uuid,
   1, case when n %% 500000 = 7 then 'rare' else 'job' || lpad((n %% 1000)::text, 4, '0') end,
   case when n %% 50000 = 9 then 'seldom' else 'q' || n %% 50 end,
   case when n %% 100 = 3 then (array['failed', 'failed', 'timed_out', 'lost'])[1 + n / 100 %% 4] else 'succeeded' end,
   true, false, 'schedule', at, at, at + interval '90 ms', 90, 'web-1:4711',
-  case when n %% 100 = 3 then 'OSError' end, case when n %% 100 = 3 then 'no space left on device' end, null
+  case when n %% 100 = 3 then 'OSError' end, case when n %% 100 = 3 then 'no space left on device' end,
+  case when n %% 100 = 3 then lpad(to_hex(n / 100 %% 300), 16, '0') end,
+  case when n %% 100000 = 5 then '01900000-0000-7000-8000-000000000000' end
 from (select n, %(day)s::timestamptz + (n - %(first)s) * %(step)s::interval as at
   from generate_series(%(first)s::bigint, %(last)s::bigint) n) t
 """
@@ -117,6 +120,7 @@ async def timed(rounds: int, ask: Callable[[], Awaitable[Any]]) -> tuple[float, 
 async def reads(ops: Ops, letters: int, runs: int, rounds: int) -> None:
     """What Ops needs for a page."""
     now = datetime.now(UTC)
+    history = History(await ops.servers.pool())
     first = await ops.dead_heads(100)
     low = await ops.dead_heads(100, f"{first.items[-1].sequence - letters // 2}.q0")
     middle = await ops.runs(100, since=now - timedelta(days=DAYS + 1))
@@ -136,11 +140,18 @@ async def reads(ops: Ops, letters: int, runs: int, rounds: int) -> None:
         ("runs: of a queue", lambda: ops.runs(100, queue="q7")),
         ("runs: of a rare queue", lambda: ops.runs(100, queue="seldom")),
         ("runs: failed", lambda: ops.runs(100, outcomes=["failed"])),
-        ("runs: went wrong", lambda: ops.runs(100, outcomes=["failed", "timed_out", "lost"])),
+        ("runs: went wrong", lambda: ops.runs(100, outcomes=WRONG)),
         ("runs: lost, of a job", lambda: ops.runs(100, outcomes=["lost"], job="job0003")),
         ("runs: never such an outcome", lambda: ops.runs(100, outcomes=["cancelled"])),
         ("runs: since an hour", lambda: ops.runs(100, since=now - timedelta(hours=1))),
         ("runs: failed, of a queue", lambda: ops.runs(100, outcomes=["failed"], queue="q3")),
+        ("runs: went wrong, of a job, middle", lambda: ops.runs(100, deep, outcomes=WRONG, job="job0003")),
+        ("runs: succeeded, of a job", lambda: ops.runs(100, outcomes=["succeeded"], job="job0003")),
+        ("runs: of a job and a queue", lambda: ops.runs(100, job="job0042", queue="q42")),
+        ("runs: of an error group", lambda: history.runs(100, group=f"{7:016x}")),
+        ("runs: of a group, failed, middle", lambda: history.runs(100, deep, group=f"{7:016x}", outcomes=["failed"])),
+        ("runs: by the beginning of an id", lambda: history.runs(100, run_id=deep[:8])),
+        ("runs: by an id", lambda: history.runs(100, run_id=deep.partition(".")[0])),
     ]
     base: dict[str, float] = {}
     for name, ask in cases:
