@@ -35,6 +35,7 @@ class WholeQueue(StreamQueue):
     def __init__(self, client: Any, namespace: str, name: str, pool: Pool) -> None:
         super().__init__(client, namespace, name)
         self._pool = pool
+        self._given: dict[str, int] = {}  # operation → so far its undo came in the archive
 
     @asynccontextmanager
     async def _archive(self) -> AsyncIterator[Archive]:
@@ -79,7 +80,7 @@ class WholeQueue(StreamQueue):
             return count
         below = END if upto is None or upto >= top else upto + 1
         async with self._archive() as archive:
-            return count + await archive.count(self.name, since - 1 if since > 0 else -1, below, groups)
+            return count + await archive.count(self.name, since - 1 if since > 1 else -1, below, groups)
 
     async def dead_top(self) -> int:
         """The highest sequence of a dead letter, 0 where there is none."""
@@ -178,25 +179,29 @@ class WholeQueue(StreamQueue):
             await self._bring([pair])
         return await super().dead_replace(op, pair, run)
 
-    async def purge_archived(self, op: Op, upto: int) -> int:
-        """What a purge of all leaves in the archive: one step; 0 when nothing is left."""
+    async def purge_archived(self, op: Op, upto: int, after: int = -1) -> int:
+        """What a purge of all leaves in the archive: one step above `after`; so far it came, 0 when nothing is left."""
         if not await self.archived_top():
             return 0
         await self.dead_counted(0, op=op)
         async with self._pool() as pool:
-            taken = await ArchiveTrash(pool, self.namespace, self.name).take_all(op.id, op.expires_ms, upto)
+            trash = ArchiveTrash(pool, self.namespace, self.name)
+            taken, last = await trash.take_all(op.id, op.expires_ms, upto, after)
         await self.dead_counted(-taken)
-        return taken
+        return last
 
     async def restore(self, op_id: str, limit: int = BATCH) -> Restored:
         """One step of an undo: first what is in Redis, then what is archived."""
         step = await super().restore(op_id, limit)
         if step.more or not await self.dead_trashed(op_id):
             return step
+        after = self._given.pop(op_id, -1)
         async with self._pool() as pool:
-            back, top = await ArchiveTrash(pool, self.namespace, self.name).give_back(op_id)
+            back, top = await ArchiveTrash(pool, self.namespace, self.name).give_back(op_id, after)
         await self.dead_counted(back, top)
-        return Restored(step.back + back, step.started, back > 0)
+        if back:
+            self._given[op_id] = top
+        return Restored(step.back + back, step.started, back > 0 or after >= 0)
 
     async def op_size(self, op_id: str) -> int:
         """How many are in the operation's trash."""

@@ -222,8 +222,8 @@ class BulkActs(Acts):
             op.matched += await part.size()
             others = op.changed
             await part.queue.dead_purge_all(op_of(op), part.upto)
-            left = 1
-            while left:
+            after = -1
+            while after:
                 op.changed = others + await part.queue.op_size(op.id)
                 op.matched = max(op.matched, op.changed)
                 if progress:
@@ -231,7 +231,7 @@ class BulkActs(Acts):
                 stop_if_cancelled()
                 if await self._asked(op):
                     return
-                left = await part.queue.purge_archived(op_of(op), part.upto)
+                after = await part.queue.purge_archived(op_of(op), part.upto, after)
             op.changed = others + await part.queue.op_size(op.id)
         self._count_gone(op, chosen)
 

@@ -144,12 +144,12 @@ async def test_a_purge_of_all_that_stops_in_the_archive(
     whole_queue = ops.live.queue("mail")
     real, calls = whole_queue.purge_archived, 0
 
-    async def stop(op: Any, upto: int) -> int:
+    async def stop(op: Any, upto: int, after: int = -1) -> int:
         nonlocal calls
         calls += 1
         if calls == 2:
             raise KeyboardInterrupt
-        return await real(op, upto)
+        return await real(op, upto, after)
 
     monkeypatch.setattr(whole_queue, "purge_archived", stop)
     ops.live.queues["mail"] = whole_queue
