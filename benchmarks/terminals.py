@@ -47,12 +47,15 @@ def running(
         terminal.close()
 
 
-def sent(terminal: Terminal, act: Callable[[], None]) -> int:
-    """Bytes that the terminal gets because of `act`, until it is quiet again."""
+def sent(terminal: Terminal, act: Callable[[], None], least: int = 0) -> int:
+    """Bytes that the terminal gets because of `act`, `least` at least, until it is quiet again."""
     terminal.quiet()
     before = len(terminal.raw)
     act()
     time.sleep(0.15)
+    deadline = time.monotonic() + 10
+    while len(terminal.raw) < before + least and time.monotonic() < deadline:
+        time.sleep(0.01)
     terminal.quiet(0.3, 3)
     return len(terminal.raw) - before
 
