@@ -42,6 +42,12 @@ def keys_without_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
+def notices_stay(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a screen tells stays until it tells something else: a busy machine may look seconds later."""
+    monkeypatch.setattr("console.screens.base.NOTICE_S", 600.0)
+
+
+@pytest.fixture
 def cli(settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Cli:
     """Runs a command line in this process, on this test's servers."""
     for name in [n for n in os.environ if n.startswith("CRONSOLE_")]:

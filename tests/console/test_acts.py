@@ -18,6 +18,8 @@ from tests.console.test_dead import groups, letters, many
 from widgets.entry import Entry
 from widgets.table import MARK
 
+pytestmark = pytest.mark.usefixtures("notices_stay")
+
 
 async def opened(c: Console, rows: int) -> None:
     await c.pilot.press("4")

@@ -29,6 +29,8 @@ from tests.console.cli_helpers import JOBS
 from tests.console.fake_ops import FakeOps
 from tests.console.test_dead import groups, letters
 
+pytestmark = pytest.mark.usefixtures("notices_stay")
+
 
 @pytest.fixture
 async def ops(settings: Settings) -> AsyncIterator[Ops]:
@@ -38,12 +40,6 @@ async def ops(settings: Settings) -> AsyncIterator[Ops]:
         for name in file.queues:
             await opened.live.queue(name).announce()
         yield opened
-
-
-@pytest.fixture(autouse=True)
-def notices_stay(monkeypatch: pytest.MonkeyPatch) -> None:
-    """However long a busy machine takes to look at them."""
-    monkeypatch.setattr("console.screens.base.NOTICE_S", 600.0)
 
 
 @pytest.fixture

@@ -16,6 +16,8 @@ from tests.console.test_acts import opened
 from tests.console.test_dead import many
 from widgets.table import Table
 
+pytestmark = pytest.mark.usefixtures("notices_stay")
+
 DAY = 86_400_000
 
 

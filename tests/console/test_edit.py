@@ -21,6 +21,8 @@ from tests.console.app_helpers import SIZES, Console, console
 from tests.console.fake_ops import HOSTILE, FakeOps
 from tests.console.test_dead import letters
 
+pytestmark = pytest.mark.usefixtures("notices_stay")
+
 Writes = Callable[[str], None]
 
 

@@ -14,6 +14,8 @@ from tests.console.fake_ops import HOSTILE, FakeOps
 from tests.console.fake_pages import as_attempt
 from widgets.table import Table
 
+pytestmark = pytest.mark.usefixtures("notices_stay")
+
 
 def ended(ops: FakeOps, job: str, outcome: str) -> str:
     run_id = next(r.run_id for r in ops.ended if r.job == job and r.outcome == outcome)
