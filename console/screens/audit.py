@@ -39,6 +39,7 @@ class AuditScreen(FilterableScreen):
     """Every action of an operator, from this console or the command line."""
 
     NAME = "audit"
+    OFFERS_UNDO = False
     FIELDS = ("who", "what", "since")
     DEFAULT_CSS = """
     AuditScreen {
@@ -58,6 +59,8 @@ class AuditScreen(FilterableScreen):
         super().__init__()
         self._known: dict[str, Operation] = {}
         self._open: tuple[Operation, ...] = ()
+        self._newest: str | None = None
+        """The first row: a cursor that was not moved off it goes on to what is newer."""
 
     def body(self) -> ComposeResult:
         """Both lists and the line to filter the lower one."""
@@ -130,6 +133,9 @@ class AuditScreen(FilterableScreen):
         told = f"Audit · {read}" if pager.known else "Audit"
         self._list.border_title = Content(told + (f" · /{self.filter.text}" if self.filter else ""))
         self._list.show_empty("no action matches" if self.filter else "nobody has done anything yet")
+        if self._list.cursor_key == self._newest and self._list.cursor_index > 0:
+            self._list.choose(0)
+        self._newest = next(iter(self._list.keys), None)
 
     # --- what arrives ---
 

@@ -56,6 +56,8 @@ class ConsoleScreen(ActingScreen):
     """
 
     NAME: ClassVar[str] = ""
+    OFFERS_UNDO: ClassVar[bool] = True
+    """Whether its undo takes back what was done last, so that the foot may say so."""
     DEFAULT_CSS = FRAME
     BINDINGS: ClassVar[list[BindingType]] = named(
         [
@@ -218,7 +220,7 @@ class ConsoleScreen(ActingScreen):
         if driving is not None:
             p = driving.progress
             shown = progress_line(driving.doing, p.scanned, p.total, p.rate, p.left_s, stopping=driving.stopping)
-        elif act is not None and now - max(act.at_ms, act.begins_ms) < RECENT_MS:
+        elif self.OFFERS_UNDO and act is not None and now - max(act.at_ms, act.begins_ms) < RECENT_MS:
             shown = undo_line(self.key("undo"), act.words, now, act.begins_ms, act.until_ms)
         if shown != self._acts:
             self._acts = shown

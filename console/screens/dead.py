@@ -174,12 +174,15 @@ class DeadScreen(FilterableScreen):
             every = (cell(f"{least}{count(total)}", "bad"), cell("all", "strong"), cell("every error", "dim"))
             rows.insert(0, Row(ALL, (*every, *(cell(""),) * 3)))
         self._group_list.set_rows(tuple(rows))
+        keys = [row.key for row in rows]
+        chosen = self._chosen if self._chosen in keys else ALL
+        if chosen in keys and self._group_list.cursor_key != chosen:
+            self._group_list.choose(keys.index(chosen))  # what is under the bar is what is acted on
+        self._choose(chosen)
         self._fit()
         there = f" · the largest {len(self._groups)} of {count(self._groups_there)}"
         more = there if self._groups_there > len(self._groups) else f" · {len(shown)}" if shown else ""
         self._group_list.border_title = Content(f"Groups by error{more}")
-        if self._chosen not in [row.key for row in rows] and rows:
-            self._choose(ALL)
 
     # --- what arrives ---
 
@@ -305,6 +308,7 @@ class DeadScreen(FilterableScreen):
         self._act_on_all(PURGE)
 
     def _act(self, deed: Deed) -> None:
+        self._moved_group()
         letter = self._pager.item(self._list.cursor_key)
         if self.focused is self._group_list and self._group() is not None:
             self._act_on_all(deed)
@@ -327,6 +331,7 @@ class DeadScreen(FilterableScreen):
             letter_acts.one(self, deed, chosen, letter.job, partial(self._became, letter.id, letter.sequence))
 
     def _act_on_all(self, deed: Deed) -> None:
+        self._moved_group()
         meant = scope(self._selection, self.filter.text, self._group())
         letter_acts.selected(self, deed, meant.selection, meant.words, meant.name, self._acted)
 

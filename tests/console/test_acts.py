@@ -238,6 +238,28 @@ async def test_a_group_is_counted_first_then_asked_about(size: tuple[int, int]) 
         await c.until(lambda: len(ops.dead) == 500)
 
 
+async def test_when_the_chosen_group_is_gone_the_bar_stands_on_what_is_acted_on() -> None:
+    ops = many(500)
+    ops.dead = [replace(d, job="third", group="c" * 16) if n % 50 == 1 else d for n, d in enumerate(ops.dead)]
+    async with console(ops=ops) as c:
+        await opened(c, 100)
+        await c.pilot.press("shift+tab", "j", "j")
+        gone = groups(c).cursor_key
+        await c.until(lambda: len(letters(c).rows) == 10)
+        ops.dead = [d for d in ops.dead if f"{d.group}/default" != gone]
+        await c.until(lambda: len(groups(c).rows) == 3 and len(letters(c).rows) == 100, 8)
+        assert groups(c).cursor_key == "", "all of them are shown, and all is under the bar"
+        await c.pilot.press("j")
+        await c.until(lambda: len(groups(c).rows) == 3 and "Dead letters · sync" in c.screen())
+        await c.pilot.press("slash")
+        entry = c.app.screen.query_one(Entry)
+        entry.value = "job:nothing"
+        await c.until(lambda: not groups(c).rows)
+        entry.value = ""
+        await c.until(lambda: len(groups(c).rows) == 3 and len(letters(c).rows) == 100)
+        assert (groups(c).cursor_key, c.app.screen._chosen) == ("", "")
+
+
 async def test_all_there_are_need_all_to_be_typed() -> None:
     ops = many(500)
     async with console(ops=ops) as c:

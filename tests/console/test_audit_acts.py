@@ -65,6 +65,24 @@ async def test_u_takes_the_chosen_line_back_after_a_question(size: tuple[int, in
         assert "by ana@web-1" in c.screen()
 
 
+async def test_the_bar_goes_on_to_the_newest_action_unless_it_was_moved_and_no_other_undo_is_offered() -> None:
+    ops, _ = with_purge()
+    async with console(ops=ops) as c:
+        await c.pilot.press("9")
+        await c.until(lambda: rows(c).cursor_key == "2")
+        c.app.front().trigger("disk_report")
+        await c.until(lambda: c.app.acts.newest(T0) is not None)
+        c.app.front().show_acts()
+        await c.pilot.pause()
+        assert "u takes back" not in c.screen()
+        ops.acts.insert(0, replace(ops.acts[0], id=3))
+        await c.until(lambda: len(rows(c).rows) == 3 and rows(c).cursor_key == "3", 8)
+        await c.pilot.press("j")
+        ops.acts.insert(0, replace(ops.acts[0], id=4))
+        await c.until(lambda: len(rows(c).rows) == 4, 8)
+        assert rows(c).cursor_key == "2"
+
+
 @pytest.mark.parametrize(
     ("case", "shown", "says"),
     [
