@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-WORDS = {"dead_retry": "retry dead", "dead_purge": "purge dead", "dead_replay": "edit dead"}
-"""Verbs as they are shown, where that is not as they are stored."""
+from backends.ops.kinds import shown_verb
+
+WORDS = {"everything": "all"}
+"""How what was chosen is told, where that is not as it is stored."""
 NAMES = ("target", "job", "queue", "run_id")
 """What stands without its name where it is there."""
 
@@ -21,10 +23,16 @@ def target_words(target: Mapping[str, Any]) -> str:
     for name, value in target.items():
         if name in (*NAMES, "ids", "run_ids", "count", "counted", "upto") or value in (None, "", False):
             continue
-        parts.append(name if value is True else f"for {value / 60:g} min" if name == "for_s" else f"{name}: {value}")
+        parts.append(
+            WORDS.get(name, name)
+            if value is True
+            else f"for {value / 60:g} min"
+            if name == "for_s"
+            else f"{name}: {value}"
+        )
     return " · ".join(parts)
 
 
 def verb_words(verb: str) -> str:
     """A verb as it is shown."""
-    return WORDS.get(verb, verb)
+    return shown_verb(verb)

@@ -10,10 +10,11 @@ from typing import Any, TypeAlias
 import msgspec
 
 from backends.errors import BadInputError
+from backends.jobs.words import show
 from backends.model import ActionResult, now_ms
 from backends.ops.acts import Acts, op_of, result_of, whoami
 from backends.ops.archived import WholeQueue
-from backends.ops.kinds import Chosen, Marked, Operation, Progress, Tell
+from backends.ops.kinds import Chosen, Marked, Operation, Progress, Tell, shown_verb
 from backends.ops.letters import Selection, freeze, parts
 from backends.ops.reads import unknown
 from backends.ops.record import BEAT_MS, PURGE_MS, RETRY_MS, Asked, Stored
@@ -37,7 +38,7 @@ class BulkActs(Acts):
         """The selection as of now, to be counted, shown and then acted on: what dies later is not in it."""
         queues = await self.all_queues()
         with redis_talk(self.servers.redis_url):
-            return await freeze(queues, selection)
+            return await _frozen(queues, selection)
 
     async def dead_count(self, chosen: Chosen, progress: Tell | None = None) -> int:
         """How many dead letters are chosen. Only conditions on text need a look at the letters themselves."""
@@ -91,14 +92,20 @@ class BulkActs(Acts):
         with redis_talk(self.servers.redis_url):
             return tuple(await self.records.newest(limit, unfinished))
 
+    async def operation(self, receipt: str) -> Operation:
+        """One operation, by its receipt. Raises BadInputError where there is none."""
+        return (await self._stored(receipt)).shown()
+
     async def resume_operation(self, receipt: str, progress: Tell | None = None) -> ActionResult:
         """Go on with a retry or a purge that was stopped or that a crash has left; what it has done counts as done."""
         self.check_write("go on with an operation")
         op = await self._stored(receipt)
         if op.verb not in ("dead_retry", "dead_purge") or op.state not in ("running", "stopping", "stopped"):
+            undoes = f"`cronsole undo {op.id}` takes back what it did"
+            shown = op.shown().state
             raise BadInputError(
-                f"{op.id} can't be gone on with: {op.verb} is {op.shown().state}",
-                f"`cronsole undo {op.id}` takes back what it did",
+                f"{op.id} can't be gone on with: {shown_verb(op.verb)} is {shown}",
+                undoes if shown in ("done", "running") else "`cronsole audit` tells what it did",
             )
         if op.state != "stopped" and not op.left:
             raise BadInputError(
@@ -261,7 +268,7 @@ class BulkActs(Acts):
                 raise BadInputError("no dead letters are selected", "give ids, a filter, or --all")
             if chosen.queue and chosen.queue not in {q.name for q in queues}:
                 raise unknown("queue", chosen.queue, [q.name for q in queues], "queues")
-            return await freeze(queues, chosen)
+            return await _frozen(queues, chosen)
 
     async def _pairs_of(self, ids: Sequence[str], queues: Sequence[WholeQueue]) -> Marked:
         wanted = list(dict.fromkeys(ids))
@@ -301,6 +308,17 @@ class BulkActs(Acts):
             return await self.dead_count(chosen) and len(chosen.letters)
         with redis_talk(self.servers.redis_url):
             return sum([await part.size() for part in await parts(await self.all_queues(), chosen)])
+
+
+async def _frozen(queues: Sequence[WholeQueue], selection: Selection) -> Selection:
+    """The selection as of now. Raises BadInputError for a group of which there is nothing."""
+    if selection.group and selection.upto is None:
+        there = [q for q in queues if selection.queue in ("", q.name)]
+        if not sum([await queue.dead_count(groups=[selection.group]) for queue in there]):
+            raise BadInputError(
+                f"no dead letters of a group {show(selection.group)}", "`cronsole dead groups` lists them"
+            )
+    return await freeze(queues, selection)
 
 
 def chosen_texts(chosen: Chosen) -> bool:

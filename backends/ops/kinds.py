@@ -15,12 +15,22 @@ if TYPE_CHECKING:
     from backends.ops.letters import Selection
     from backends.queues.where import RunPlace
 
+VERBS = {
+    "dead_retry": "retry dead", "dead_purge": "purge dead", "dead_replay": "edit dead", "ops_resume": "go on"
+}  # fmt: skip
+"""Verbs as they are shown, where that is not as they are stored."""
+
 _DIGITS = "0123456789abcdefghjkmnpqrstvwxyz"
 """Crockford's base 32: none of its digits looks like another."""
 _READ = {digit: n for n, digit in enumerate(_DIGITS)} | {"o": 0, "i": 1, "l": 1}
 _LENGTH = 11
 _RANDOM_BITS = 13
 _TIME_BITS = 5 * _LENGTH - _RANDOM_BITS
+
+
+def shown_verb(verb: str) -> str:
+    """A verb as it is shown."""
+    return VERBS.get(verb, verb)
 
 
 def new_receipt(ms: int | None = None) -> str:

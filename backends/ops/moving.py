@@ -8,6 +8,7 @@ from backends.errors import BadInputError
 from backends.jobs.words import show
 from backends.model import ActionResult
 from backends.ops.acts import Acts, result_of
+from backends.ops.output import OutputReads
 from backends.ops.reads import unknown
 from backends.ops.record import Stored
 from backends.ops.talk import redis_talk, stop_if_cancelled
@@ -18,7 +19,7 @@ MOVED_MOST = 10_000
 """Run ids a call."""
 
 
-class MovingActs(Acts):
+class MovingActs(Acts, OutputReads):
     """What changes where runs wait."""
 
     async def bump(self, run_id: str) -> ActionResult:
@@ -35,7 +36,17 @@ class MovingActs(Acts):
             if answer != "ok":
                 raise BadInputError(f"run {show(run_id)} has started", "`cronsole why` tells where it is")
             op.matched = op.changed = 1
+            op.note = await self._paused_note(name, run_id)
         return result_of(op)
+
+    async def _paused_note(self, name: str, run_id: str) -> str:
+        """That a run in front does not start, where a pause holds it."""
+        with redis_talk(self.servers.redis_url):
+            pauses = await self.live.queue(name).pauses()
+            if "" in pauses:
+                return f"it starts when the pause of the queue {name} ends"
+            place = await self.run_place(run_id) if pauses else None
+        return f"it starts when the pause of the job {place.job} ends" if place and place.job in pauses else ""
 
     async def _undo_bump(self, op: Stored) -> ActionResult:
         run_id = str(op.target["run_id"])
@@ -45,7 +56,10 @@ class MovingActs(Acts):
             raise BadInputError(
                 f"nothing left to take back: run {show(run_id)} has started", f"`cronsole cancel {run_id}` ends it"
             )
-        how = {"later": "it stays due: when it was due is not kept", "waiting": "it stays at the head of its line"}
+        how = {
+            "later": "it is at the end of its priority, and due: when it was due is not kept",
+            "waiting": "it stays at the head of its line",
+        }
         return ActionResult(1, 1, note=how.get(op.before, "it is at the end of its priority"))
 
     async def move(self, run_ids: Sequence[str], to_queue: str) -> ActionResult:
@@ -124,8 +138,13 @@ class MovingActs(Acts):
 def _left(words: Sequence[str]) -> str:
     """What could not be moved, in words."""
     what = {
-        "running": "run already", "there": "are there already", "unknown": "are in no queue",
-        "ok": "are back where they were: there is another run of that id",
-    }  # fmt: skip
+        "running": ("runs already", "run already"),
+        "there": ("is there already", "are there already"),
+        "unknown": ("is in no queue", "are in no queue"),
+        "ok": (
+            "is back where it was: there is another run of that id",
+            "are back where they were: there are other runs of those ids",
+        ),
+    }
     counts = {word: words.count(word) for word in what}
-    return ", ".join(f"{n:,} {what[word]}" for word, n in counts.items() if n)
+    return ", ".join(f"{n:,} {what[word][n > 1]}" for word, n in counts.items() if n)

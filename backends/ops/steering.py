@@ -103,8 +103,6 @@ class SteeringActs(Acts):
             op.target = {**op.target, "answer": answer}
             op.matched = op.changed = int(answer != "unknown")
             op.note = answer
-        if not op.matched:
-            await self._audit("cancel", op.target, 0, 0)
         receipt = op.id if answer == "cancelled" else None
         return ActionResult(op.matched, op.changed, receipt, answer)
 

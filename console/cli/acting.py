@@ -83,7 +83,7 @@ def hint(receipt: str | None, note: str = "") -> None:
     """Say on stderr what else there is to say, and how to take it back."""
     if note:
         click.echo(f"cronsole: {visible(note)}", err=True)
-    if receipt and sys.stderr.isatty():
+    if receipt:
         click.echo(f"cronsole undo {receipt} takes it back", err=True)
 
 

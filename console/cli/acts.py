@@ -89,11 +89,11 @@ def enqueue_command(queue: str, job: str, payload: str | None, file: IO[bytes] |
     new = with_ops(act)
     ids = new.run_ids
     if as_json:
-        print_json({"enqueued": len(ids), "run_ids": list(ids)})
+        print_json({"enqueued": len(ids), "run_ids": list(ids), "receipt": new.receipt})
     elif file is None:
         click.echo(ids[0])
     else:
-        click.echo(f"{len(ids)} enqueued")
+        click.echo(f"{len(ids):,} enqueued")
     hint(new.receipt)
 
 

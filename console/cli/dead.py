@@ -112,8 +112,7 @@ def groups_command(queue: str, limit: int, as_json: bool) -> None:
     table(
         ("GROUP", "COUNT", "QUEUE", "JOB", "FIRST", "LAST", "ERROR"),
         [
-            (g.group, g.count, g.queue, g.job, clock(g.first_failed_at), clock(g.last_failed_at),
-             f"{g.error_class}: {g.error}")
+            (g.group, g.count, g.queue, g.job, clock(g.first_failed_at), clock(g.last_failed_at), _error(g))
             for g in found
         ],
         right=("COUNT",),
@@ -121,8 +120,11 @@ def groups_command(queue: str, limit: int, as_json: bool) -> None:
     )  # fmt: skip
 
 
-def _error(letter: DeadLetter) -> str:
-    return f"{letter.error_class}: {letter.error}" if letter.error else letter.error_class
+def _error(of: DeadLetter | DeadGroup) -> str:
+    """The error, after its class where the text does not begin with that."""
+    if not of.error or not of.error_class or of.error.startswith(of.error_class):
+        return of.error or of.error_class
+    return f"{of.error_class}: {of.error}"
 
 
 def _row(d: DeadLetter) -> dict[str, Any]:

@@ -86,7 +86,10 @@ def _act(
         raise click.UsageError("ids and a selection exclude each other; give one of them")
     wanted = list(dict.fromkeys(ids))
 
-    async def run(ops: Ops) -> ActionResult:
+    count = 0
+
+    async def run(ops: Ops) -> ActionResult | None:
+        nonlocal count
         with telling() as tell:
             if dry_run:
                 return await act(ops, wanted or selection, True, tell)
@@ -100,10 +103,11 @@ def _act(
             else:
                 count, whole, chosen = len(wanted), "", wanted
             if not agreed(verb, count, "dead letter", whole, yes):
-                return ActionResult(count, 0)
+                return ActionResult(0, 0) if not count else None
             return await act(ops, chosen, False, tell)
 
-    result = with_ops(run)
+    answer = with_ops(run)
+    result = answer or ActionResult(count, 0)
     if ids and not result.matched:
         raise BadInputError(
             "no dead letter has that id" if len(wanted) == 1 else "no dead letter has one of those ids",
@@ -113,10 +117,12 @@ def _act(
         warn([f"{missing} of {len(wanted)} ids are no dead letters (any more)"])
     if as_json:
         print_json({"matched": result.matched, "changed": result.changed, "receipt": result.receipt})
+    elif answer is None:
+        click.echo("nothing was done")
     elif not result.matched:
         click.echo("no dead letter matches")
     else:
-        click.echo(f"{result.matched} matched, {result.changed} {done}" + (" (dry run)" if dry_run else ""))
+        click.echo(f"{result.matched:,} matched, {result.changed:,} {done}" + (" (dry run)" if dry_run else ""))
     hint(result.receipt, result.note)
 
 

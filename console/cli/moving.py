@@ -29,7 +29,7 @@ def bump_command(run_id: str, as_json: bool) -> None:
         print_json({"run_id": run_id, "receipt": result.receipt})
     else:
         click.echo("it is in front")
-    hint(result.receipt)
+    hint(result.receipt, result.note)
 
 
 @click.command("move")
@@ -46,5 +46,5 @@ def move_command(run_ids: tuple[str, ...], to_queue: str, as_json: bool) -> None
     if as_json:
         print_json({"matched": result.matched, "changed": result.changed, "receipt": result.receipt})
     else:
-        click.echo(f"{result.changed} of {result.matched} moved to {visible(to_queue)}")
+        click.echo(f"{result.changed:,} of {result.matched:,} moved to {visible(to_queue)}")
     hint(result.receipt, result.note)

@@ -30,9 +30,11 @@ def undo_command(receipt: str, as_json: bool) -> None:
     if as_json:
         print_json({"matched": result.matched, "changed": result.changed, "note": result.note})
         return
-    click.echo(
-        f"{result.changed} of {result.matched} taken back" + (f": {visible(result.note)}" if result.note else "")
-    )
+    if result.note and result.changed == result.matched == 1:  # it says what is so now
+        click.echo(visible(result.note))
+        return
+    told = f"{result.changed:,} of {result.matched:,} taken back"
+    click.echo(told + (f": {visible(result.note)}" if result.note else ""))
 
 
 @click.group("ops", cls=ListGroup)
@@ -73,15 +75,17 @@ def list_command(limit: int, unfinished: bool, as_json: bool) -> None:
 def resume_command(receipt: str, as_json: bool) -> None:
     """Go on with a retry or a purge that was stopped, or that a crash has left."""
 
-    async def act(ops: Ops) -> ActionResult:
+    async def act(ops: Ops) -> tuple[str, ActionResult]:
         with telling() as tell:
-            return await ops.resume_operation(receipt, tell)
+            result = await ops.resume_operation(receipt, tell)
+            return (await ops.operation(receipt)).verb, result
 
-    result = with_ops(act)
+    verb, result = with_ops(act)
     if as_json:
         print_json({"matched": result.matched, "changed": result.changed, "receipt": result.receipt})
     else:
-        click.echo(f"{result.matched} matched, {result.changed} changed")
+        done = "purged" if verb == "dead_purge" else "put back"
+        click.echo(f"{result.matched:,} matched, {result.changed:,} {done}")
     hint(result.receipt, result.note)
 
 

@@ -38,7 +38,7 @@ class TestBump:
         await queue.enqueue([later, *slots])
         receipts = [(await ops.bump(r.run_id)).receipt or "" for r in (later, slots[2])]
         assert await there(queue) == {"ready": 2, "waiting": 2}
-        assert (await ops.undo(receipts[0])).note.startswith("it stays due")
+        assert (await ops.undo(receipts[0])).note.endswith("when it was due is not kept")
         assert (await ops.undo(receipts[1])).note.startswith("it stays at the head")
 
     async def test_what_is_in_no_queue(self, ops: Ops, queue: StreamQueue) -> None:
@@ -65,7 +65,7 @@ class TestMove:
         ids = [r.run_id for r in runs]
         result = await ops.move([*ids, ids[0], started.run_id, elsewhere.run_id, new_run_id()], "default")
         assert (result.matched, result.changed) == (7, 4)
-        assert result.note == "1 run already, 1 are there already, 1 are in no queue"
+        assert result.note == "1 runs already, 1 is there already, 1 is in no queue"
         assert await there(queue) == {"running": 1}
         assert sum((await there(other)).values()) == 5
         for _ in range(2):
@@ -80,7 +80,7 @@ class TestMove:
         await queue.enqueue([first := run()])
         with pytest.raises(BadInputError, match="did you mean 'default'"):
             await ops.move([first.run_id], "defualt")
-        with pytest.raises(BadInputError, match="nothing was moved: 1 are there already"):
+        with pytest.raises(BadInputError, match="nothing was moved: 1 is there already"):
             await ops.move([first.run_id], "mail")
         with pytest.raises(BadInputError, match="0 runs can't be moved"):
             await ops.move([], "mail")

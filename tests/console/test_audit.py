@@ -24,7 +24,7 @@ def test_what_an_action_was_about() -> None:
     assert target_words({"target": "queue:mail", "note": "busy", "for_s": None}) == "queue:mail · note: busy"
     assert target_words({"ids": ["a"], "count": 1}) == "a"
     assert target_words({"ids": ["a", "b"], "count": 950}) == "950 letters"
-    assert target_words({"queue": "mail", "everything": True, "upto": {"mail": 7}}) == "mail · everything"
+    assert target_words({"queue": "mail", "everything": True, "upto": {"mail": 7}}) == "mail · all"
     assert target_words({"queue": "slow", "run_ids": ["a", "b"], "count": 30}) == "slow · 30 runs"
     assert target_words({"error": "boom", "counted": 7, "ids": []}) == "error: boom"
     assert target_words({}) == ""

@@ -37,6 +37,22 @@ class TestLooks:
         assert cli("why", world[0], "--json").json["place"] is None
         assert cli("why", "0190f7a0-0000-7000-8000-000000000000").code == 2
 
+    def test_a_class_stands_before_an_error_that_lacks_it(self) -> None:
+        """And is not told twice."""
+        from datetime import UTC, datetime
+
+        from backends.model import DeadGroup
+        from console.cli.dead import _error
+
+        at = datetime.now(UTC)
+
+        def said(error_class: str, error: str) -> str:
+            return _error(DeadGroup("g", "q", "j", error_class, error, 1, at, at))
+
+        assert said("KeyError", "KeyError: 'customer'") == "KeyError: 'customer'"
+        assert said("HttpError", "500") == "HttpError: 500"
+        assert said("WorkerLost", "") == "WorkerLost"
+
 
 class TestActs:
     """What changes something has a receipt."""
@@ -65,6 +81,36 @@ class TestActs:
         assert (again.code, again.out) == (2, "")
         assert "was taken back already, by" in again.err
         assert cli("dead", "--json").json["total"] == 2
+
+    def test_a_receipt_is_told_without_a_terminal(self, cli: Cli, world: list[str]) -> None:
+        """Of a letter, and of new runs; with --json too."""
+        for line in (f"dead retry {world[1]}", "enqueue mail send_email"):
+            told = cli(*line.split())
+            receipt = cli("ops", "--json").json[0]["receipt"]
+            assert f"cronsole undo {receipt} takes it back" in told.err
+        made = cli("enqueue", "mail", "send_email", "--json").json
+        assert made["receipt"] == cli("ops", "--json").json[0]["receipt"]
+
+    def test_a_group_that_is_not_there(self, cli: Cli, world: list[str]) -> None:
+        """Is bad input, before anything is asked."""
+        for verb in ("retry", "purge"):
+            answer = cli("dead", verb, "--group", "ffff", "--yes")
+            assert answer.code == 2
+            assert "`cronsole dead groups` lists them" in answer.err
+
+    def test_what_is_done_can_not_be_gone_on_with(self, cli: Cli, world: list[str]) -> None:
+        """In shown words; what refuses is not offered."""
+        receipt = cli("dead", "purge", "--all", "--yes", "--json").json["receipt"]
+        assert f"purge dead is done; `cronsole undo {receipt}`" in cli("ops", "resume", receipt).err
+        cli("undo", receipt)
+        told = cli("ops", "resume", receipt).err
+        assert "purge dead is undone" in told
+        assert "cronsole undo" not in told
+
+    def test_a_cancel_of_nothing_is_not_in_the_audit(self, cli: Cli, world: list[str]) -> None:
+        before = len(cli("audit", "--json").json["items"])
+        assert cli("cancel", world[0]).code == 2
+        assert len(cli("audit", "--json").json["items"]) == before
 
     def test_bad_receipts(self, cli: Cli, world: list[str]) -> None:
         """Of every command that takes one."""
@@ -142,8 +188,20 @@ class TestActs:
         moved = cli("move", first, second, "--to", "default", "--json").json
         assert (list(moved), moved["changed"]) == (["matched", "changed", "receipt"], 2)
         assert cli("move", first, "--to", "nowhere").code == 2
-        assert cli("move", first, "--to", "default").code == 2
+        again = cli("move", first, "--to", "default")
+        assert (again.code, "nothing was moved: 1 is there already" in again.err) == (2, True)
         assert cli("undo", moved["receipt"]).out == "2 of 2 taken back\n"
+
+    def test_a_bump_tells_of_the_pause_that_holds_it(self, cli: Cli, world: list[str]) -> None:
+        """Of the job or of the queue; its undo says where the run is."""
+        first, second = (cli("trigger", "send_email").out.strip() for _ in range(2))
+        assert "pause" not in cli("bump", first).err
+        cli("pause", "job:send_email")
+        assert "it starts when the pause of the job send_email ends" in cli("bump", second).err
+        receipt = cli("ops", "--json").json[0]["receipt"]
+        cli("pause", "queue:mail")
+        assert "it starts when the pause of the queue mail ends" in cli("bump", second).err
+        assert cli("undo", receipt).out == "it is at the end of its priority\n"
 
 
 class TestAsked:
@@ -171,7 +229,7 @@ class TestAsked:
             types(typed)
             answer = cli(*line.split())
             assert (answer.code, answer.err) == (0, error), line
-            assert answer.out.startswith("2 matched, 0 "), line
+            assert answer.out == "nothing was done\n", line
         for line, typed in (("dead purge --queue mail", "mail\n"), ("dead purge --all", "all\n")):
             types(typed)
             assert cli(*line.split()).out == "2 matched, 2 purged\n"
