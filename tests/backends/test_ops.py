@@ -254,10 +254,11 @@ class TestEveryWrite:
         """Who, what, how many."""
         monkeypatch.setenv("SSH_CLIENT", "192.0.2.7 5022 22")
         await ops.trigger("tick")
-        await ops.enqueue("mail", "send_email", [{}, {}])
+        new = await ops.enqueue("mail", "send_email", [{}, {}])
         await ops.pause("queue:mail")
         await ops.resume("queue:mail")
-        await ops.cancel("unknown")
+        await ops.cancel(new.run_ids[0])
+        await ops.cancel(new.run_ids[0])  # which changes nothing, and is not told of
         ids = await bury(ops.live.queue("default"), 1)
         await ops.dead_retry(ids)
         async with ops.history() as history:
