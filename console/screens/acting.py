@@ -66,6 +66,12 @@ class ActingScreen(Screen[None]):
         """The key of an action, as it is printed on a keyboard."""
         raise NotImplementedError
 
+    def may_act(self) -> bool:
+        """Whether this context takes actions; told where it does not."""
+        if self.state.read_only:
+            self.tell("✗ this context is read-only", "bad")
+        return not self.state.read_only
+
     def show_acts(self) -> None:
         """Show how far the operation under way is, or what can be taken back."""
         raise NotImplementedError
@@ -269,6 +275,8 @@ class ActingScreen(Screen[None]):
 
     def ask_trigger(self, job: str | None = None) -> None:
         """Ask which job to run now; `job` is chosen already."""
+        if not self.may_act():
+            return
         live = self.state.live
         if live is None or not live.jobs:
             self.tell("no jobs to trigger", "warn")
@@ -285,6 +293,8 @@ class ActingScreen(Screen[None]):
 
     def trigger(self, job: str) -> None:
         """Run a job now."""
+        if not self.may_act():
+            return
         self.do(
             lambda ops: ops.trigger(job), lambda new: self.started(job, new.run_id), f"{job} not triggered",
             back=f"the run of {job}",
@@ -297,6 +307,8 @@ class ActingScreen(Screen[None]):
 
     def resume(self, target: str) -> None:
         """End the pause of ``job:NAME`` or ``queue:NAME``."""
+        if not self.may_act():
+            return
         name = target.partition(":")[2]
         self.do(lambda ops: ops.resume(target), lambda _: f"✓ {name} goes on", f"{name} not resumed",
                 back=f"the end of the pause of {name}")  # fmt: skip

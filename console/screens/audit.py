@@ -184,7 +184,7 @@ class AuditScreen(FilterableScreen):
 
     def action_undo(self) -> None:
         """Take the chosen action back, after a question. Whether it still can be, the servers know."""
-        found = self._in_hand()
+        found = self._in_hand() if self.may_act() else None
         if found is None:
             return
         receipt, verb, on_what, changed = found
@@ -204,6 +204,8 @@ class AuditScreen(FilterableScreen):
 
     def action_go_on(self) -> None:
         """Go on with an operation that was stopped, or left by a crash."""
+        if not self.may_act():
+            return
         operation = self._chosen_open()
         if operation is None:
             self.tell("nothing was left half-way", "warn")
@@ -220,6 +222,8 @@ class AuditScreen(FilterableScreen):
 
     def action_stop(self) -> None:
         """Have whoever drives the chosen operation stop after its step."""
+        if not self.may_act():
+            return
         operation = self._chosen_open()
         if operation is None:
             self.tell("nothing is under way", "warn")

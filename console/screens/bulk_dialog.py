@@ -9,12 +9,14 @@ from typing import ClassVar
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal
+from textual.containers import Horizontal, Vertical
+from textual.content import Content
+from textual.events import Key
 from textual.widgets import Input
 
 from console.screens.dialog import Dialog
 from widgets.entry import Entry, printable
-from widgets.safe import Cell, cell, cells
+from widgets.safe import Cell, cell, cells, safe_line
 from widgets.statusline import StatusLine
 from widgets.textpane import TextPane
 
@@ -40,7 +42,10 @@ class Yes:
 
 
 class BulkDialog(Dialog[Yes]):
-    """y or Enter goes on; with a `name`, only Enter after that name was typed."""
+    """y or Enter goes on; with a `name`, only Enter after that name was typed.
+
+    Opened with `counting`, it takes what is typed at once, and goes on only after `counted`.
+    """
 
     DEFAULT_CSS = """
     BulkDialog {
@@ -55,20 +60,30 @@ class BulkDialog(Dialog[Yes]):
     ]
 
     def __init__(
-        self, title: str, paragraphs: Sequence[Cell], verb: str, *, name: str = "", rate: bool = False
-    ) -> None:
+        self, title: str, paragraphs: Sequence[Cell], verb: str, *, name: str = "", rate: bool = False,
+        counting: bool = False,
+    ) -> None:  # fmt: skip
         super().__init__(title)
-        self._paragraphs, self._verb, self._rate = list(paragraphs), verb, rate
+        self._counting = counting
+        self._verb, self._rate = verb, rate
         self._name = (printable(name).strip() or "yes") if name else ""
-        if self._name:
-            self._paragraphs += [(), cells(cell("To go on, type ", "dim"), cell(self._name, "key"))]
+        self._paragraphs = self._with_name(paragraphs)
         self.add_class("-small")
+
+    def _with_name(self, paragraphs: Sequence[Cell]) -> list[Cell]:
+        named = [(), cells(cell("To go on, type ", "dim"), cell(f"“{self._name}”", "key"))] if self._name else []
+        return [*paragraphs, *named]
+
+    def counted(self, title: str, paragraphs: Sequence[Cell], verb: str) -> None:
+        """It is known how many they are: now it may go on."""
+        self._title, self._verb, self._counting = safe_line(title, 200), verb, False
+        self._paragraphs = self._with_name(paragraphs)
+        self._show()
+        self._wrong("")
 
     def inside(self) -> ComposeResult:
         """The question, then lines to type."""
-        pane = TextPane(id="text")
-        pane.styles.height = len(self._paragraphs) + 1
-        yield pane
+        yield TextPane(id="text")
         for there, id_, hint in (
             (self._name, "name", "the name"), (self._rate, "rate", "so many a second: 50, 300/min; empty: at once")
         ):  # fmt: skip
@@ -81,11 +96,18 @@ class BulkDialog(Dialog[Yes]):
     def on_mount(self) -> None:
         """Show the question; a name is typed at once."""
         super().on_mount()
-        self.query_one("#text", TextPane).show(self._paragraphs)
+        self._show()
         for id_, label in (("name", "name"), ("rate", "at most")):
             for line in self.query(f"#label-{id_}").results(StatusLine):
                 line.show(cell(label, "dim"))
         self.query_one("#name" if self._name else "#text").focus()
+
+    def _show(self) -> None:
+        pane = self.query_one("#text", TextPane)
+        pane.styles.height = len(self._paragraphs) + 1
+        pane.show(self._paragraphs)
+        self.query_one(Vertical).border_title = Content(self._title)
+        self.query_one("#keys", StatusLine).show(self.keys())
 
     def keys(self) -> Cell:
         """What goes on."""
@@ -97,6 +119,9 @@ class BulkDialog(Dialog[Yes]):
 
     def action_yes(self) -> None:
         """Confirmed, where all that was typed is right."""
+        if self._counting:
+            self._wrong("they are still counted: nothing is done")
+            return
         if self._name and self.query_one("#name", Entry).value.strip() != self._name:
             self._wrong("that is not the name: nothing is done")
             return
@@ -108,7 +133,15 @@ class BulkDialog(Dialog[Yes]):
         self.dismiss(Yes(rate))
 
     def _wrong(self, text: str) -> None:
-        self.query_one("#verdict", StatusLine).show(cell(text, "warn") if text else ())
+        for line in self.query("#verdict").results(StatusLine):  # a key may come before it is there
+            line.show(cell(text, "warn") if text else ())
+
+    def on_key(self, event: Key) -> None:
+        """What is typed before the line has the focus belongs to it."""
+        if self._name and self.focused is None and event.is_printable and event.character:
+            event.stop()
+            for entry in self.query("#name").results(Entry):
+                entry.value += event.character
 
     @on(Input.Changed)
     def _typed(self, event: Input.Changed) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from time import monotonic
@@ -85,8 +86,9 @@ class DeadScreen(FilterableScreen):
         """Read the first page."""
         self._group_list, self._list = self.query_one("#groups", Table), self.query_one("#letters", Table)
         self._pager: Pager[DeadLetter] = Pager(
-            self, self._list, self._ask, self._fits, lambda letter: letter.id, self._row, self._told
-        )
+            self, self._list, self._ask, self._fits, lambda letter: letter.id, self._row, self._told,
+            self._is_kept,
+        )  # fmt: skip
         super().on_mount()
         self._list.focus()
         self._told()
@@ -208,7 +210,10 @@ class DeadScreen(FilterableScreen):
 
     def _take_groups(self, page: Page[DeadGroup]) -> None:
         named = self._named_groups()
-        self._groups, self._groups_there, self._groups_read = page.items, page.total or len(page.items), True
+        groups, here = page.items, self._group()
+        if here is not None and self._states and self._chosen not in map(group_key, groups):
+            groups = (*groups, replace(here, count=0))  # its last letter stands there still
+        self._groups, self._groups_there, self._groups_read = groups, page.total or len(page.items), True
         if self._named_groups() != named:
             self._pager.restart()
         self._show_groups()
@@ -245,7 +250,19 @@ class DeadScreen(FilterableScreen):
 
     @on(RowList.Moved, "#letters")
     def _moved(self) -> None:
+        self._let_go()
         self._pager.moved(self._list.cursor_index)
+
+    def _is_kept(self, letter: DeadLetter) -> bool:
+        return (letter.id, letter.sequence) in self._states
+
+    def _let_go(self) -> None:
+        """What was done to letters was seen: nothing under the cursor moves by it any more."""
+        done = {key for key, state in self._states.items() if state not in (RETRY.state[0], PURGE.state[0])}
+        if done:
+            self._pager.let_go(lambda letter: (letter.id, letter.sequence) in done)
+            self._states = {key: state for key, state in self._states.items() if key not in done}
+            self._groups_due = True
 
     @on(RowList.Edge, "#letters")
     def _edge(self, event: RowList.Edge) -> None:
@@ -320,9 +337,7 @@ class DeadScreen(FilterableScreen):
         elif self._marks:
             (only,) = self._marks.values()
             held = self._pager.item(only[1])
-            letter_acts.one(
-                self, deed, Marked((only,)), held.job if held else "the marked letter", partial(self._became, *only[1:])
-            )
+            letter_acts.one(self, deed, Marked((only,)), held.job if held else "", partial(self._became, *only[1:]))
             self.action_drop_marks()
         elif letter is None:
             self.tell(f"no dead letter to {deed.verb}", "warn")

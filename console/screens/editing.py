@@ -151,7 +151,7 @@ def edit_letter(screen: ActingScreen, run_id: str, sequence: int | None, mark: C
 
     `mark` gets what to show of it; '' where it failed.
     """
-    if _refused(screen):
+    if not screen.may_act():
         return
 
     def begin(letter: DeadLetter) -> None:
@@ -177,7 +177,7 @@ def edit_letter(screen: ActingScreen, run_id: str, sequence: int | None, mark: C
 
 def edit_run(screen: ActingScreen, run_id: str, job: str, told: Callable[[NewRuns], str]) -> None:
     """Edit what a past run was given, then run it again."""
-    if _refused(screen):
+    if not screen.may_act():
         return
 
     def sent(new: NewRuns) -> str:
@@ -192,9 +192,3 @@ def edit_run(screen: ActingScreen, run_id: str, job: str, told: Callable[[NewRun
     screen.read_once(
         lambda ops: ops.run_envelope(run_id), lambda found: _begin(screen, run_id, job, found, "run it", send)
     )
-
-
-def _refused(screen: ActingScreen) -> bool:
-    if screen.state.read_only:
-        screen.tell("✗ this context is read-only: it may not edit and replay", "bad")
-    return screen.state.read_only

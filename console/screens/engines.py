@@ -142,6 +142,8 @@ class EnginesScreen(ConsoleScreen):
 
     def action_cancel(self) -> None:
         """Ask, then cancel the chosen run."""
+        if not self.may_act():
+            return
         key = self._runs_of_it.cursor_key
         if key is None:
             self.tell("nothing runs here", "warn")

@@ -99,8 +99,7 @@ class PayloadDialog(Dialog[dict[str, Any]]):
 
 def trigger_with_payload(screen: ConsoleScreen, job: str) -> None:
     """Ask for a payload, then run `job` now. The line begins with what was sent last, else with the job file's."""
-    if screen.state.read_only:
-        screen.tell("✗ this context is read-only: it may not trigger", "bad")
+    if not screen.may_act():
         return
     key = (screen.state.context, job)
 

@@ -60,18 +60,21 @@ def one(
     screen: ActingScreen, deed: Deed, chosen: Chosen, job: str, mark: Callable[[str], None] = lambda _: None
 ) -> None:
     """One letter, without a question. `mark` gets what to show of it meanwhile and afterwards; '' where it failed."""
+    if not screen.may_act():
+        return
     doing, done = deed.state
+    what = f"1 letter of {job}" if job else "the marked letter"
     mark(doing)
 
     def told(result: ActionResult) -> str:
         mark(done if result.changed else "no longer dead")
         if not result.changed:
-            return f"{job} was not there any more"
-        return f"✓ {job} is back in its queue" if deed is RETRY else f"✓ {job} is purged"
+            return f"{what} was not there any more"
+        return f"✓ {what} is back in its queue" if deed is RETRY else f"✓ {what} is purged"
 
     screen.do(
-        lambda ops: deed.run(ops, chosen), told, f"{job} not {deed.done}", lambda: mark(""),
-        back=f"the {deed.verb} of {job}", hold_s=deed.hold_s,
+        lambda ops: deed.run(ops, chosen), told, f"{what} not {deed.done}", lambda: mark(""),
+        back=f"the {deed.verb} of {what}", hold_s=deed.hold_s,
     )  # fmt: skip
 
 
@@ -79,12 +82,19 @@ def marked(
     screen: ActingScreen, deed: Deed, letters: Sequence[tuple[str, str, int]], ended: Callable[[], None]
 ) -> None:
     """Those that are marked: asks with their count."""
+    if not screen.may_act():
+        return
     queues: dict[str, int] = {}
     for queue, _, _ in letters:
         queues[queue] = queues.get(queue, 0) + 1
     lines = [cells(cell(f"{number:>9,} ", "strong"), cell(queue)) for queue, number in list(queues.items())[:6]]
     lines += [cell(f"          and {len(queues) - 6} more queues", "dim")] if len(queues) > 6 else []
-    _ask(screen, deed, Marked(tuple(letters)), len(letters), ["the marked letters, by queue", *lines], "", ended)
+
+    def answered(yes: Yes | None) -> None:
+        if yes is not None:
+            _go(screen, deed, Marked(tuple(letters)), len(letters), ended, yes.rate)
+
+    screen.app.push_screen(_dialog(deed, len(letters), ["the marked letters, by queue", *lines], ""), answered)
 
 
 def selected(
@@ -92,46 +102,59 @@ def selected(
     ended: Callable[[], None],
 ) -> None:  # fmt: skip
     """All that is meant as of now: counted first, then asked. `lines` say what is meant; `name` is to be typed."""
-    if screen.state.read_only:
-        screen.tell(f"✗ this context is read-only: it may not {deed.verb} dead letters", "bad")
+    if not screen.may_act():
         return
+
+    driving = screen.shell.acts.driving
+    if driving is not None:
+        screen.tell(f"{driving.doing} is under way: Esc stops it", "warn")
+        return
+    dialog = _dialog(deed, None, lines, name)
+    found: list[_Counted] = []
 
     async def count(ops: ConsoleOps, tell: Tell) -> _Counted:
         frozen = await ops.freeze(selection)
         number = await ops.dead_count(frozen, tell)
         return _Counted(replace(frozen, counted=number), number)
 
-    def ask(found: _Counted | None) -> None:
-        if found is None:
+    def counted(is_: _Counted | None) -> None:
+        if screen.app.screen is not dialog:
+            return  # it was left
+        if is_ is None or is_.number == 0:
+            dialog.dismiss(None)
+            if is_ is not None:
+                screen.tell(f"there is nothing to {deed.verb}", "warn")
             return
-        if found.number == 0:
-            screen.tell(f"there is nothing to {deed.verb}", "warn")
-        elif found.number == 1 and not name:
-            _go(screen, deed, found.selection, 1, ended)
-        else:
-            _ask(screen, deed, found.selection, found.number, lines, name, ended)
+        found.append(is_)
+        dialog.counted(*_words(deed, is_.number, lines))
 
-    screen.drive("counting", count, lambda _: "", "not counted", ask)
+    def answered(yes: Yes | None) -> None:
+        if yes is not None:
+            _go(screen, deed, found[0].selection, found[0].number, ended, yes.rate)
+        elif not found:
+            screen.stop_driving()
+
+    screen.app.push_screen(dialog, answered)
+    screen.drive("counting", count, lambda _: "", "not counted", lambda is_: dialog.call_later(counted, is_))
 
 
-def _ask(
-    screen: ActingScreen, deed: Deed, chosen: Chosen, number: int, lines: Sequence[Cell | str], name: str,
-    ended: Callable[[], None],
-) -> None:  # fmt: skip
+def _words(deed: Deed, number: int | None, lines: Sequence[Cell | str]) -> tuple[str, list[Cell], str]:
     if deed is RETRY:
         what = "Each goes back into its queue with a fresh budget of attempts, the oldest first."
     else:
         what = "They leave the list; undo brings them back."
-    number_line = cells(cell(letters_words(number), "strong"), cell(f"  will be {deed.done}", "dim"))
+    if number is None:
+        number_line, many = cell("counting …", "strong"), "letters"
+    else:
+        many = letters_words(number)
+        number_line = cells(cell(many, "strong"), cell(f"  will be {deed.done}", "dim"))
     told = [number_line, *(cell(line, "dim") if isinstance(line, str) else line for line in lines), (), cell(what)]
-    title = f"{deed.verb.capitalize()} {letters_words(number)}?"
+    return f"{deed.verb.capitalize()} {many}?", told, f"{deed.verb} {'it' if number == 1 else 'them'}"
 
-    def answered(yes: Yes | None) -> None:
-        if yes is not None:
-            _go(screen, deed, chosen, number, ended, yes.rate)
 
-    verb = f"{deed.verb} {'it' if number == 1 else 'them'}"
-    screen.app.push_screen(BulkDialog(title, told, verb, name=name, rate=deed is RETRY), answered)
+def _dialog(deed: Deed, number: int | None, lines: Sequence[Cell | str], name: str) -> BulkDialog:
+    title, told, verb = _words(deed, number, lines)
+    return BulkDialog(title, told, verb, name=name, rate=deed is RETRY, counting=number is None)
 
 
 def _go(

@@ -172,6 +172,8 @@ class OverviewScreen(ConsoleScreen):
 
     def action_retry(self) -> None:
         """Retry the chosen dead letter; from another panel, ask first."""
+        if not self.may_act():
+            return
         live, key = self.state.live, self._dead.cursor_key
         letter = next((d for d in live.dead if d.id == key), None) if live else None
         if letter is None:

@@ -52,10 +52,14 @@ class Pager(Generic[T]):
         key: Callable[[T], str],
         row: Callable[[T], Row],
         told: Callable[[], None],
+        keeps: Callable[[T], bool] = lambda _: False,
     ) -> None:
-        """`fits`: whether an item is shown; `key`: of an item's row. `told` is called after each change, for titles."""
+        """`fits`: whether an item is shown; `key`: of an item's row. `told` is called after each change, for titles.
+
+        `keeps`: whether an item that is there no longer stays in its place, until it is `let_go`.
+        """
         self._screen, self._table, self._ask, self._fits = screen, table, ask, fits
-        self._key, self._row, self._told = key, row, told
+        self._key, self._row, self._told, self._keeps = key, row, told, keeps
         self._rows: dict[str, tuple[T, Row]] = {}
         self._parts: list[_Part[T]] = []
         self._above: list[tuple[str | None, int]] = []
@@ -135,6 +139,22 @@ class Pager(Generic[T]):
         """Rows look different now: ages, marks."""
         self._rows.clear()
         self._draw()
+
+    def let_go(self, goes: Callable[[T], bool]) -> None:
+        """Those that were kept and are not to be shown any more."""
+        for part in self._parts:
+            part.items = [item for item in part.items if not goes(item)]
+        self._draw()
+
+    def _with_kept(self, fresh: list[T], before: list[T]) -> list[T]:
+        """`fresh`, and of those `before` it what is kept, each where it stood."""
+        out = list(fresh)
+        for n, item in reversed(list(enumerate(before))):
+            keys = [self._key(other) for other in out] if self._keeps(item) else []
+            if self._keeps(item) and self._key(item) not in keys:
+                below = (keys.index(k) for k in map(self._key, before[n + 1 :]) if k in keys)
+                out.insert(next(below, len(out)), item)
+        return out
 
     def _draw(self) -> None:
         made: dict[str, tuple[T, Row]] = {}
@@ -259,13 +279,13 @@ class Pager(Generic[T]):
         meets = bool(known & self._newest)
         read_on = self._table.cursor_index >= NEAR
         if anew or not (read_on or (meets and self._held() < ROWS_HELD)):
-            self._parts = [_Part(None, fitting, page.next_cursor)]
+            self._parts = [_Part(None, self._with_kept(fitting, self.items), page.next_cursor)]
             self.looked_at = len(page.items)
         elif meets:
             top = self._parts[0]
             old = [self._key(item) for item in top.items]
             kept = max((n for n, key in enumerate(old) if key in known), default=-1) + 1
-            top.items = [*fitting, *top.items[kept:]]
+            top.items = [*self._with_kept(fitting, top.items[:kept]), *top.items[kept:]]
         else:  # more came than a page, while somebody reads further down: it is there on the way up
             self._above.append((None, len(page.items)))
         self._newest = known

@@ -292,6 +292,8 @@ class QueueScreen(ConsoleScreen):
 
     def action_cancel(self) -> None:
         """Ask, then cancel the chosen run."""
+        if not self.may_act():
+            return
         run = self._in_hand("cancel")
         if run is None:
             return
@@ -315,6 +317,8 @@ class QueueScreen(ConsoleScreen):
 
     def action_bump(self) -> None:
         """The chosen run goes before all others of its queue."""
+        if not self.may_act():
+            return
         run = self._in_hand("put in front")
         if run is not None:
             told = self._told_and_read(lambda r: f"✓ {run.job} is next" + (f" · {r.note}" if r.note else ""))
@@ -340,6 +344,8 @@ class QueueScreen(ConsoleScreen):
 
     def action_move(self) -> None:
         """The marked runs, else the chosen one, go to another queue: asks to which."""
+        if not self.may_act():
+            return
         live, run = self.state.live, self._in_hand("move") if not self._marks else None
         moved = sorted(self._marks) or ([run.run_id] if run else [])
         if live is None or not moved:

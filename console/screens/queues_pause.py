@@ -110,7 +110,6 @@ def pause_or_resume(screen: ConsoleScreen, target: str, paused: Pause | None) ->
                 f"{name} not paused", back=f"the pause of {name}",
             )  # fmt: skip
 
-    if screen.state.read_only:
-        screen.tell("✗ this context is read-only: it may not pause", "bad")
+    if not screen.may_act():
         return
     screen.app.push_screen(PauseDialog(target), pause)

@@ -68,6 +68,8 @@ class RunActs(ConsoleScreen):
 
     def action_retry(self) -> None:
         """A dead one goes back into its queue; one that has ended runs again, a succeeded one after a question."""
+        if not self.may_act():
+            return
         page, state = self.page, self._state()
         if page is None:
             self.tell("no run to replay", "warn")
@@ -153,6 +155,8 @@ class RunActs(ConsoleScreen):
 
     def action_cancel(self) -> None:
         """Ask, then end it."""
+        if not self.may_act():
+            return
         page, state = self.page, self._state()
         if page is None or state in ("dead", "ended"):
             self.tell("it has ended: there is nothing to cancel", "warn")

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from textual.screen import ModalScreen
 
 from backends.model import ActionResult, from_ms
 from console.acts import RECENT_MS
@@ -98,6 +99,20 @@ async def test_one_marked_letter_is_retried_without_a_question_wherever_the_curs
         assert marked(c) == []
 
 
+async def test_a_group_stays_as_long_as_its_last_letter_is_shown() -> None:
+    ops = many(3)
+    async with console(ops=ops) as c:
+        await opened(c, 3)
+        groups(c).choose(2)
+        await c.until(lambda: [row.key for row in letters(c).rows] == ["id-0"])
+        await c.pilot.press("x")
+        await c.until(lambda: len(ops.dead) == 2 and "Groups by error · 2" in c.screen())
+        await c.until(lambda: groups(c).rows[0].cells[0][0][0] == "2", 8)
+        await c.pilot.press("x")
+        assert (groups(c).cursor_key, [row.key for row in letters(c).rows]) == ("b" * 16 + "/default", ["id-0"])
+        assert len(ops.calls) == 1
+
+
 async def test_a_mark_repaints_its_line_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     async with console(ops=many(30)) as c:
         await opened(c, 30)
@@ -116,11 +131,18 @@ async def test_purge_takes_one_away_and_u_brings_it_back() -> None:
     async with console(ops=ops) as c:
         await opened(c, 5)
         await c.pilot.press("j", "x")
-        await c.until(lambda: "✓ sync is purged" in c.screen() and len(letters(c).rows) == 4)
+        await c.until(lambda: "✓ 1 letter of sync is purged" in c.screen())
         assert ops.calls == [("dead_purge", ["id-1"])]
-        await c.until(lambda: "u takes back the purge of sync · for 7 d" in c.screen())
+        await c.until(lambda: "u takes back the purge of 1 letter of sync · for 7 d" in c.screen())
+        await c.until(lambda: "Dead letters · 4" in c.screen())
+        assert (letters(c).cursor_key, len(letters(c).rows)) == ("id-1", 5), "it stays, so that nothing moves"
+        await c.pilot.press("x")
+        assert "→ purged" in line(c, "id-1")
+        await c.pilot.press("j")
+        await c.until(lambda: len(letters(c).rows) == 4 and letters(c).cursor_key == "id-2")
+        assert len(ops.calls) == 1
         await c.pilot.press("u")
-        await c.until(lambda: "✓ taken back: the purge of sync" in c.screen())
+        await c.until(lambda: "✓ taken back: the purge of 1 letter of sync" in c.screen())
         await c.until(lambda: len(letters(c).rows) == 5)
         assert "u takes back" not in c.screen()
         await c.pilot.press("u")
@@ -160,9 +182,9 @@ async def test_a_retry_says_when_it_begins_and_undo_says_what_had_started() -> N
     async with console(ops=ops) as c:
         await opened(c, 5)
         await c.pilot.press("r")
-        await c.until(lambda: "u takes back the retry of mail · begins in 5 s" in c.screen())
+        await c.until(lambda: "u takes back the retry of 1 letter of mail · begins in 5 s" in c.screen())
         c.clock.ms += 5_000
-        await c.until(lambda: "u takes back the retry of mail · for 59 m" in c.screen(), 8)
+        await c.until(lambda: "u takes back the retry of 1 letter of mail · for 59 m" in c.screen(), 8)
         ops.started.add("id-0")
         await c.pilot.press("u")
         await c.until(lambda: "not taken back: nothing left to take back: 1 had started" in c.screen())
@@ -189,12 +211,12 @@ async def test_newest_first_and_across_screens() -> None:
     async with console(ops=ops) as c:
         await opened(c, 5)
         await c.pilot.press("x")
-        await c.until(lambda: len(ops.dead) == 4 and "u takes back the purge of mail" in c.screen())
+        await c.until(lambda: len(ops.dead) == 4 and "u takes back the purge of 1 letter of mail" in c.screen())
         await c.pilot.press("1")
         c.app.front().trigger("disk_report")
         await c.until(lambda: "u takes back the run of disk_report" in c.screen())
         await c.pilot.press("u")
-        await c.until(lambda: "u takes back the purge of mail" in c.screen())
+        await c.until(lambda: "u takes back the purge of 1 letter of mail" in c.screen())
         await c.pilot.press("u")
         await c.until(lambda: len(ops.dead) == 5)
 
@@ -265,7 +287,7 @@ async def test_all_there_are_need_all_to_be_typed() -> None:
     async with console(ops=ops) as c:
         await opened(c, 100)
         await c.pilot.press("X")
-        await c.until(lambda: "Purge 500 letters?" in c.screen() and "type all" in c.screen())
+        await c.until(lambda: "Purge 500 letters?" in c.screen() and "type “all”" in c.screen())
         await c.pilot.press("enter")
         await c.until(lambda: "that is not the name" in c.screen())
         await c.pilot.press("A", "l", "l", "enter")
@@ -286,7 +308,7 @@ async def test_all_of_a_queue_need_its_name() -> None:
         c.app.screen.query_one(Entry).value = "queue:mai"
         await c.until(lambda: len(letters(c).rows) == 18)
         await c.pilot.press("enter", "R")
-        await c.until(lambda: "Retry 18 letters?" in c.screen() and "type mail" in c.screen())
+        await c.until(lambda: "Retry 18 letters?" in c.screen() and "type “mail”" in c.screen())
         await c.pilot.press("m", "a", "i", "l", "tab", "6", "0", "slash", "m", "enter")
         await c.until(lambda: ops.calls == [("dead_retry", (18, 1.0))])
         assert {d.queue for d in ops.dead} == {"default"}
@@ -335,7 +357,7 @@ async def test_progress_is_shown_esc_stops_and_it_goes_on() -> None:
     async with console((80, 24), ops) as c:
         await opened(c, 100)
         await c.pilot.press("X")
-        await c.until(lambda: isinstance(c.app.screen, BulkDialog))
+        await c.until(lambda: "Purge 1,000 letters?" in c.screen())
         ops.gate.clear()
         await c.pilot.press("a", "l", "l", "enter")
         await c.until(lambda: "purging" in c.screen() and "0 of 1,000" in c.screen())
@@ -354,6 +376,23 @@ async def test_progress_is_shown_esc_stops_and_it_goes_on() -> None:
         await c.pilot.press("y")
         await c.until(lambda: not ops.dead)
         await c.until(lambda: "are done" in c.screen())
+
+
+async def test_what_is_typed_while_it_is_counted_is_kept_and_does_nothing_to_the_screen() -> None:
+    ops = many(1_000)
+    async with console(ops=ops) as c:
+        await opened(c, 100)
+        ops.gate.clear()
+        await c.pilot.press("X")
+        assert isinstance(c.app.screen, BulkDialog)
+        await c.pilot.press("a", "l", "l", "enter")
+        await c.until(lambda: "counting …" in c.screen() and "they are still counted" in c.screen())
+        ops.gate.set()
+        await c.until(lambda: "Purge 1,000 letters?" in c.screen())
+        assert c.app.screen.query_one("#name", Entry).value == "all"
+        assert not ops.calls
+        await c.pilot.press("enter")
+        await c.until(lambda: not ops.dead)
 
 
 async def test_counting_can_be_stopped_too() -> None:
@@ -382,7 +421,7 @@ async def test_redis_that_goes_away_half_way_is_told_with_what_to_do(monkeypatch
     async with console(ops=ops) as c:
         await opened(c, 100)
         await c.pilot.press("X")
-        await c.until(lambda: isinstance(c.app.screen, BulkDialog))
+        await c.until(lambda: "Purge 1,000 letters?" in c.screen())
         ops.gate.clear()
         await c.pilot.press("a", "l", "l", "enter")
         await c.until(lambda: "0 of 1,000" in c.screen())
@@ -401,8 +440,8 @@ async def test_what_could_not_be_noted_in_the_audit_is_told() -> None:
         await c.pilot.press("x")
         await c.until(lambda: "mail is purged · the audit will tell of this later: postgres" in c.screen())
         ops.postgres_error = ""
-        await c.pilot.press("x")
-        await c.until(lambda: "✓ sync is purged" in c.screen() and "later" not in c.screen())
+        await c.pilot.press("j", "x")
+        await c.until(lambda: "✓ 1 letter of sync is purged" in c.screen() and "later" not in c.screen())
 
 
 async def test_a_context_is_not_left_while_an_operation_is_under_way() -> None:
@@ -431,11 +470,12 @@ async def test_nothing_there_and_read_only_are_told() -> None:
     ops.read_only = True
     async with console(ops=ops) as c:
         await opened(c, 5)
-        for key, what in (("X", "it may not purge dead letters"), ("x", "not purged: this context is read-only")):
+        for key in ("X", "x", "R", "r", "e"):
             await c.pilot.press(key)
-            await c.until(lambda what=what: what in c.screen())
-        await c.pilot.press("e")
-        await c.until(lambda: "it may not edit and replay" in c.screen())
+            await c.until(lambda: "✗ this context is read-only" in c.screen())
+            assert not isinstance(c.app.screen, ModalScreen)
+            c.app.front()._forget_notice(c.app.front()._notices)
+            await c.until(lambda: "this context is read-only" not in c.screen())
         assert not ops.calls
 
 
@@ -451,6 +491,9 @@ async def test_hostile_letters_are_acted_on_like_others() -> None:
         groups(c).choose(hostile)
         await c.until(lambda: len(letters(c).rows) == 1)
         await c.pilot.press("x")
+        await c.until(lambda: "Purge 1 letter?" in c.screen())
+        assert not any(not ch.isprintable() for ch in c.screen().replace("\n", ""))
+        await c.pilot.press("y")
         await c.until(lambda: not any(d.job == HOSTILE for d in ops.dead))
         await c.until(lambda: "u takes back" in c.screen())
         assert not any(not ch.isprintable() for ch in c.screen().replace("\n", ""))
