@@ -61,6 +61,15 @@ def result_of(op: Stored) -> ActionResult:
     return ActionResult(op.matched, op.changed, op.id if op.changed else None, op.note)
 
 
+def _told(op: Stored) -> str:
+    """What an operation that was interrupted did, and what can be done about it."""
+    what = f"{op.changed:,} {DONE.get(op.verb, 'runs are in the queue')}"
+    if op.state != "stopped":
+        return f"{what}; `cronsole undo {op.id}` takes it back"
+    on = f"`cronsole ops resume {op.id}` goes on, " if op.verb in ("dead_retry", "dead_purge") else ""
+    return f"stopped half-way: {what}; {on}`cronsole undo {op.id}` takes it back"
+
+
 class Acts(Reads):
     """The acting half of `Ops`, as far as all actions share it."""
 
@@ -107,15 +116,22 @@ class Acts(Reads):
         finally:
             if op.state == "running":
                 op.state = "stopped"
-            await self._end(op)
+            try:
+                await self._end(op)
+            except BaseException:  # interrupted here too: what can be taken back is told all the same
+                if op.changed and not any(op.id in told for told in self.warnings):
+                    self.warnings.append(_told(op))
+                raise
 
     async def _end(self, op: Stored) -> None:
+        again = op.audited
         try:
             with redis_talk(self.servers.redis_url):
                 if op.state == "stopped" and op.queues and op.verb not in ("bump", "move"):
                     # what was under way when it stopped may have been done
                     op.changed = sum([await self.live.queue(name).op_size(op.id) for name in op.queues])
                     op.matched = max(op.matched, op.changed)
+                op.audited = op.audited or op.changed > 0
                 if op.changed or op.state == "undoing":
                     await self.records.save(op)
                 else:
@@ -123,10 +139,10 @@ class Acts(Reads):
         except CronsoleError as error:
             self.warnings.append(f"{op.id} is not finished: {error}")
         if op.changed and op.state == "stopped":
-            on = f"`cronsole ops resume {op.id}` goes on, " if op.verb in ("dead_retry", "dead_purge") else ""
-            what = DONE.get(op.verb, "runs are in the queue")
-            self.warnings.append(f"stopped half-way: {op.changed:,} {what}; {on}`cronsole undo {op.id}` takes it back")
-        if op.matched or op.changed:
+            self.warnings.append(_told(op))
+        if again:  # its receipt stands in the audit already
+            await self._audit("ops_resume", {"receipt": op.id, "verb": op.verb}, op.matched, op.changed, note=op.note)
+        elif op.matched or op.changed:
             receipt = op.id if op.changed else None
             await self._audit(op.verb, op.target, op.matched, op.changed, receipt, op.note, by=op.by)
 

@@ -9,15 +9,15 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from backends.errors import BadInputError
+from backends.errors import BadInputError, UnreachableError
 from backends.jobs.words import show
 from backends.model import ActionResult, now_ms
 from backends.ops.acts import Acts, op_of, result_of, whoami
 from backends.ops.archived import WholeQueue
-from backends.ops.kinds import Chosen, Marked, Operation, Progress, Tell, shown_verb
+from backends.ops.kinds import BEAT_MS, Chosen, Marked, Operation, Progress, Tell, shown_verb
 from backends.ops.letters import Selection, freeze, parts
 from backends.ops.reads import unknown
-from backends.ops.record import BEAT_MS, PURGE_MS, RETRY_MS, Asked, Stored
+from backends.ops.record import PURGE_MS, RETRY_MS, Asked, Stored
 from backends.ops.talk import redis_talk, stop_if_cancelled
 from backends.ops.walk import STEP, Step, steps
 from backends.queues.base import BATCH, Pair, chunks
@@ -88,9 +88,23 @@ class BulkActs(Acts):
         return await self._begin("dead_purge", chosen, dry_run, progress)
 
     async def operations(self, limit: int = 50, unfinished: bool = False) -> tuple[Operation, ...]:
-        """What operators did lately, newest first, with the receipts; `unfinished`: only what is not done."""
+        """What operators did lately, newest first, with the receipts; `unfinished`: only what is not done.
+
+        Of one whose driver is gone, what its queues have of it is counted: its record may not tell of the last steps.
+        """
         with redis_talk(self.servers.redis_url):
-            return tuple(await self.records.newest(limit, unfinished))
+            found = await self.records.newest(limit, unfinished)
+            for op in found:
+                if op.left and op.state != "undoing":
+                    op.changed = max(op.changed, await self._held(op))
+            return tuple(op.shown() for op in found)
+
+    async def _held(self, op: Stored) -> int:
+        try:
+            return sum([await self.live.queue(name).op_size(op.id) for name in op.queues])
+        except UnreachableError as error:
+            self.warn_once(f"what {op.id} did is not counted: {error}")
+            return 0
 
     async def operation(self, receipt: str) -> Operation:
         """One operation, by its receipt. Raises BadInputError where there is none."""

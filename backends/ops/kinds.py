@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from backends.ops.letters import Selection
     from backends.queues.where import RunPlace
 
+BEAT_MS = 15_000
+"""A driver that was not heard of for so long is gone."""
+
 VERBS = {
     "dead_retry": "retry dead", "dead_purge": "purge dead", "dead_replay": "edit dead", "ops_resume": "go on"
 }  # fmt: skip
@@ -113,6 +116,11 @@ class Operation:
     beat_ms: int = 0
     undone_by: str = ""
     undone_ms: int | None = None
+    undone: int = 0  # so many were taken back; 0 where that is not known
+
+    def left(self, at_ms: int) -> bool:
+        """Whether its driver is gone without having ended it."""
+        return self.state in ("running", "stopping", "undoing") and at_ms - self.beat_ms > BEAT_MS
 
 
 @dataclass(frozen=True, slots=True)

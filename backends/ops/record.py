@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from backends.model import now_ms
-from backends.ops.kinds import Marked, Operation
+from backends.ops.kinds import BEAT_MS, Marked, Operation
 
 DAY_MS = 86_400_000
 PURGE_MS = 7 * DAY_MS
@@ -24,8 +24,6 @@ RETRY_MS = 3_600_000
 """So long a retry can be taken back after its last letter was due."""
 KEPT_MS = DAY_MS
 """So long an operation is still told of after its undo has ended."""
-BEAT_MS = 15_000
-"""A driver that was not heard of for so long is gone."""
 _SWEPT = 50
 """Old operations forgotten each time a new one begins."""
 
@@ -51,6 +49,8 @@ class Stored(msgspec.Struct, kw_only=True, omit_defaults=True):
     beat_ms: int = 0
     undone_by: str = ""
     undone_ms: int | None = None
+    undone: int = 0
+    audited: bool = False  # with its receipt
     queues: list[str] = []  # where it left something to take back
     hold_s: float = 0.0
     due_ms: float = 0.0  # of the last letter that was sent on
@@ -67,7 +67,7 @@ class Stored(msgspec.Struct, kw_only=True, omit_defaults=True):
         state = "expired" if over else self.state
         return Operation(
             self.id, self.verb, self.by, self.at_ms, self.until_ms, state, self.target, self.matched, self.changed,
-            self.total, self.rate, self.note, self.beat_ms, self.undone_by, self.undone_ms,
+            self.total, self.rate, self.note, self.beat_ms, self.undone_by, self.undone_ms, self.undone,
         )  # fmt: skip
 
 
@@ -78,6 +78,7 @@ class Asked(msgspec.Struct, frozen=True, omit_defaults=True):
     by: str
     at_ms: int  # when it was asked for; of an undo, when it was last heard of
     done: bool = False
+    back: int = 0  # so many an undo has taken back; 0 where that is not known
 
 
 _decoder = msgspec.json.Decoder(Stored)
@@ -149,13 +150,13 @@ class Records:
         found = await self._redis.hget(f"{self._key}:marked", op_id)
         return Marked(_marked.decode(found)) if found else None
 
-    async def newest(self, limit: int, unfinished: bool) -> list[Operation]:
+    async def newest(self, limit: int, unfinished: bool) -> list[Stored]:
         """Newest first; `unfinished`: only those that are not."""
         if unfinished:
             ids = sorted(await self._redis.smembers(f"{self._key}:open"), reverse=True)[:limit]
         else:
             ids = await self._redis.zrange(f"{self._key}:at", 0, limit - 1, desc=True)
-        found = [op.shown() for op in await self._read(ids)] if ids else []
+        found = await self._read(ids) if ids else []
         return [op for op in found if op.state in OPEN] if unfinished else found
 
     async def forget(self, *op_ids: str) -> None:
@@ -176,7 +177,7 @@ def _merged(op: Stored, asked: bytes | None) -> Stored:
     wish = _asked.decode(asked)
     if wish.what == "undo":
         op.state, op.undone_by, op.undone_ms = "undone" if wish.done else "undoing", wish.by, wish.at_ms
-        op.beat_ms = wish.at_ms
+        op.beat_ms, op.undone = wish.at_ms, wish.back
     elif op.state == "running":
         op.state = "stopping"
     return op

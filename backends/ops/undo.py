@@ -78,13 +78,22 @@ class UndoActs(SteeringActs, MovingActs):
         notes = [f"{told.started:,} had started and go on"] if told.started else []
         notes += [f"{left:,} are not there any more"] if left else []
         result = ActionResult(total, told.back, note=", ".join(notes))
-        await self._undone(op, result)
-        if not told.back and (total or op.changed):
+        if not told.back and op.state != "undoing" and (total or op.changed):
+            await self._not_undone(op)
             raise BadInputError(
                 f"nothing left to take back: {result.note or 'what it did has gone on since'}",
                 "`cronsole cancel` ends a run that runs",
             )
+        await self._undone(op, result)
         return result
+
+    async def _not_undone(self, op: Stored) -> None:
+        """It stays what it was; one that was not finished can't go on any more, for its queues have let go of it."""
+        with redis_talk(self.servers.redis_url):
+            await self.records.ask(op.id, None)
+            if op.state != "done":
+                op.state = "done"
+                await self.records.save(op)
 
     async def _restore_queue(
         self, op: Stored, name: str, total: int, told: _Back, progress: Tell | None, began: float
@@ -104,7 +113,8 @@ class UndoActs(SteeringActs, MovingActs):
 
     async def _undone(self, op: Stored, result: ActionResult) -> None:
         """Say so in the record and in the audit."""
+        back = 0 if op.state == "undoing" else result.changed  # who went on with it has not told how far
         with redis_talk(self.servers.redis_url):
-            await self.records.ask(op.id, Asked("undo", whoami(), now_ms(), done=True))
+            await self.records.ask(op.id, Asked("undo", whoami(), now_ms(), True, back))
         target = {"receipt": op.id, "verb": op.verb, **{k: v for k, v in op.target.items() if v}}
         await self._audit("undo", target, result.matched, result.changed, op.id, result.note)

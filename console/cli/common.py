@@ -89,22 +89,32 @@ def payload_object(text: str | bytes, where: str) -> dict[str, Any]:
 
 
 def with_ops(action: Callable[[Ops], Coroutine[Any, Any, T]], *, need_postgres: bool = False) -> T:
-    """Run `action` with an open Ops; its warnings go to stderr afterwards."""
+    """Run `action` with an open Ops; its warnings go to stderr afterwards.
+
+    An interrupt that comes when it has done its work does not hide what it did.
+    """
     import asyncio
 
     from backends.ops import Ops
 
     settings = current_settings()
 
-    async def act() -> T:
+    found: list[T] = []
+
+    async def act() -> None:
         async with Ops.open(settings, role="cli", need_postgres=need_postgres) as ops:
             try:
-                return await action(ops)
+                found.append(await action(ops))
             finally:
                 warn(ops.warnings)
 
     with _interruptible():
-        return asyncio.run(act())
+        try:
+            asyncio.run(act())
+        except KeyboardInterrupt:
+            if not found:
+                raise
+    return found[0]
 
 
 @contextmanager

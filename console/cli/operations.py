@@ -9,7 +9,7 @@ import click
 from console.audited import target_words, verb_words
 from console.cli.acting import hint, telling
 from console.cli.common import ListGroup, json_option, with_ops
-from console.cli.output import clock, iso, print_json, table, visible
+from console.cli.output import clock, iso, print_json, span, table, visible
 
 if TYPE_CHECKING:
     from backends.model import ActionResult
@@ -59,8 +59,8 @@ def list_command(limit: int, unfinished: bool, as_json: bool) -> None:
     table(
         ("RECEIPT", "WHEN", "WHO", "WHAT", "ON", "STATE", "CHANGED", "UNDO UNTIL"),
         [
-            (op.id, clock(_at(op.at_ms)), op.by, verb_words(op.verb), target_words(op.target), op.state,
-             f"{op.changed} of {op.total}" if op.total and op.state not in ("done", "undone") else op.changed,
+            (op.id, clock(_at(op.at_ms)), op.by, verb_words(op.verb), target_words(op.target), _state(op),
+             f"{op.changed:,}" + (f" of {op.total:,}" if op.total and op.state not in ("done", "undone") else ""),
              clock(_at(op.until_ms)) if op.state not in ("undone", "expired") else "")
             for op in found
         ],
@@ -106,20 +106,35 @@ def _at(ms: int) -> Any:
     return from_ms(ms)
 
 
+def _state(op: Operation) -> str:
+    """What it is at: one whose driver is gone is left; of an undo, how many where not all were taken back."""
+    from backends.model import now_ms
+
+    if op.left(now := now_ms()):
+        return f"left, last heard of {span((now - op.beat_ms) / 1000)} ago"
+    if op.state == "undone" and 0 < op.undone < op.changed:
+        return f"undone {op.undone:,} of {op.changed:,}"
+    return op.state
+
+
 def _row(op: Operation) -> dict[str, Any]:
     """An item of `ops --json`."""
+    from backends.model import now_ms
+
     return {
         "receipt": op.id,
         "verb": op.verb,
         "by": op.by,
         "at": iso(_at(op.at_ms)),
         "until": iso(_at(op.until_ms)),
-        "state": op.state,
+        "state": "left" if op.left(now_ms()) else op.state,
         "target": dict(op.target),
         "matched": op.matched,
         "changed": op.changed,
         "total": op.total,
         "rate": op.rate,
         "note": op.note,
+        "heard_at": iso(_at(op.beat_ms)),
         "undone_by": op.undone_by or None,
+        "undone": op.undone,
     }

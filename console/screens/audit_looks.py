@@ -88,8 +88,10 @@ def action_lines(action: Action, operation: Operation | None, now_ms: int, zone:
         until = clock_ms(from_ms(operation.until_ms), zone)
         lines.append(cells(field("undo", ""), undo_cell(operation, now_ms), cell(f"  until {until}", "dim")))
         if operation.undone_ms is not None:
+            some = 0 < operation.undone < operation.changed
+            many = f"{operation.undone:,} of {operation.changed:,} " if some else ""
             lines.append(
-                field("taken back", f"by {operation.undone_by}, {clock_ms(from_ms(operation.undone_ms), zone)}")
+                field("taken back", f"{many}by {operation.undone_by}, {clock_ms(from_ms(operation.undone_ms), zone)}")
             )
     target = json.dumps(action.target, ensure_ascii=False, default=str)
     return [*lines, (), cell("On", "key"), *json_lines(target)]

@@ -15,8 +15,8 @@ from backends.connect import Settings
 from backends.errors import BadInputError, RefusedError
 from backends.model import now_ms
 from backends.ops import Marked, Ops, Progress, Selection
-from backends.ops.kinds import new_receipt, read_receipt
-from backends.ops.record import BEAT_MS, KEPT_MS, Stored
+from backends.ops.kinds import BEAT_MS, new_receipt, read_receipt
+from backends.ops.record import KEPT_MS, Stored
 from backends.queues.streams import StreamQueue
 from tests.backends.ops_helpers import bury, bury_many, there
 from tests.contract.helpers import dead, done, take_one
@@ -97,12 +97,31 @@ class TestRetry:
         await queue.settle("w1", [done(second)])
         result = await ops.undo(receipt)
         assert (result.matched, result.changed, result.note) == (3, 1, "2 had started and go on")
+        (told,) = await ops.operations()
+        assert (told.state, told.undone, told.changed) == ("undone", 1, 3)
         assert await there(queue) == {"running": 1, "dead": 1}
         await queue.settle("w1", [done(first)])
         receipt = (await ops.dead_retry(ALL, hold_s=0)).receipt or ""
         await take_one(queue)
         with pytest.raises(BadInputError, match="nothing left to take back: 1 had started"):
             await ops.undo(receipt)
+        assert (await ops.operation(receipt)).state == "done"
+        assert [a.verb for a in (await ops.actions()).items] == ["dead_retry", "undo", "dead_retry"]
+
+    async def test_an_interrupt_at_the_end_does_not_hide_the_receipt(
+        self, ops: Ops, queue: StreamQueue, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """All steps are over, the audit is being written."""
+        await bury(queue, 3)
+
+        async def interrupted(*_: Any, **__: Any) -> None:
+            raise asyncio.CancelledError
+
+        monkeypatch.setattr(ops, "_audit", interrupted)
+        with pytest.raises(asyncio.CancelledError):
+            await ops.dead_retry(ALL)
+        (op,) = await ops.operations()
+        assert ops.warnings[-1] == f"3 dead letters were put back; `cronsole undo {op.id}` takes it back"
 
     async def test_bad_rates_and_holds(self, ops: Ops) -> None:
         """Say what is right."""
@@ -202,6 +221,8 @@ class TestSteps:
         assert {d.id for d in (await ops.dead_list()).items} == set(late)
         assert (await ops.operations())[0].state == "done"
         assert await ops.operations(unfinished=True) == ()
+        rows = [(a.verb, a.receipt) for a in (await ops.actions()).items]
+        assert rows == [("ops_resume", None), (verb, op.id)]  # one that can be taken back
         assert (await ops.undo(op.id)).changed == 450
         assert {d.id for d in (await ops.dead_list(1000)).items} == {*ids, *late}
         with pytest.raises(BadInputError, match=r"can't be gone on with: (retry|purge) dead is undone"):
@@ -286,6 +307,18 @@ async def left_alone(ops: Ops, op: Stored) -> None:
     """As if its driver had not been heard of for long."""
     stored = {**msgspec.to_builtins(op), "beat_ms": now_ms() - BEAT_MS - 1}
     await ops.servers.redis.hset(f"cronsole:{{{ops.namespace}}}:ops", op.id, msgspec.json.encode(stored))
+
+
+async def test_one_that_is_left_counts_what_its_queues_have(ops: Ops, queue: StreamQueue) -> None:
+    """Its driver was killed before it could write how far it was."""
+    await bury(queue, 3)
+    receipt = (await ops.dead_purge(Selection(error="boom"))).receipt
+    op = await ops.records.get(receipt or "")
+    assert op
+    op.state, op.changed = "running", 0
+    await left_alone(ops, op)
+    (told,) = await ops.operations()
+    assert (told.left(now_ms()), told.changed) == (True, 3)
 
 
 class TestTwo:

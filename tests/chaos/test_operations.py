@@ -15,7 +15,7 @@ import pytest
 from backends.connect import Settings
 from backends.model import now_ms
 from backends.ops import Ops
-from backends.ops.record import BEAT_MS
+from backends.ops.kinds import BEAT_MS
 from backends.queues.streams import StreamQueue
 from tests.backends.ops_helpers import bury_many
 from tests.console.cli_helpers import ROOT

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
@@ -53,6 +53,46 @@ class TestLooks:
         assert said("HttpError", "500") == "HttpError: 500"
         assert said("WorkerLost", "") == "WorkerLost"
 
+    def test_what_an_operation_is_at(self) -> None:
+        """Left, with the last sign of life; how many were taken back, where not all were."""
+        from backends.model import now_ms
+        from backends.ops.kinds import Operation
+        from console.cli.operations import _state
+
+        def said(state: str, **more: int) -> str:
+            return _state(Operation("r", "dead_retry", "me", 0, 0, state, changed=2499, **more))
+
+        now = now_ms()
+        assert said("running", beat_ms=now) == "running"
+        assert said("running", beat_ms=now - 120_500).startswith("left, last heard of 2m")
+        assert said("undone", undone=1517) == "undone 1,517 of 2,499"
+        assert said("undone", undone=2499) == said("undone") == "undone"
+
+    def test_an_interrupt_after_the_work_does_not_hide_it(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """While connections are closed; before that it ends the command."""
+        from contextlib import asynccontextmanager
+        from types import SimpleNamespace
+
+        from backends.ops import Ops
+        from console.cli import common
+
+        @asynccontextmanager
+        async def opened(*_: object, **__: object) -> AsyncIterator[SimpleNamespace]:
+            yield SimpleNamespace(warnings=[])
+            raise KeyboardInterrupt
+
+        async def act(_: Ops) -> str:
+            return "done"
+
+        async def interrupted(_: Ops) -> str:
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(Ops, "open", opened)
+        monkeypatch.setattr(common, "current_settings", lambda: None)
+        assert common.with_ops(act) == "done"
+        with pytest.raises(KeyboardInterrupt):
+            common.with_ops(interrupted)
+
 
 class TestActs:
     """What changes something has a receipt."""
@@ -71,7 +111,7 @@ class TestActs:
         (op,) = cli("ops", "--json").json
         assert list(op) == [
             "receipt", "verb", "by", "at", "until", "state", "target", "matched", "changed", "total", "rate", "note",
-            "undone_by",
+            "heard_at", "undone_by", "undone",
         ]  # fmt: skip
         assert (op["receipt"], op["verb"], op["state"]) == (done["receipt"], "dead_purge", "done")
         assert done["receipt"] in cli("ops").out
