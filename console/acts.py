@@ -10,6 +10,8 @@ from backends.ops.kinds import Progress
 
 RECENT_MS = 60_000
 """So long after an act the foot says that it can be taken back, and one key does; later it is asked first."""
+STARTS_MS = 10_000
+"""As `RECENT_MS`, of a single run: soon it has started, and nothing is left to take back."""
 HELD = 50
 
 
@@ -26,6 +28,11 @@ class Act:
     at_ms: int
     begins_ms: int = 0
     until_ms: int | None = None
+    one_run: bool = False
+
+    def is_recent(self, now_ms: int) -> bool:
+        """Whether one key takes it back, and the foot says so."""
+        return now_ms - max(self.at_ms, self.begins_ms) < (STARTS_MS if self.one_run else RECENT_MS)
 
 
 @dataclass

@@ -12,8 +12,8 @@ from textual import work
 from textual.screen import Screen
 from textual.worker import get_current_worker
 
-from backends.errors import CronsoleError
-from backends.model import ActionResult
+from backends.errors import BadInputError, CronsoleError
+from backends.model import ActionResult, NewRuns
 from backends.ops.kinds import Progress, Tell
 from console.acts import Act, Driving
 from console.feed import ConsoleOps, Feed, one_line
@@ -104,7 +104,7 @@ class ActingScreen(Screen[None]):
                 self.log.error(failed)
             return
         self.tell_done(told(result), self.feed.warned)
-        await self._can_be_taken_back(result, back, hold_s)
+        await self._can_be_taken_back(result, back, hold_s, hold_s > 0 or isinstance(result, NewRuns))
 
     @work(group="driving")
     async def drive(
@@ -182,12 +182,12 @@ class ActingScreen(Screen[None]):
         else:
             self.tell(text)
 
-    async def _can_be_taken_back(self, result: object, words: str, hold_s: float) -> None:
+    async def _can_be_taken_back(self, result: object, words: str, hold_s: float, one_run: bool = False) -> None:
         receipt = getattr(result, "receipt", None)
         if not (words and receipt) or getattr(result, "changed", 1) == 0:
             return
         acts, now = self.shell.acts, self.now()
-        acts.add(Act(receipt, words, now, now + round(hold_s * 1000)))
+        acts.add(Act(receipt, words, now, now + round(hold_s * 1000), one_run=one_run))
         self.shell.front().show_acts()
         try:
             found = await self.feed.read(lambda ops: ops.operations(20))
@@ -221,7 +221,14 @@ class ActingScreen(Screen[None]):
             shell.undone()
             return taken_back(result, words)
 
-        self.drive("taking back", lambda ops, tell: ops.undo(receipt, tell), told, "not taken back")
+        async def undo(ops: ConsoleOps, tell: Tell) -> ActionResult:
+            try:
+                return await ops.undo(receipt, tell)
+            except BadInputError:
+                shell.acts.forget(receipt)  # nothing of it is left to take back
+                raise
+
+        self.drive("taking back", undo, told, "not taken back")
 
     @work(group="reads")
     async def read_once(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from math import ceil
+
 from backends.model import ActionResult
-from console.screens.rows import age, count
+from console.screens.rows import count
 from widgets.safe import Cell, cell, cells
 
 BAR = 16
@@ -18,8 +20,12 @@ def bar(done: int, total: int) -> Cell:
 
 
 def left_words(seconds: float) -> str:
-    """A length of time ahead, coarse and never none."""
-    return age(max(1.0, seconds) * 1000)
+    """A length of time ahead, coarse, rounded up and never none."""
+    whole = max(1, ceil(seconds))
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "m")):
+        if whole >= size:
+            return f"{ceil(whole / size)} {unit}"
+    return f"{whole} s"
 
 
 def progress_line(

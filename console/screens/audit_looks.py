@@ -20,7 +20,7 @@ from widgets.table import Column, Row
 COLUMNS = (
     Column("when", 8), Column("who", 14, flex=4), Column("what", 10), Column("on", 14, flex=6),
     Column("meant", 6, align="right", drop=2), Column("changed", 7, align="right"),
-    Column("receipt", 11, drop=3), Column("undo", 8, drop=1),
+    Column("receipt", 11, drop=3), Column("undo", 9),
 )  # fmt: skip
 OPEN_COLUMNS = (
     Column("what", 10), Column("on", 12, flex=4), Column("who", 14, flex=2, drop=2), Column("is", 12),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import ClassVar
 
@@ -11,7 +12,6 @@ from textual.css.query import NoMatches
 from textual.events import Mount
 from textual.message import Message
 
-from console.acts import RECENT_MS
 from console.commands import Command
 from console.keymap import class_bindings, mapped
 from console.screens.acting import ActingScreen
@@ -27,13 +27,14 @@ from widgets.safe import Cell, cell, cells, width_of
 from widgets.statusline import StatusLine
 
 NOTICE_S = 6.0
+RUN_ID = re.compile(r"\b[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{4}([0-9a-f]{8})\b")
 EVERYWHERE = ("command", "help", "quit")
 """What the foot of every screen ends with."""
 FRAME = """
 ConsoleScreen {
     background: $background;
-    & #banner, & #acts { display: none; background: $panel; }
-    & #banner.-on, & #acts.-on { display: block; }
+    & #banner, & #acts, & #notice { display: none; background: $panel; }
+    & #banner.-on, & #acts.-on, & #notice.-on { display: block; }
     & .panel {
         border: round $line; border-title-color: $text-dim; border-subtitle-color: $text-dim; padding: 0;
         &:focus { border: round $line-focus; border-title-color: $text-strong; border-title-style: bold; }
@@ -134,6 +135,7 @@ class ConsoleScreen(ActingScreen):
         yield StatusLine(id="banner")
         yield from self.body()
         yield StatusLine(id="acts")
+        yield StatusLine(id="notice")
         yield StatusLine(id="keys")
 
     def on_mount(self) -> None:
@@ -220,7 +222,7 @@ class ConsoleScreen(ActingScreen):
         if driving is not None:
             p = driving.progress
             shown = progress_line(driving.doing, p.scanned, p.total, p.rate, p.left_s, stopping=driving.stopping)
-        elif self.OFFERS_UNDO and act is not None and now - max(act.at_ms, act.begins_ms) < RECENT_MS:
+        elif self.OFFERS_UNDO and act is not None and act.is_recent(now):
             shown = undo_line(self.key("undo"), act.words, now, act.begins_ms, act.until_ms)
         if shown != self._acts:
             self._acts = shown
@@ -229,13 +231,20 @@ class ConsoleScreen(ActingScreen):
                 line.show(shown)
 
     def show_keys(self) -> None:
-        """The foot: this screen's keys as far as there is room, those of every screen, and the newest notice."""
+        """The foot: this screen's keys as far as there is room, those of every screen, and the newest notice.
+
+        A notice that does not fit beside the keys has a line of its own above them.
+        """
         own, common = self.own_bindings(), [b for b in self.all_bindings() if b.show and b.id in EVERYWHERE]
-        room = self.size.width - width_of(self._notice) - (1 if self._notice else 0)
+        beside = width_of(_foot([*own, *common])) + 1 + width_of(self._notice) <= self.size.width
+        for line in self.query("#notice").results(StatusLine):
+            line.set_class(not beside and bool(self._notice), "-on")
+            line.show(() if beside else cells(" ", self._notice))
+        room = self.size.width - (width_of(self._notice) + 1 if beside and self._notice else 0)
         while (own or common) and width_of(_foot([*own, *common])) > room:
             own.pop() if own else common.pop(0)
         for line in self.query("#keys").results(StatusLine):  # there is none once the console was left
-            line.show(_foot([*own, *common]), self._notice)
+            line.show(_foot([*own, *common]), self._notice if beside else ())
 
     def all_bindings(self) -> list[Binding]:
         """Those of the screen itself, then those of every screen, on the keys they are mapped to."""
@@ -247,7 +256,8 @@ class ConsoleScreen(ActingScreen):
 
     def tell(self, text: str, tone: str = "ok") -> None:
         """A notice at the foot, for a few seconds."""
-        self._notice = cells(cell(text[: max(20, self.size.width - 12)], tone), " ")
+        text = RUN_ID.sub(r"…\1", text)
+        self._notice = cells(cell(text[: max(20, self.size.width - 3)], tone), " ")
         self._notices += 1
         self.set_timer(NOTICE_S, lambda number=self._notices: self._forget_notice(number))
         self.show_keys()
@@ -270,7 +280,7 @@ class ConsoleScreen(ActingScreen):
         if act is None:
             self.tell("nothing that was done from here can be taken back; the audit has the rest", "warn")
             return
-        if now - max(act.at_ms, act.begins_ms) < RECENT_MS:
+        if act.is_recent(now):
             self.take_back(act.receipt, act.words)
             return
         lines = [cell(act.words, "strong"), cell(f"done {age(now - act.at_ms)} ago", "dim")]

@@ -31,7 +31,7 @@ def link_cell(link: Link, now_ms: int, words: int = PLAIN) -> Cell:
         if late > STALE_MS * 2:
             return cells(cell("◌ ", "warn"), cell(name), cell(f" silent {age(late)}", "warn"))
         ms = link.latency_ms
-        shown = "" if ms is None or words == TERSE else " <1 ms" if ms < 1 else f"{ms:3.0f} ms"
+        shown = "" if ms is None or words == TERSE else " <1 ms" if ms < 1 else f" {ms:2.0f} ms"
         full = link.version[:24] if words == FULL else ""
         return cells(cell("● ", "ok"), cell(full or name), cell(shown, "dim"))
     if link.state == "connecting":

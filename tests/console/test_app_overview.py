@@ -112,7 +112,7 @@ async def test_r_retries_the_chosen_dead_letter() -> None:
         chosen = c.ops.calls[0]
         assert chosen[0] == "dead_retry"
         await c.until(lambda: chosen[1][0] not in dead.keys)
-        await c.until(lambda: "back in its queue" in c.line("keys"))
+        await c.until(lambda: "back in its queue" in c.screen())
 
 
 async def test_r_from_another_panel_asks_and_r_does_not_confirm() -> None:
@@ -141,7 +141,7 @@ async def test_t_picks_the_job_in_hand_and_t_does_not_confirm(confirms: str) -> 
         assert not c.ops.calls
         await c.pilot.press(confirms)
         await c.until(lambda: c.ops.calls == [("trigger", "disk_report")])
-        await c.until(lambda: "disk_report runs as" in c.line("keys"))
+        await c.until(lambda: "disk_report runs as" in c.screen())
 
 
 async def test_t_lets_choose_another_job() -> None:
@@ -175,7 +175,7 @@ async def test_a_read_only_context_refuses_and_says_so() -> None:
         assert "read-only" in c.line("header")
         c.table("dead").focus()
         await c.pilot.press("r")
-        await c.until(lambda: "this context is read-only" in c.line("keys"))
+        await c.until(lambda: "this context is read-only" in c.screen())
         assert len(c.table("dead").rows) == 37
         assert "retrying" not in c.screen()
 
@@ -268,3 +268,13 @@ async def test_tab_walks_through_the_panels() -> None:
             seen.append(c.app.focused.id if c.app.focused else "")
             await c.pilot.press("tab")
         assert seen == ["timeline", "queues", "dead", "runs"]
+
+
+async def test_a_notice_that_does_not_fit_beside_the_keys_has_its_own_line() -> None:
+    async with console((80, 24)) as c:
+        keys = c.line("keys")
+        c.app.front().tell("not cancelled: 0192f3a4-5b6c-7d8e-9f01-23456789abcd has ended; its page tells how", "warn")
+        await c.until(lambda: "not cancelled: …6789abcd has ended; its page tells how" in c.screen())
+        assert c.line("keys") == keys
+        c.app.front()._forget_notice(c.app.front()._notices)
+        await c.until(lambda: "not cancelled" not in c.screen())

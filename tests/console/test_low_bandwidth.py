@@ -31,11 +31,11 @@ async def test_a_line_that_turns_slow_and_quick_again_is_told_and_paces_the_feed
         usual = c.app.feed.pace
         c.app.line.speed.slow = True
         c.app.line_changed()
-        await c.until(lambda: "slow line" in c.line("header") and "once a second" in c.line("keys"))
+        await c.until(lambda: "slow line" in c.line("header") and "once a second" in c.screen())
         assert c.app.feed.pace.busy_s == 1.0
         c.app.line.speed.slow = False
         c.app.line_changed()
-        await c.until(lambda: "slow line" not in c.line("header") and "quick again" in c.line("keys"))
+        await c.until(lambda: "slow line" not in c.line("header") and "quick again" in c.screen())
         assert c.app.feed.pace == usual
 
 
