@@ -43,6 +43,7 @@ from widgets.safe import AsciiFilter, cell, safe_line
 SLOWLY_S = 1.0
 """Between two looks, and two pictures, on a slow line."""
 SLOW_LINE = ("the line is slow: drawn once a second", "warn")
+LINE_TOLD_S = 2.0
 QUICK_LINE = ("✓ the line is quick again", "ok")
 SETTLED_S = 3.0
 """After so long nothing more is loaded."""
@@ -158,7 +159,7 @@ class ConsoleApp(Exports, Guarded, LineApp):
             self.feed.pace = self.pace
             for screen in reversed(self.screen_stack):
                 if isinstance(screen, ConsoleScreen):
-                    screen.tell(*(SLOW_LINE if self._paced else QUICK_LINE))
+                    screen.tell(*(SLOW_LINE if self._paced else QUICK_LINE), LINE_TOLD_S)
                     screen.show_header()
                     break
 

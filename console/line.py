@@ -33,6 +33,8 @@ LONG_S = 0.25
 """Less is not felt, and may be a busy machine."""
 SLOW_B_S = 16_000
 FAST_B_S = 48_000
+SLOW_AFTER, QUICK_AFTER = 4, 2
+"""So many like judgements in a row: a machine that is busy for a moment makes no slow line."""
 LATE_S = 0.5
 """So much later than usual, an answer keeps the next frame back: what is written meanwhile would only wait behind."""
 LOST_S = 3.0
@@ -46,12 +48,13 @@ LEAVING_S = 1.0
 
 
 class LineSpeed:
-    """Judges a line by what was answered; two like judgements in a row turn `slow`."""
+    """Judges a line by what was answered; some like judgements in a row turn `slow`."""
 
     def __init__(self) -> None:
         self.slow = False
         self._ways: deque[float] = deque(maxlen=3)
         self._last: bool | None = None
+        self._alike = 0
 
     @property
     def way_s(self) -> float | None:
@@ -70,9 +73,10 @@ class LineSpeed:
                 self._judge(False)
 
     def _judge(self, slow: bool) -> None:
-        if self._last is slow:
-            self.slow = slow
+        self._alike = self._alike + 1 if self._last is slow else 1
         self._last = slow
+        if self._alike >= (SLOW_AFTER if slow else QUICK_AFTER):
+            self.slow = slow
 
 
 class Watched:

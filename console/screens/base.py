@@ -254,12 +254,12 @@ class ConsoleScreen(ActingScreen):
         """The key of an action, as it is printed on a keyboard."""
         return next((key_names(b.key) for b in self.all_bindings() if b.id == action), "")
 
-    def tell(self, text: str, tone: str = "ok") -> None:
+    def tell(self, text: str, tone: str = "ok", seconds: float = NOTICE_S) -> None:
         """A notice at the foot, for a few seconds."""
         text = RUN_ID.sub(r"…\1", text)
         self._notice = cells(cell(text[: max(20, self.size.width - 3)], tone), " ")
         self._notices += 1
-        self.set_timer(NOTICE_S, lambda number=self._notices: self._forget_notice(number))
+        self.set_timer(seconds, lambda number=self._notices: self._forget_notice(number))
         self.show_keys()
 
     def _forget_notice(self, number: int) -> None:

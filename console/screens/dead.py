@@ -49,10 +49,10 @@ class DeadScreen(FilterableScreen):
     }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("space", "mark", "mark"),
         Binding("r", "retry", "retry"),
         Binding("x", "purge", "purge"),
         Binding("e", "edit_replay", "edit & replay"),
+        Binding("space", "mark", "mark"),
         Binding("enter", "open_selected", "open"),
         Binding("R", "retry_all", "retry all shown"),
         Binding("X", "purge_all", "purge all shown"),

@@ -71,8 +71,8 @@ class LetterScreen(ConsoleScreen):
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("r", "retry", "retry"),
-        Binding("e", "edit_replay", "edit & replay"),
         Binding("x", "purge", "purge"),
+        Binding("e", "edit_replay", "edit & replay"),
         Binding("o", "run", "its run"),
         Binding("tab", "app.focus_next", "payload and error"),
     ]
@@ -80,7 +80,7 @@ class LetterScreen(ConsoleScreen):
     def __init__(self) -> None:
         super().__init__()
         self._letter: DeadLetter | None = None
-        self._gone = ""
+        self._gone = self._missing = ""
 
     def body(self) -> ComposeResult:
         """Two lines of facts, the payload, the story."""
@@ -107,7 +107,7 @@ class LetterScreen(ConsoleScreen):
     def show_subject(self, subject: str | None) -> None:
         """Another letter."""
         self.workers.cancel_group(self, "reading")
-        self._letter, self._gone = None, ""
+        self._letter, self._gone, self._missing = None, "", ""
         self._tree.show(())
         self._tree.border_title = Content("Payload")
         self._story.show((), empty="reading …" if subject else "no letter is chosen")
@@ -130,7 +130,8 @@ class LetterScreen(ConsoleScreen):
         place = await ops.run_place(letter_id)
         if place is None or place.state != "dead":
             return "no longer dead"
-        return await _read(ops, letter_id) if place.since_ms != to_ms(letter.failed_at) else None
+        anew = self._missing or place.since_ms != to_ms(letter.failed_at)
+        return await _read(ops, letter_id) if anew else None
 
     def _take(self, found: _Letter | str) -> None:
         if isinstance(found, str):
@@ -143,7 +144,15 @@ class LetterScreen(ConsoleScreen):
         if found.letter.id != self.subject:
             return
         letter, self._gone = found.letter, ""
-        self._letter = letter
+        if letter == self._letter and found.missing == self._missing:
+            self._facts()
+            return
+        if letter == self._letter:
+            self._missing = found.missing
+            self._story.show(self._lines(found))
+            self._facts()
+            return
+        self._letter, self._missing = letter, found.missing
         size = len(letter.envelope)
         self._tree.show(found.nodes)
         self._tree.border_title = Content(f"Envelope · {size:,} bytes" if size != 1 else "Envelope · 1 byte")

@@ -54,13 +54,13 @@ class QueueScreen(ConsoleScreen):
     }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("c", "cancel", "cancel run"),
+        Binding("b", "bump", "to the front"),
+        Binding("m", "move", "to another queue"),
         Binding("enter", "open_selected", "open run"),
         Binding("p", "pause", "pause/resume"),
         Binding("l,right", "state(1)", "next list"),
         Binding("h,left", "state(-1)", "list before", show=False),
-        Binding("c", "cancel", "cancel run"),
-        Binding("b", "bump", "to the front"),
-        Binding("m", "move", "to another queue"),
         Binding("space", "mark", "mark to move"),
         Binding("M", "drop_marks", "drop the marks"),
     ]
@@ -374,4 +374,5 @@ class QueueScreen(ConsoleScreen):
                     back=f"the move of {what} to {name}",
                 )  # fmt: skip
 
-        self.app.push_screen(PickDialog(f"Move {what} to which queue?", look.MOVE_COLUMNS, rows, None, "move it"), move)
+        verb = "move it" if len(moved) == 1 else "move them"
+        self.app.push_screen(PickDialog(f"Move {what} to which queue?", look.MOVE_COLUMNS, rows, None, verb), move)

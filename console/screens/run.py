@@ -246,6 +246,7 @@ class RunScreen(RunActs):
         lines = head_lines(page, self.zone, self.newest_replay(), self.key("replays"), self.key("original"))
         for name, line in zip(("#facts1", "#facts2"), lines, strict=True):
             self.query_one(name, StatusLine).show(line)
+        self.show_keys()
         self.show_time()
         number, keys = self._number(page), list(self._attempts.keys)
         if str(number) in keys and self._attempts.cursor_key != str(number):
@@ -297,7 +298,8 @@ class RunScreen(RunActs):
     def _title(self) -> None:
         pane, words = self._output, "Output"
         if self._shown is not None:
-            words += f" · {pane.dropped + pane.line_count:,} lines"
+            lines = pane.dropped + pane.line_count
+            words += f" · {lines:,} line{'' if lines == 1 else 's'}"
             words += " · the tail" if self._cut else ""
             if self._shown[1]:
                 words += " · live" if pane.following else " · live, G follows"

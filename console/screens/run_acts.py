@@ -59,6 +59,11 @@ class RunActs(ConsoleScreen):
         """The run that replays this one, as far as that is known."""
         return self._sent.get(self.subject or "") or (self.replays[0].run_id if self.replays else None)
 
+    def own_bindings(self) -> list[Binding]:
+        """Nothing is offered that a run that has ended can't do."""
+        over = self._state() in ("dead", "ended")
+        return [b for b in super().own_bindings() if not (over and b.id == "cancel")]
+
     def action_letter(self) -> None:
         """The dead letter it has become."""
         if self._state() == "dead":

@@ -208,6 +208,8 @@ async def test_a_letter_without_history_or_gone_says_so() -> None:
         assert ops.dead[2].error.split(":")[0] in c.screen()
         gone = ops.dead[2]
         await c.until(lambda: "✗ dead letter" in c.screen())
+        ops.postgres_error = ""
+        await c.until(lambda: "its attempts are not known" not in c.screen(), 8)
         ops.dead.remove(gone)
         await c.until(lambda: "no longer dead" in c.screen(), 8)
         ops.dead.insert(2, gone)

@@ -20,16 +20,17 @@ def judged(*answers: tuple[int, float]) -> bool:
 
 
 def test_a_line_is_slow_when_bytes_take_long_and_not_when_the_way_is_long() -> None:
-    assert judged((0, 0.05), (4000, 0.55), (4000, 0.55))  # 8 kB/s
-    assert not judged((0, 0.6), (4000, 0.65), (4000, 0.65))  # a satellite: late but quick
-    assert not judged((0, 0.05), (20_000, 0.75), (20_000, 0.75))  # 28 kB/s: between the two
-    assert not judged((0, 0.001), (2000, 0.2), (2000, 0.2))  # not felt
-    assert not judged((4000, 5.0), (4000, 5.0))  # the way is not known
+    assert judged((0, 0.05), *[(4000, 0.55)] * 4)  # 8 kB/s
+    assert not judged((0, 0.6), *[(4000, 0.65)] * 9)  # a satellite: late but quick
+    assert not judged((0, 0.05), *[(20_000, 0.75)] * 9)  # 28 kB/s: between the two
+    assert not judged((0, 0.001), *[(2000, 0.2)] * 9)  # not felt
+    assert not judged(*[(4000, 5.0)] * 9)  # the way is not known
+    assert not judged((0, 0.001), *[(4000, 1.0)] * 3, (9000, 0.1), *[(4000, 1.0)] * 3)  # a busy machine
 
 
 def test_one_hiccup_changes_nothing_in_either_direction() -> None:
-    slow = ((0, 0.05), (4000, 0.55), (4000, 0.55))
-    assert not judged((0, 0.05), (4000, 0.55), (9000, 0.06), (4000, 0.55))
+    slow = ((0, 0.05), *[(4000, 0.55)] * 4)
+    assert not judged((0, 0.05), *[(4000, 0.55)] * 3, (9000, 0.06), (4000, 0.55))
     assert judged(*slow, (9000, 0.06), (4000, 0.55))
     assert judged(*slow, (100, 0.05), (100, 0.05), (1500, 0.06), (1500, 0.06))  # too little to be a proof
     assert not judged(*slow, (9000, 0.06), (9000, 0.06))

@@ -42,11 +42,11 @@ async def test_a_failed_run_is_replayed_at_once_and_its_page_leads_there_and_bac
         await c.pilot.press("r")
         await c.until(lambda: ops.calls == [("replay", (run_id, None))])
         new = ops.ended[0].run_id
-        await c.until(lambda: f"replayed as …{new[-12:]} n" in c.screen())
+        await c.until(lambda: f"replayed as …{new[-12:]}  n opens it" in c.screen())
         await c.until(lambda: "u takes back the replay of sync_prices" in c.screen())
         ops.attempts[new] = [as_attempt(ops.ended[0], True, replay_of=run_id)]
         await c.pilot.press("n")
-        await c.until(lambda: subject(c) == new and f"replay of …{run_id[-12:]} o" in c.screen())
+        await c.until(lambda: subject(c) == new and f"replay of …{run_id[-12:]}  o opens it" in c.screen())
         await c.pilot.press("o")
         await c.until(lambda: subject(c) == run_id)
 
