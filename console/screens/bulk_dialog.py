@@ -85,7 +85,8 @@ class BulkDialog(Dialog[Yes]):
         """The question, then lines to type."""
         yield TextPane(id="text")
         for there, id_, hint in (
-            (self._name, "name", f"type {self._name}"), (self._rate, "rate", "so many a second: 50, 300/min; empty: at once")
+            (self._name, "name", f"type {self._name}"),
+            (self._rate, "rate", "so many a second: 50, 300/min; empty: at once"),
         ):  # fmt: skip
             if there:
                 with Horizontal():

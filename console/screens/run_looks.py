@@ -87,7 +87,9 @@ def head_lines(
 
 def link(words: str, run_id: str, key: str) -> Cell:
     """Another run, and the key that opens it."""
-    return cells(cell(f"{words} ", "dim"), cell(f"…{run_id[-12:]}", "accent"), cell(f"  {key}", "key"), cell(" opens it", "dim"))
+    return cells(
+        cell(f"{words} ", "dim"), cell(f"…{run_id[-12:]}", "accent"), cell(f"  {key}", "key"), cell(" opens it", "dim")
+    )
 
 
 def joined(parts: list[Cell]) -> Cell:
