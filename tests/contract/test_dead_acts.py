@@ -10,6 +10,7 @@ from redis.exceptions import ResponseError
 
 from backends.model import Pause, now_ms
 from backends.queues.base import BATCH, STEP, Entered, Op, Pair, Restored
+from backends.queues.dead_index import record_key
 from backends.queues.streams import StreamQueue
 from tests.contract.helpers import WORKER, counts, dead, done, retry, run, take_one
 from tests.contract.keyspace import Keys, keys_of, places, without
@@ -196,6 +197,59 @@ async def test_on_a_full_server_letters_can_be_purged_and_come_back(queue: Strea
     finally:
         await redis.config_set("maxmemory", 0)
     assert await queue.dead_pairs(9, 0, FAR * 1000) == pairs[2:]
+
+
+@pytest.mark.parametrize("act", ["retry", "purge", "drop", "replace"])
+async def test_a_record_that_is_gone_stops_no_other(queue: StreamQueue, look: Any, redis: Any, act: str) -> None:
+    """Somebody has deleted its key: it leaves all indexes, is told as gone, and what else is meant is done."""
+    pairs = await bury(queue, 4)
+    await redis.delete(record_key(queue.prefix, pairs[1][1]))
+    if act == "replace":
+        assert await queue.dead_replace(op("retry"), pairs[1], run()) == "gone"
+    else:
+        acts = {"retry": lambda: queue.dead_retry(op("retry"), pairs, [FAR] * 4),
+                "purge": lambda: queue.dead_purge(op("purge"), pairs),
+                "drop": lambda: queue.dead_drop(pairs)}  # fmt: skip
+        assert await acts[act]() == [True, False, True, True]
+    assert pairs[1] not in await queue.dead_pairs(9, 0, FAR * 1000)
+    await look()
+    if act in ("retry", "purge"):
+        assert await undone(queue, f"{act}-1") == (3, 0)
+        assert await queue.dead_pairs(9, 0, FAR * 1000) == [pairs[0], *pairs[2:]]
+
+
+@pytest.mark.parametrize("limit", [1, BATCH])
+@pytest.mark.parametrize("whole", [True, False])
+async def test_a_record_that_is_gone_from_a_trash(
+    queue: StreamQueue, look: Any, redis: Any, limit: int, whole: bool
+) -> None:
+    """The others come back."""
+    pairs = await bury(queue, 5)
+    if whole:
+        assert await queue.dead_purge_all(op("purge"), pairs[-1][1]) == 5
+        pairs += await bury(queue, 6)  # so that these stay in the list, and the purged ones follow in steps
+    else:
+        await queue.dead_purge(op("purge"), pairs)
+    await redis.delete(record_key(queue.prefix, pairs[1][1]))
+    assert await undone(queue, "purge-1", limit) == (4, 1)
+    assert await queue.dead_pairs(20, 0, FAR * 1000) == [pairs[0], *pairs[2:]]
+    await look()
+
+
+@pytest.mark.parametrize("missing", ["dead:index", "dead:groups", "dead:kinds"])
+async def test_a_purge_of_all_where_an_index_is_missing(queue: StreamQueue, redis: Any, missing: str) -> None:
+    """Somebody has deleted it: nothing fails half-way, and the letters come back."""
+    pairs = await bury(queue, 5)
+    await redis.delete(f"{queue.prefix}{missing}")
+    assert await queue.dead_purge_all(op("purge"), pairs[-1][1]) == 5
+    assert await counts(queue) == {}
+    assert (await undone(queue, "purge-1"))[0] == 5
+    assert await counts(queue) == {"dead": 5}
+
+
+async def test_a_take_of_none_from_a_queue_that_was_never_used(queue: StreamQueue) -> None:
+    taken = await queue.take(WORKER, 0)
+    assert (taken.deliveries, len(taken.wake)) == ((), 5)
 
 
 class TestRetry:

@@ -6,9 +6,10 @@
 local last, mark = tonumber(ARGV[1]), 'out ' .. ARGV[2]
 local letters, answers = asked_for(3, 2)
 if #letters == 0 or (last > 0 and now_us() / 1000 > last) then return answers end
+letters = whole(P .. 'dead', letters)
+if #letters == 0 then return answers end
 local top, records, moved = tonumber(redis.call('HGET', P .. 'dead:spilled', 'top') or '0'), {}, {}
 for n, letter in ipairs(letters) do
-  letter.group = group_of(letter.seq)
   answers[letter.n] = 1
   records[n] = record_key(letter.seq)
   moved[#moved + 1] = letter.seq

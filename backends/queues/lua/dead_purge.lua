@@ -4,10 +4,9 @@
 -- Returns 1 or 0 a letter.
 local letters, answers = asked_for(4, 2)
 if #letters == 0 or not may_act(ARGV[1], 'purge') then return answers end
-for _, letter in ipairs(letters) do
-  letter.group = group_of(letter.seq)
-  answers[letter.n] = 1
-end
+letters = whole(P .. 'dead', letters)
+if #letters == 0 then return answers end
+for _, letter in ipairs(letters) do answers[letter.n] = 1 end
 throw_away(ARGV[1], letters)
 note_op(ARGV[1], 'purge', ARGV[2], ARGV[3])
 return answers

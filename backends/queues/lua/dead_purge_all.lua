@@ -6,11 +6,11 @@
 local op, by, until_ms, upto = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local trash = trash_key(op)
 if not what_is(op) and redis.call('EXISTS', P .. 'dead') == 1 then
-  for _, name in ipairs(INDEXES) do redis.call('RENAME', P .. 'dead' .. name, trash .. name) end
   note_op(op, 'purge', by, until_ms)
+  for _, name in ipairs(INDEXES) do rename(P .. 'dead' .. name, trash .. name) end
   local above = letters_of(
     redis.call('ZRANGE', trash, '+inf', '(' .. upto, 'BYSCORE', 'REV', 'LIMIT', 0, ARGV[5], 'WITHSCORES'))
-  for _, letter in ipairs(above) do letter.group = group_of(letter.seq) end
+  above = whole(trash, above)
   untrash(op, above)
   lay(above)
   if redis.call('ZCOUNT', trash, '(' .. upto, '+inf') > 0 then redis.call('HSET', P .. 'ops:restoring', op, upto) end

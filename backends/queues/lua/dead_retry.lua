@@ -9,7 +9,7 @@ local op, by, until_ms = ARGV[1], ARGV[2], ARGV[3]
 local letters, answers = asked_for(4, 3)
 if not may_act(op, 'retry') then return answers end
 
-local retried, records, bytes = {}, {}, 0
+local retried, gone, records, bytes = {}, {}, {}, 0
 local live = #letters > 0 and redis.call('HMGET', P .. 'live', unpack(runs_of(letters)))
 for first = 1, #letters, AT_ONCE do
   if bytes > MOST_BYTES then
@@ -20,7 +20,9 @@ for first = 1, #letters, AT_ONCE do
   for n = first, math.min(first + AT_ONCE - 1, #letters) do keys[#keys + 1] = record_key(letters[n].seq) end
   for n, packed in ipairs(redis.call('MGET', unpack(keys))) do
     local letter = letters[first + n - 1]
-    if not live[first + n - 1] then
+    if not packed then
+      gone[#gone + 1] = letter
+    elseif not live[first + n - 1] then
       bytes = bytes + #packed
       local cut = string.find(packed, '\n', 1, true)
       letter.head, letter.env = cjson.decode(string.sub(packed, 1, cut - 1)), string.sub(packed, cut + 1)
@@ -30,6 +32,7 @@ for first = 1, #letters, AT_ONCE do
     end
   end
 end
+whole(P .. 'dead', gone) -- of a letter without a record nothing is left to retry: it leaves the list
 throw_away(op, retried)
 for _, letter in ipairs(retried) do
   local h, key, limit = letter.head, '', '1'

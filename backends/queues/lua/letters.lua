@@ -33,15 +33,19 @@ end
 
 local function each_group(letters)
   local counts = {}
-  for _, letter in ipairs(letters) do counts[letter.group] = (counts[letter.group] or 0) + 1 end
+  for _, letter in ipairs(letters) do
+    if letter.group then counts[letter.group] = (counts[letter.group] or 0) + 1 end
+  end
   return pairs(counts)
 end
 
 local function index_members(letters, before)
   local members = {}
   for _, letter in ipairs(letters) do
-    if before then members[#members + 1] = before end
-    members[#members + 1] = index_member(letter)
+    if letter.group then
+      if before then members[#members + 1] = before end
+      members[#members + 1] = index_member(letter)
+    end
   end
   return members
 end
@@ -80,11 +84,12 @@ end
 
 local function lay(letters) lay_into(P .. 'dead', letters) end
 
--- The contrary: their records stay. At most 200.
+-- The contrary: their records stay. Of one whose group is not known the index keeps its member. At most 200.
 local function lift_from(index, letters)
   if #letters == 0 then return end
   redis.call('ZREM', index, unpack(runs_of(letters)))
-  redis.call('ZREM', index .. ':index', unpack(index_members(letters)))
+  local members = index_members(letters)
+  if #members > 0 then redis.call('ZREM', index .. ':index', unpack(members)) end
   for group, count in each_group(letters) do
     if redis.call('HINCRBY', index .. ':groups', group, -count) <= 0 then
       redis.call('HDEL', index .. ':groups', group)
@@ -94,6 +99,34 @@ local function lift_from(index, letters)
 end
 
 local function lift(letters) lift_from(P .. 'dead', letters) end
+
+-- The group of a letter; where its record is gone, that under which it is listed, if there are few enough to try all.
+local GROUPS_TRIED = 200
+local function group_in(index, letter)
+  local group = group_of(letter.seq)
+  if group or redis.call('HLEN', index .. ':groups') > GROUPS_TRIED then return group end
+  for _, name in ipairs(redis.call('HKEYS', index .. ':groups')) do
+    local member = index_member({ run = letter.run, seq = letter.seq, group = name })
+    if redis.call('ZSCORE', index .. ':index', member) then return name end
+  end
+end
+
+-- Letters whose records are there, with their groups. One whose record is gone (who deletes keys by hand?) is none: it
+-- leaves the indexes, and the others go on. At most 200.
+local function whole(index, letters)
+  local found, gone = {}, {}
+  for _, letter in ipairs(letters) do
+    letter.group = group_of(letter.seq)
+    if letter.group then
+      found[#found + 1] = letter
+    else
+      letter.group = group_in(index, letter)
+      gone[#gone + 1] = letter
+    end
+  end
+  lift_from(index, gone)
+  return found
+end
 
 -- The sequences of runs as text, nil for those that are not dead. At most 200. (A server may write a score as 1.7e+15.)
 local function sequences_of(runs)
@@ -130,7 +163,7 @@ local function bury(run, header, env, at_us)
   redis.call('SET', P .. 'dead:seq', seq)
   local before = sequence_of(run)
   if before then -- its id was given to another run
-    lift({ { run = run, seq = before, group = group_of(before) } })
+    lift({ { run = run, seq = before, group = group_in(P .. 'dead', { run = run, seq = before }) } })
     redis.call('DEL', record_key(before))
   end
   redis.call('SET', record_key(seq), header .. '\n' .. env)

@@ -2,6 +2,11 @@
 -- an operation took away keeps its record; `trash:<op>` has its run id and sequence. Its owner is `dead` or one trash.
 local INDEXES = { '', ':index', ':groups', ':kinds' }
 
+-- A key that is not there is left out: a script that fails half-way has done its first half.
+local function rename(from, to)
+  if redis.call('EXISTS', from) == 1 then redis.call('RENAME', from, to) end
+end
+
 local function trash_key(op) return P .. 'trash:' .. op end
 
 -- What an operation is: {kind, by, gone}; `gone`: it was undone, or its time is over. nil where there is none.
@@ -48,7 +53,9 @@ local function throw_away(op, letters)
   for n, score in ipairs(redis.call('ZMSCORE', trash_key(op), unpack(runs_of(letters)))) do
     if score then
       local older = int(tonumber(score))
-      untrash(op, { { run = letters[n].run, seq = older, group = group_of(older) } })
+      local letter = { run = letters[n].run, seq = older }
+      letter.group = group_in(trash_key(op), letter)
+      untrash(op, { letter })
       redis.call('DEL', record_key(older))
     end
   end
@@ -72,7 +79,7 @@ local function put_back(letters)
       redis.call('DEL', record_key(letter.seq))
     else
       if other then
-        lift({ { run = letter.run, seq = other, group = group_of(other) } })
+        lift({ { run = letter.run, seq = other, group = group_in(P .. 'dead', { run = letter.run, seq = other }) } })
         redis.call('DEL', record_key(other))
       end
       back[#back + 1] = letter

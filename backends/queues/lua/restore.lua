@@ -18,9 +18,9 @@ local function swap()
   local dead, gone = redis.call('ZCARD', P .. 'dead'), redis.call('ZCARD', trash)
   if gone <= dead or redis.call('EXISTS', trash .. ':index') == 0 then return end
   for _, name in ipairs(INDEXES) do
-    if dead > 0 then redis.call('RENAME', P .. 'dead' .. name, trash .. ':swap') end
-    redis.call('RENAME', trash .. name, P .. 'dead' .. name)
-    if dead > 0 then redis.call('RENAME', trash .. ':swap', trash .. name) end
+    rename(P .. 'dead' .. name, trash .. ':swap')
+    rename(trash .. name, P .. 'dead' .. name)
+    rename(trash .. ':swap', trash .. name)
   end
   back = gone - dead
 end
@@ -29,9 +29,9 @@ end
 local undo = {}
 
 function undo.purge(letters)
-  for _, letter in ipairs(letters) do letter.group = group_of(letter.seq) end
-  untrash(op, letters)
-  return put_back(letters), #letters
+  local there = whole(trash, letters)
+  untrash(op, there)
+  return put_back(there), #letters
 end
 
 function undo.retry(letters)

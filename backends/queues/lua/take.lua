@@ -59,7 +59,8 @@ end
 local wake = {}
 if #taken == 0 then
   for _, place in ipairs(PLACES) do
-    local info = redis.call('XINFO', 'STREAM', P .. 'ready:' .. place)
+    local info = redis.pcall('XINFO', 'STREAM', P .. 'ready:' .. place)
+    if info.err then wake[#wake + 1] = '0-0' end -- nobody has read or written it yet
     for n = 1, #info, 2 do
       if info[n] == 'last-generated-id' then wake[#wake + 1] = info[n + 1] end
     end
