@@ -18,7 +18,7 @@ from widgets.safe import Cell, cell, cells
 from widgets.table import Column, Row
 
 COLUMNS = (
-    Column("when", 8), Column("who", 14, flex=4), Column("what", 10), Column("on", 14, flex=6),
+    Column("when", 8), Column("who", 14, flex=1), Column("what", 10), Column("on", 14, flex=9),
     Column("meant", 6, align="right", drop=2), Column("changed", 7, align="right"),
     Column("receipt", 11, drop=3), Column("undo", 9),
 )  # fmt: skip

@@ -32,12 +32,13 @@ def group_key(group: DeadGroup) -> str:
 
 def group_row(group: DeadGroup, now_ms: int) -> Row:
     """A group in one line."""
+    first, last = sorted((group.first_failed_at, group.last_failed_at))  # what was archived may be the older end
     return Row(
         group_key(group),
         (
             cell(count(group.count), "bad"), cell(group.job, "strong"), said(group.error_class, group.error),
-            cell(group.queue, "dim"), cell(age(now_ms - to_ms(group.first_failed_at)), "dim"),
-            cell(age(now_ms - to_ms(group.last_failed_at)), "dim"),
+            cell(group.queue, "dim"), cell(age(now_ms - to_ms(first)), "dim"),
+            cell(age(now_ms - to_ms(last)), "dim"),
         ),
     )  # fmt: skip
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from backends.model import ActionResult
 from backends.ops.kinds import Chosen, Marked
 from console.feed import ConsoleOps
+from console.screens.acts_looks import left_words
 from console.screens.bulk_dialog import BulkDialog, Yes
 from widgets.safe import Cell, cell, cells
 
@@ -164,6 +165,9 @@ def _go(
         missing = number - result.changed
         some = f" of {number:,}" if missing else ""
         note = f" · {result.note}" if result.note else ""
+        if rate:
+            over = left_words(result.changed / rate)
+            note += f" · they start over the next {over}; {screen.key('undo')} takes the rest back"
         return f"✓ {result.changed:,}{some} {deed.done}{note}"
 
     screen.drive(

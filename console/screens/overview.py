@@ -19,6 +19,7 @@ from console.screens import rows as look
 from console.screens.base import ConsoleScreen
 from console.screens.dialog import AskDialog
 from console.screens.layout import CSS, heights
+from console.screens.pager import with_kept
 from console.screens.queues_pause import pause_or_resume
 from widgets.rowlist import RowList
 from widgets.safe import cell, cells
@@ -44,7 +45,9 @@ class OverviewScreen(ConsoleScreen):
 
     def __init__(self) -> None:
         super().__init__()
-        self._retrying: frozenset[str] = frozenset()
+        self._states: dict[str, str] = {}
+        """What became of letters that stay until the cursor moves on, so that no other one is under it."""
+        self._letters: tuple[DeadLetter, ...] = ()
         self._lanes_of: object = None
         self._bars_of: object = None
         self._titles: dict[Widget, str] = {}
@@ -113,9 +116,9 @@ class OverviewScreen(ConsoleScreen):
             return
         now = self.now()
         self._lay_out()
-        self._retrying &= frozenset(letter.id for letter in live.dead)
+        self._letters = tuple(with_kept(list(live.dead), self._letters, lambda d: d.id in self._states, lambda d: d.id))
         self._queues.set_rows(look.queue_rows(live.queues, dict(self.state.depths)))
-        self._dead.set_rows(look.dead_rows(live.dead, now, self._retrying))
+        self._dead.set_rows(look.dead_rows(self._letters, now, self._states))
         shown, total = len(live.dead), live.dead_total
         more = f" · newest {shown} of {look.count(total)}" if total > shown else f" · {total}" if total else ""
         self._title(self._dead, "Dead letters" + more)
@@ -175,7 +178,7 @@ class OverviewScreen(ConsoleScreen):
         if not self.may_act():
             return
         live, key = self.state.live, self._dead.cursor_key
-        letter = next((d for d in live.dead if d.id == key), None) if live else None
+        letter = next((d for d in self._letters if d.id == key), None) if live else None
         if letter is None:
             self.tell("no dead letter to retry", "warn")
         elif self.focused is self._dead:
@@ -192,11 +195,14 @@ class OverviewScreen(ConsoleScreen):
             )
 
     def _retry(self, letter: DeadLetter) -> None:
-        if letter.id in self._retrying:
+        if letter.id in self._states:
             return
 
         def became(state: str) -> None:
-            self._retrying = self._retrying | {letter.id} if state else self._retrying - {letter.id}
+            if state:
+                self._states[letter.id] = state
+            else:
+                self._states.pop(letter.id, None)
             self.show_live()
 
         chosen = Marked(((letter.queue, letter.id, letter.sequence),))
@@ -204,7 +210,7 @@ class OverviewScreen(ConsoleScreen):
 
     def undone(self) -> None:
         """Letters may be back."""
-        self._retrying = frozenset()
+        self._states.clear()
         self.show_live()
 
     def action_pause(self) -> None:
@@ -234,6 +240,13 @@ class OverviewScreen(ConsoleScreen):
         """Enter: the list in focus opens its row by itself."""
         if isinstance(self.focused, RowList):
             self.focused.action_open()
+
+    @on(RowList.Moved, "#dead")
+    def _moved_on(self) -> None:
+        if done := [key for key, state in self._states.items() if state != letter_acts.RETRY.state[0]]:
+            for key in done:
+                del self._states[key]
+            self.show_live()
 
     @on(RowList.Opened)
     def _opened(self, event: RowList.Opened) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 from typing import Generic, TypeVar
@@ -25,6 +25,19 @@ RETRY_S = 1.0
 """After so long a list of which nothing could be read is asked for again."""
 FAR = "far"
 """The end of a part that did not get where it should; no cursor is so short."""
+
+
+def with_kept(fresh: list[T], before: Sequence[T], keeps: Callable[[T], bool], key: Callable[[T], str]) -> list[T]:
+    """`fresh`, and of those `before` it what is kept, each where it stood."""
+    out = list(fresh)
+    for n, item in reversed(list(enumerate(before))):
+        if not keeps(item):
+            continue
+        keys = [key(other) for other in out]
+        if key(item) not in keys:
+            below = (keys.index(k) for k in map(key, before[n + 1 :]) if k in keys)
+            out.insert(next(below, len(out)), item)
+    return out
 
 
 @dataclass
@@ -145,16 +158,6 @@ class Pager(Generic[T]):
         for part in self._parts:
             part.items = [item for item in part.items if not goes(item)]
         self._draw()
-
-    def _with_kept(self, fresh: list[T], before: list[T]) -> list[T]:
-        """`fresh`, and of those `before` it what is kept, each where it stood."""
-        out = list(fresh)
-        for n, item in reversed(list(enumerate(before))):
-            keys = [self._key(other) for other in out] if self._keeps(item) else []
-            if self._keeps(item) and self._key(item) not in keys:
-                below = (keys.index(k) for k in map(self._key, before[n + 1 :]) if k in keys)
-                out.insert(next(below, len(out)), item)
-        return out
 
     def _draw(self) -> None:
         made: dict[str, tuple[T, Row]] = {}
@@ -279,13 +282,13 @@ class Pager(Generic[T]):
         meets = bool(known & self._newest)
         read_on = self._table.cursor_index >= NEAR
         if anew or not (read_on or (meets and self._held() < ROWS_HELD)):
-            self._parts = [_Part(None, self._with_kept(fitting, self.items), page.next_cursor)]
+            self._parts = [_Part(None, with_kept(fitting, self.items, self._keeps, self._key), page.next_cursor)]
             self.looked_at = len(page.items)
         elif meets:
             top = self._parts[0]
             old = [self._key(item) for item in top.items]
             kept = max((n for n, key in enumerate(old) if key in known), default=-1) + 1
-            top.items = [*self._with_kept(fitting, top.items[:kept]), *top.items[kept:]]
+            top.items = [*with_kept(fitting, top.items[:kept], self._keeps, self._key), *top.items[kept:]]
         else:  # more came than a page, while somebody reads further down: it is there on the way up
             self._above.append((None, len(page.items)))
         self._newest = known

@@ -313,6 +313,7 @@ async def test_all_of_a_queue_need_its_name() -> None:
         await c.until(lambda: "Retry 18 letters?" in c.screen() and "type “mail”" in c.screen())
         await c.pilot.press("m", "a", "i", "l", "tab", "6", "0", "slash", "m", "enter")
         await c.until(lambda: ops.calls == [("dead_retry", (18, 1.0))])
+        await c.until(lambda: "✓ 18 retried · they start over the next 18 s; u takes the rest back" in c.screen())
         assert {d.queue for d in ops.dead} == {"default"}
 
 

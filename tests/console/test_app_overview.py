@@ -111,8 +111,13 @@ async def test_r_retries_the_chosen_dead_letter() -> None:
         await c.until(lambda: c.ops.calls)
         chosen = c.ops.calls[0]
         assert chosen[0] == "dead_retry"
+        await c.until(lambda: "→ back in its queue" in c.screen())
+        await c.ticked()
+        await c.pilot.press("r")
+        assert dead.cursor_key == chosen[1][0], "no other letter comes under the cursor"
+        await c.pilot.press("j")
         await c.until(lambda: chosen[1][0] not in dead.keys)
-        await c.until(lambda: "back in its queue" in c.screen())
+        assert len(c.ops.calls) == 1
 
 
 async def test_r_from_another_panel_asks_and_r_does_not_confirm() -> None:
