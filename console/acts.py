@@ -10,7 +10,7 @@ from backends.ops.kinds import Progress
 
 RECENT_MS = 60_000
 """So long after an act the foot says that it can be taken back, and one key does; later it is asked first."""
-STARTS_MS = 10_000
+STARTS_MS = 20_000
 """As `RECENT_MS`, of a single run: soon it has started, and nothing is left to take back."""
 HELD = 50
 

@@ -258,7 +258,7 @@ class DeadScreen(FilterableScreen):
 
     def _let_go(self) -> None:
         """What was done to letters was seen: nothing under the cursor moves by it any more."""
-        done = {key for key, state in self._states.items() if state not in (RETRY.state[0], PURGE.state[0])}
+        done = {key for key, state in self._states.items() if not state.endswith("ing")}
         if done:
             self._pager.let_go(lambda letter: (letter.id, letter.sequence) in done)
             self._states = {key: state for key, state in self._states.items() if key not in done}

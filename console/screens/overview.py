@@ -243,7 +243,7 @@ class OverviewScreen(ConsoleScreen):
 
     @on(RowList.Moved, "#dead")
     def _moved_on(self) -> None:
-        if done := [key for key, state in self._states.items() if state != letter_acts.RETRY.state[0]]:
+        if done := [key for key, state in self._states.items() if not state.endswith("ing")]:
             for key in done:
                 del self._states[key]
             self.show_live()

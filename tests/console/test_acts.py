@@ -9,7 +9,7 @@ import pytest
 from textual.screen import ModalScreen
 
 from backends.model import ActionResult, from_ms
-from console.acts import RECENT_MS
+from console.acts import RECENT_MS, STARTS_MS
 from console.screens.bulk_dialog import BulkDialog, rate_of
 from console.screens.dead import DeadScreen
 from console.screens.dialog import AskDialog
@@ -206,6 +206,14 @@ async def test_what_was_done_a_while_ago_is_not_taken_back_by_one_key() -> None:
         assert len(ops.calls) == 1
         await c.pilot.press("y")
         await c.until(lambda: len(ops.dead) == 5)
+
+
+async def test_a_run_that_has_surely_started_is_not_offered_any_more() -> None:
+    async with console() as c:
+        c.app.front().trigger("disk_report")
+        await c.until(lambda: "u takes back the run of disk_report" in c.screen())
+        c.clock.ms += STARTS_MS
+        await c.until(lambda: "u takes back" not in c.screen(), 8)
 
 
 async def test_newest_first_and_across_screens() -> None:
