@@ -32,12 +32,13 @@ def audit_command(limit: int, cursor: str | None, as_json: bool) -> None:
     table(
         ("WHEN", "WHO", "WHAT", "ON", "MEANT", "CHANGED", "RECEIPT"),
         [
-            (clock(a.at), a.who, verb_words(a.verb), target_words(a.target), a.matched, a.changed, a.receipt)
+            (clock(a.at), a.who, verb_words(a.verb), target_words(a.target), f"{a.matched:,}", f"{a.changed:,}",
+             a.receipt)
             for a in page.items
         ],
         right=("MEANT", "CHANGED"),
         empty="nobody has done anything yet",
-    )
+    )  # fmt: skip
     if page.next_cursor:
         click.echo(f"more: --cursor {page.next_cursor}", err=True)
 

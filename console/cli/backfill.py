@@ -94,7 +94,7 @@ def backfill_command(
     else:
         passed = len(plan.fires) - plan.fresh
         told = f", {passed} were backfilled before (see --again)" if passed and not again else ""
-        click.echo(f"{result.matched} matched, {result.changed} put into the queue{told}")
+        click.echo(f"{result.matched:,} matched, {result.changed:,} put into the queue{told}")
 
 
 def _agreed(plan: Backfill, again: bool, yes: bool) -> bool:

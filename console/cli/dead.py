@@ -49,8 +49,8 @@ def list_command(limit: int, cursor: str | None, newer: str | None, as_json: boo
         empty="no dead letters",
     )
     if page.next_cursor:
-        total = f" of {page.total}" if page.total is not None else ""
-        click.echo(f"{len(page.items)}{total}; more: --{'newer' if newer else 'cursor'} {page.next_cursor}", err=True)
+        total = f" of {page.total:,}" if page.total is not None else ""
+        click.echo(f"{len(page.items):,}{total}; more: --{'newer' if newer else 'cursor'} {page.next_cursor}", err=True)
 
 
 @dead_command.command("show")
@@ -112,7 +112,7 @@ def groups_command(queue: str, limit: int, as_json: bool) -> None:
     table(
         ("GROUP", "COUNT", "QUEUE", "JOB", "FIRST", "LAST", "ERROR"),
         [
-            (g.group, g.count, g.queue, g.job, clock(g.first_failed_at), clock(g.last_failed_at), _error(g))
+            (g.group, f"{g.count:,}", g.queue, g.job, clock(g.first_failed_at), clock(g.last_failed_at), _error(g))
             for g in found
         ],
         right=("COUNT",),
