@@ -10,6 +10,7 @@ from textual.screen import ModalScreen
 
 from backends.model import ActionResult, from_ms
 from console.acts import RECENT_MS, STARTS_MS
+from console.screens.acts_looks import left_words
 from console.screens.bulk_dialog import BulkDialog, rate_of
 from console.screens.dead import DeadScreen
 from console.screens.dialog import AskDialog
@@ -521,3 +522,10 @@ def test_a_rate(text: str, rate: float | None) -> None:
 def test_no_rate(text: str) -> None:
     with pytest.raises(ValueError, match=r".*"):
         rate_of(text)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(0.2, "1 s"), (59.5, "1 m"), (3_595, "60 m"), (7 * 86_400 - 5, "7 d"), (86_401, "2 d")]
+)
+def test_what_is_left_is_rounded_up(seconds: float, words: str) -> None:
+    assert left_words(seconds) == words

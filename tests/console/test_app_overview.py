@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -10,11 +11,12 @@ import pytest
 
 from backends.errors import UnreachableError
 from backends.overview import HistoryOverview
-from console.feed import ConsoleOps, Pace
+from console.feed import ConsoleOps, Link, Pace
 from console.screens.dialog import AskDialog, PickDialog
+from console.screens.header import link_cell
 from console.settings import Preferences
 from tests.console.app_helpers import QUICK, SIZES, Clock, Console, Recorded, console
-from tests.console.fake_ops import FakeOps, opener
+from tests.console.fake_ops import T0, FakeOps, opener
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -283,3 +285,9 @@ async def test_a_notice_that_does_not_fit_beside_the_keys_has_its_own_line() -> 
         assert c.line("keys") == keys
         c.app.front()._forget_notice(c.app.front()._notices)
         await c.until(lambda: "not cancelled" not in c.screen())
+
+
+def test_a_latency_never_touches_what_stands_before_it() -> None:
+    for ms in (1.0, 12.0, 112.0, 4_321.0):
+        text = "".join(part for part, _ in link_cell(Link("postgres", "ok", T0, T0, ms), T0))
+        assert re.fullmatch(rf"● postgres +{ms:.0f} ms", text)
