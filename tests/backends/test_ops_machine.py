@@ -302,6 +302,7 @@ class OpsMachine(RuleBasedStateMachine):
             assert back or not had
         except BadInputError as error:
             assert (back, had, NOTHING in str(error)) == (0, True, True)  # noqa: PT017
+            act.state = "done"  # it was not taken back
         except Killed:
             self.left_alone(receipt)
             if sweep:
@@ -310,6 +311,7 @@ class OpsMachine(RuleBasedStateMachine):
                 self.run_it(other.undo(receipt))
             except BadInputError as error:
                 assert NOTHING in str(error)  # noqa: PT017
+                act.state = "done"
         finally:
             mine.fuse, mine.dead = None, False
 
