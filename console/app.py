@@ -21,9 +21,10 @@ from backends.errors import CronsoleError
 from backends.model import now_ms
 from console.acts import Acts
 from console.commands import History
+from console.console_ops import OpenOps
 from console.contexts import Choice
 from console.export import Exports
-from console.feed import Connected, Feed, Link, OpenOps, Pace
+from console.feed import Connected, Feed, Link, Pace
 from console.keymap import KeyMap, load_keymap
 from console.line import Line, LineApp
 from console.memory import Memory, memory_folder, table, texts

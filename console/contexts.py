@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from backends.connect import Settings
 from backends.contexts import Config, Context, context_settings
-from console.feed import ConsoleOps, OpenOps
+from console.console_ops import ConsoleOps, OpenOps
 
 if TYPE_CHECKING:
     from backends.ops import Ops

@@ -16,7 +16,8 @@ from backends.errors import BadInputError, CronsoleError
 from backends.model import ActionResult, NewRuns
 from backends.ops.kinds import Progress, Tell
 from console.acts import Act, Driving
-from console.feed import ConsoleOps, Feed, one_line
+from console.console_ops import ConsoleOps
+from console.feed import Feed, one_line
 from console.screens.acts_looks import SILENT_MS, taken_back
 from console.screens.dialog import AskDialog, PickDialog
 from console.state import ConsoleState

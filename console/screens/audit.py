@@ -14,7 +14,7 @@ from textual.content import Content
 
 from backends.model import ActionResult, Page
 from console.audited import target_words, verb_words
-from console.feed import ConsoleOps
+from console.console_ops import ConsoleOps
 from console.screens.audit_looks import COLUMNS, OPEN_COLUMNS, action_lines, action_row, operation_row
 from console.screens.dialog import AskDialog, TextDialog
 from console.screens.filterable import FilterableScreen

@@ -16,7 +16,7 @@ from textual.content import Content
 from backends.model import DeadGroup, DeadLetter, Page, to_ms
 from backends.ops.kinds import Marked
 from backends.ops.letters import Selection
-from console.feed import ConsoleOps
+from console.console_ops import ConsoleOps
 from console.screens import letter_acts
 from console.screens.dead_looks import GROUPS, LETTERS, group_key, group_row, letter_row
 from console.screens.dead_scope import FIELDS, filtered, scope

@@ -18,7 +18,7 @@ from backends.model import JobStatus, LastRun, Page, RunRow
 from backends.schedule import ScheduleError
 from backends.schedule.hints import hints
 from backends.schedule.preview import fires_from
-from console.feed import ConsoleOps
+from console.console_ops import ConsoleOps
 from console.screens import jobs_looks as look
 from console.screens.base import ConsoleScreen
 from console.screens.job_form import trigger_with_payload

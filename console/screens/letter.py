@@ -15,7 +15,8 @@ from textual.content import Content
 from backends.errors import BadInputError, CronsoleError
 from backends.model import DeadLetter, to_ms
 from backends.ops.kinds import Marked
-from console.feed import ConsoleOps, one_line
+from console.console_ops import ConsoleOps
+from console.feed import one_line
 from console.keymap import mapped
 from console.screens import letter_acts
 from console.screens.base import ConsoleScreen

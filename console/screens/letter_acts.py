@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from backends.model import ActionResult
 from backends.ops.kinds import Chosen, Marked
-from console.feed import ConsoleOps
+from console.console_ops import ConsoleOps
 from console.screens.acts_looks import left_words
 from console.screens.bulk_dialog import BulkDialog, Yes
 from widgets.safe import Cell, cell, cells

@@ -8,7 +8,7 @@ from itertools import takewhile
 from typing import Generic, TypeVar
 
 from backends.model import Page
-from console.feed import ConsoleOps
+from console.console_ops import ConsoleOps
 from console.screens.base import ConsoleScreen
 from widgets.table import Row, Table
 

@@ -15,7 +15,7 @@ from backends.forecast import Forecast
 from backends.model import ActionResult, Page, Pause, QueueStatus
 from backends.ops.queueing import QueueFlow
 from backends.queues.peek import STATES, QueuedRun
-from console.feed import ConsoleOps
+from console.console_ops import ConsoleOps
 from console.screens import queues_looks as look
 from console.screens.base import ConsoleScreen
 from console.screens.dialog import AskDialog, PickDialog

@@ -14,7 +14,8 @@ from textual.content import Content
 
 from backends.errors import BadInputError, CronsoleError
 from backends.model import RunningRow
-from console.feed import ConsoleOps, one_line
+from console.console_ops import ConsoleOps
+from console.feed import one_line
 from console.keymap import mapped
 from console.screens.help import HelpDialog
 from console.screens.run_acts import RunActs

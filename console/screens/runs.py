@@ -13,7 +13,7 @@ from textual.content import Content
 
 from backends.errors import BadInputError
 from backends.model import Outcome, Page, RunRow, from_ms, run_id_ms
-from console.feed import ConsoleOps
+from console.console_ops import ConsoleOps
 from console.screens.filterable import FilterableScreen
 from console.screens.filters import Filter
 from console.screens.pager import Pager

@@ -15,7 +15,7 @@ from textual.content import Content
 from backends.model import RunRow, from_ms, to_ms
 from backends.ops.timeline import TimelinePast
 from backends.schedule import Schedule, counts, fires_between
-from console.feed import ConsoleOps
+from console.console_ops import ConsoleOps
 from console.screens import rows as look
 from console.screens import timeline_looks as looks
 from console.screens.details import field

@@ -11,7 +11,8 @@ import pytest
 
 from backends.errors import UnreachableError
 from backends.overview import HistoryOverview
-from console.feed import ConsoleOps, Link, Pace
+from console.console_ops import ConsoleOps
+from console.feed import Link, Pace
 from console.screens.dialog import AskDialog, PickDialog
 from console.screens.header import link_cell
 from console.settings import Preferences

@@ -12,8 +12,8 @@ import pytest
 from backends.connect import Settings
 from backends.contexts import current_settings, load_config
 from backends.errors import BadInputError
+from console.console_ops import ConsoleOps
 from console.contexts import Choice, choices
-from console.feed import ConsoleOps
 from console.settings import Preferences
 from tests.console.app_helpers import QUICK, Clock, Console, Recorded
 from tests.console.cli_helpers import Cli
