@@ -15,4 +15,4 @@ if not what_is(op) and redis.call('EXISTS', P .. 'dead') == 1 then
   lay(above)
   if redis.call('ZCOUNT', trash, '(' .. upto, '+inf') > 0 then redis.call('HSET', P .. 'ops:restoring', op, upto) end
 end
-return redis.call('HEXISTS', P .. 'ops:restoring', op)
+return redis.call('HGET', P .. 'ops:restoring', op) == upto and 1 or 0 -- its own rest, not an undo that has begun
