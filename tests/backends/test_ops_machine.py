@@ -349,9 +349,7 @@ class OpsMachine(RuleBasedStateMachine):
             assert {i for i, w in where.items() if w == "dead"} == hot
             live = {i for i, r in mine.items() if r.state in ("queued", "running")}
             assert {i for i, w in where.items() if w != "dead"} == live
-            cold = {
-                (r.state, i) for i, r in mine.items() if r.cold
-            }  # purged there: in no trash of Redis
+            cold = {(r.state, i) for i, r in mine.items() if r.cold}  # purged there: in no trash of Redis
             held = {
                 receipt: {i for queue_of, i, _ in act.items if queue_of == name and (f"in {receipt}", i) not in cold}
                 for receipt, act in self.model.acts.items()
