@@ -71,7 +71,7 @@ class BulkDialog(Dialog[Yes]):
         self.add_class("-small")
 
     def _with_name(self, paragraphs: Sequence[Cell]) -> list[Cell]:
-        named = [(), cells(cell("To go on, type ", "dim"), cell(f"“{self._name}”", "key"))] if self._name else []
+        named = [(), cells(cell("To go on, type ", "dim"), cell(f'"{self._name}"', "key"))] if self._name else []
         return [*paragraphs, *named]
 
     def counted(self, title: str, paragraphs: Sequence[Cell], verb: str) -> None:

@@ -10,6 +10,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 from textual.content import Content
+from textual.events import DescendantBlur
 from textual.widget import Widget
 
 from backends.model import DeadLetter
@@ -240,6 +241,11 @@ class OverviewScreen(ConsoleScreen):
         """Enter: the list in focus opens its row by itself."""
         if isinstance(self.focused, RowList):
             self.focused.action_open()
+
+    @on(DescendantBlur)
+    def _left(self, event: DescendantBlur) -> None:
+        if event.widget is self._dead:
+            self._moved_on()
 
     @on(RowList.Moved, "#dead")
     def _moved_on(self) -> None:

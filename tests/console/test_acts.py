@@ -298,7 +298,7 @@ async def test_all_there_are_need_all_to_be_typed() -> None:
     async with console(ops=ops) as c:
         await opened(c, 100)
         await c.pilot.press("X")
-        await c.until(lambda: "Purge 500 letters?" in c.screen() and "type “all”" in c.screen())
+        await c.until(lambda: "Purge 500 letters?" in c.screen() and 'type "all"' in c.screen())
         await c.pilot.press("enter")
         await c.until(lambda: "that is not the name" in c.screen())
         await c.pilot.press("A", "l", "l", "enter")
@@ -319,7 +319,7 @@ async def test_all_of_a_queue_need_its_name() -> None:
         c.app.screen.query_one(Entry).value = "queue:mai"
         await c.until(lambda: len(letters(c).rows) == 18)
         await c.pilot.press("enter", "R")
-        await c.until(lambda: "Retry 18 letters?" in c.screen() and "type “mail”" in c.screen())
+        await c.until(lambda: "Retry 18 letters?" in c.screen() and 'type "mail"' in c.screen())
         await c.pilot.press("m", "a", "i", "l", "tab", "6", "0", "slash", "m", "enter")
         await c.until(lambda: ops.calls == [("dead_retry", (18, 1.0))])
         await c.until(lambda: "✓ 18 retried · they start over the next 18 s; u takes the rest back" in c.screen())

@@ -100,7 +100,9 @@ async def test_a_dead_letter_retried_with_r_leaves_the_list(
         (tmp_path / "open").touch()
         terminal.keys("\t\t")
         terminal.keys("r")
-        terminal.until(["nothing died", "✓ succeeded"])
+        terminal.until(["→ back in its", "✓ succeeded"])  # it stays where it was until one goes on
+        terminal.keys("\t")
+        terminal.until("nothing died")
         assert await queue.find(run_id) is None
         history = History(await connected.pool())
         assert [a["outcome"] for a in await history.run(run_id)] == ["failed", "succeeded"]
