@@ -194,12 +194,17 @@ class DeadScreen(FilterableScreen):
         if live is None:
             return
         seen = (live.dead_total, tuple((d.id, d.sequence) for d in live.dead[:5]))
-        if seen == self._seen and self._groups_read and self._total is not None:
+        if seen == self._seen and self._groups_read and self._agrees(live.dead_total):
             return
         self._seen = seen
         self._pager.refresh()
         self._groups_due = True
         self._read_groups()
+
+    def _agrees(self, total: int) -> bool:
+        """Whether the list was read, and tells as many letters: it may be younger than what the feed has seen."""
+        narrowed = self._chosen != ALL or bool(self._selection.queue)
+        return self._total is not None and (narrowed or self._total == total)
 
     def _read_groups(self) -> None:
         """Groups cost more than a page: they are not read at every change of a busy system."""
@@ -380,4 +385,5 @@ class DeadScreen(FilterableScreen):
             self._states[run_id, sequence] = state
         else:
             self._states.pop((run_id, sequence), None)
+        self._seen = None
         self._pager.redraw()

@@ -129,7 +129,9 @@ class Pager(Generic[T]):
 
     def refresh(self) -> None:
         """Look for what is new, where the newest rows are held; what is shown further down stays."""
-        if not self._above and not self._asking:
+        if self._asking:
+            self._again = self._again or self.refresh
+        elif not self._above:
             self._read(lambda ops: self._ask(ops, None), self._take_newest)
 
     def moved(self, index: int) -> None:
