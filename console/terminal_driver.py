@@ -58,6 +58,7 @@ class ConsoleDriver(LinuxDriver):
     def stop_application_mode(self) -> None:
         """Give the terminal back, once it has said what it was asked for."""
         self.line.end()
+        self.write("\x1b[0m")
         super().stop_application_mode()
 
     def run_input_thread(self) -> None:

@@ -20,6 +20,7 @@ COLORS = ("background", "panel", "foreground", "primary", "secondary", "success"
 
 
 def _theme(name: str, *, dark: bool, variables: dict[str, str], **colors: Any) -> Theme:
+    variables = colors | variables  # Textual's own way from one to the other is inexact
     return Theme(name, dark=dark, variables=variables, surface=colors["background"], accent=colors["primary"], **colors)
 
 
@@ -28,20 +29,20 @@ DARK = _theme(
     dark=True,
     background="#0f141a",
     panel="#151c24",
-    foreground="#c3ccd8",
-    primary="#7fb8ec",
-    secondary="#b39ddb",
-    success="#86b87f",
-    warning="#dcb067",
-    error="#ec7c80",
+    foreground="#dadada",
+    primary="#87afd7",
+    secondary="#d7afff",
+    success="#87af87",
+    warning="#d7af5f",
+    error="#ff8787",
     variables={
-        "text-dim": "#8793a3",
-        "text-faint": "#5d6978",
-        "text-strong": "#e8edf4",
+        "text-dim": "#9e9e9e",
+        "text-faint": "#6c6c6c",
+        "text-strong": "#dadada",
         "selected": "#24384f",
         "selected-blurred": "#0f141a",
-        "line": "#2f3b49",
-        "line-focus": "#6ea8dc",
+        "line": "#3a3a3a",
+        "line-focus": "#5fafd7",
         "heat-1": "#15222f",
         "heat-2": "#192d40",
         "heat-3": "#1f3c57",
@@ -139,7 +140,7 @@ SIXTEEN = _theme(
 )
 """The sixteen colours of a terminal that has no more, each by its very value: what is only near one becomes grey."""
 BUILT_IN = {theme.name: theme for theme in (DARK, LIGHT, HIGH_CONTRAST, COLOUR_BLIND, SIXTEEN)}
-VARIABLES = DARK.variables
+VARIABLES = {key: value for key, value in DARK.variables.items() if key not in COLORS}
 
 
 def theme_for(wanted: str, color_system: str | None) -> str:
@@ -176,5 +177,5 @@ def _changed(config: Config, where: str, base: Theme, name: str, table: dict[str
     changed: dict[str, Any] = {key: table[key] for key in COLORS if key in table}
     changed["surface"] = changed.get("background", base.surface)
     changed["accent"] = changed.get("primary", base.accent)
-    variables = {**base.variables, **{key: table[key] for key in VARIABLES if key in table}}
+    variables = {**base.variables, **{key: table[key] for key in known if key in table}}
     return replace(base, name=name, variables=variables, **changed)

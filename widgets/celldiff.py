@@ -8,9 +8,10 @@ frames rendered inside ``App.batch_update`` are thrown away and must not count a
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from rich.cells import cell_len
 from rich.color import ColorSystem
@@ -21,20 +22,42 @@ from textual.app import App
 from textual.screen import Screen
 from textual.strip import Strip
 
-from widgets.pens import ODD, Piece, blank_style, pen, write
+from widgets.pens import NO_STYLE, ODD, Pen, Piece, blank_style, pen, write
 
 GAP = 3
-"""Unchanged cells of the same look that are sent again rather than stepped over: a cursor move costs as much."""
+"""So many unchanged cells between others of one look are sent again: to step over them costs as much."""
+MANY = 20
+"""Where fewer cells change, nothing is gained by erasing."""
 LEAD = 12
 """So many blanks before a text go with it; more are erased by themselves."""
 
 Glyph = tuple[str, Style | None]
-Run = tuple[int, int, list[Glyph], bool]
-"""(column, line, what is to stand there, whether it reaches the right edge)."""
+
+
+class Run(NamedTuple):
+    """What is to stand at a place."""
+
+    x: int
+    y: int
+    glyphs: list[Glyph]
+    last: bool
+    """Whether it reaches the right edge."""
+    erases: bool = False
+    """Whether it is a stretch of blanks, to be there before what is written into it."""
 
 
 _LOOKS: dict[Style, Style] = {}
 """Equal styles are one object, so that most comparisons end at once."""
+
+
+def side_by_side(strips: Sequence[Strip]) -> list[Glyph]:
+    """The cells of strips; where Rich counts the width of a text otherwise, the next one begins where Rich has it."""
+    glyphs: list[Glyph] = []
+    end = 0
+    for strip in strips:
+        glyphs = glyphs[:end] + [(" ", None)] * (end - len(glyphs)) + explode(strip)
+        end += strip.cell_length
+    return glyphs
 
 
 def explode(strip: Strip) -> list[Glyph]:
@@ -47,7 +70,8 @@ def explode(strip: Strip) -> list[Glyph]:
             text = ODD.sub("\ufffd", text)
         if style is not None:
             style = _LOOKS.setdefault(style, style)
-        blank = (" ", blank_style(style))
+        blank_look = blank_style(style)
+        blank = (" ", None if blank_look is None else _LOOKS.setdefault(blank_look, blank_look))
         if text.isascii():
             glyphs.extend([(char, style) if char != " " else blank for char in text])
             continue
@@ -76,21 +100,23 @@ def erases(term: str) -> bool:
 
 
 class RunsUpdate(CompositorUpdate):
-    """A frame made of runs."""
+    """A frame made of runs. `held`: the pen that the terminal holds, before it and then after it."""
 
-    def __init__(self, runs: list[Run], *, repeats: bool = False) -> None:
-        self.runs, self.repeats = runs, repeats
+    def __init__(self, runs: list[Run], *, repeats: bool = False, held: Pen | None = None) -> None:
+        self.runs, self.repeats, self.held = runs, repeats, held
 
     def render_segments(self, console: Console) -> str:
         """The bytes of the runs."""
         colors = COLOR_SYSTEMS.get(console.color_system or "", ColorSystem.TRUECOLOR)
         pieces = [piece for run in self.runs for piece in _pieces(run, colors)]
-        return write(pieces, colors, erases=erases(os.environ.get("TERM", "")), repeats=self.repeats)
+        can = erases(os.environ.get("TERM", ""))
+        text, self.held = write(pieces, colors, erases=can, repeats=self.repeats, held=self.held)
+        return text
 
 
 def _pieces(run: Run, colors: ColorSystem) -> Iterator[Piece]:
     """The run, cut where the look changes. Blanks go with the text beside them where that can't be told apart."""
-    x, y, glyphs, last = run
+    x, y, glyphs, last, first = run
     style, blank = glyphs[0][1], glyphs[0][0] == " "
     look, text, start = pen(style, colors), "", x
     for at, (char, next_style) in enumerate(glyphs, x):
@@ -105,7 +131,7 @@ def _pieces(run: Run, colors: ColorSystem) -> Iterator[Piece]:
                 yield Piece(y, start, text, at - start, look)
                 look, text, start = wanted, "", at
         text += char
-    yield Piece(y, start, text, x + len(glyphs) - start, look, last)
+    yield Piece(y, start, text, x + len(glyphs) - start, look, last, first)
 
 
 class CellDiff(App[int]):
@@ -115,26 +141,33 @@ class CellDiff(App[int]):
     repeats: bool = False
     """Whether the terminal is known to repeat a character when it is told to; not every one that claims to does."""
     _shown: list[list[Glyph | None]] | None = None
+    _held: Pen | None = None
+    """The pen that the terminal holds; None: nobody knows."""
 
     def forget_screen(self) -> None:
         """Call after anything else wrote to the terminal (Ctrl+L, resume from Ctrl+Z, an editor)."""
-        self._shown = None
+        self._shown = self._held = None
 
     @staticmethod
-    def _writes(update: LayoutUpdate | ChopsUpdate) -> Iterator[tuple[int, int, Strip]]:
+    def _writes(update: LayoutUpdate | ChopsUpdate) -> Iterator[tuple[int, int, list[Glyph]]]:
+        """(column, line, what is to stand there): what lies side by side is one."""
         if isinstance(update, LayoutUpdate):
             for y, line in enumerate(update.strips, update.region.y):
-                x = update.region.x
-                for strip in line:
-                    yield x, y, strip
-                    x += strip.cell_length
+                yield update.region.x, y, side_by_side(line)
             return
         for y, x1, x2 in update.spans:
+            start, strips = x1, []
             for end, (x, chop) in zip(update.chop_ends[y], update.chops[y].items(), strict=False):
                 if chop is None or x > x2 or end <= x1:
                     continue
+                if not strips:
+                    start = x
+                elif x != start + sum(strip.cell_length for strip in strips):
+                    yield start, y, side_by_side(strips)
+                    start, strips = x, []
                 whole = x2 > x >= x1 and end <= x2
-                yield x, y, chop if whole else chop.crop(0, min(end, x2) - x)
+                strips.append(chop if whole else chop.crop(0, min(end, x2) - x))
+            yield start, y, side_by_side(strips)
 
     def _display(self, screen: Screen[Any], renderable: Any) -> None:
         if (
@@ -147,48 +180,95 @@ class CellDiff(App[int]):
             and self._driver is not None
             and not self._driver.is_inline
         ):
-            runs = self.changed_runs(renderable, *self.size)
+            clears = self._sync_available and erases(os.environ.get("TERM", ""))  # else a line would flash
+            runs = self.changed_runs(renderable, *self.size, clears=clears)
             if not runs:
                 self.post_display_hook()
                 return
-            renderable = RunsUpdate(runs, repeats=self.repeats)
+            renderable = RunsUpdate(runs, repeats=self.repeats, held=self._held)
         super()._display(screen, renderable)
+        self._held = renderable.held if isinstance(renderable, RunsUpdate) else None
 
-    def changed_runs(self, update: LayoutUpdate | ChopsUpdate, width: int, height: int) -> list[Run]:
-        """What of `update` the terminal does not show yet; counts it as shown from here on."""
+    def changed_runs(
+        self, update: LayoutUpdate | ChopsUpdate, width: int, height: int, *, clears: bool = False
+    ) -> list[Run]:
+        """What of `update` the terminal does not show yet; counts it as shown from here on.
+
+        `clears`: a line that becomes another one may be erased first.
+        """
         shown = self._shown
         if shown is None or len(shown) != height or (height and len(shown[0]) != width):
             shown = self._shown = [[None] * width for _ in range(height)]
         runs: list[Run] = []
-        for x, y, strip in self._writes(update):
-            if 0 <= y < height:
-                runs += self._diff(shown[y], x, y, strip, width)
+        for x, y, glyphs in self._writes(update):
+            if not 0 <= y < height:
+                continue
+            row, new = shown[y], glyphs[: width - x]
+            if row[x : x + len(new)] != new:
+                changed = list(differences(row, x, y, new))
+                if clears and sum(len(run.glyphs) for run in changed) >= MANY:
+                    changed = _shorter(changed, new, x)
+                row[x : x + len(new)] = new
+                runs += changed
         return runs
 
-    @staticmethod
-    def _diff(row: list[Glyph | None], x: int, y: int, strip: Strip, width: int) -> list[Run]:
-        new = explode(strip)
-        n, i = min(len(new), width - x), 0
-        runs: list[Run] = []
-        if row[x : x + n] == new[:n]:
-            return runs
-        while i < n:
-            if row[x + i] == new[i]:
-                i += 1
-                continue
-            j = last = i
-            while j < n and j - last <= GAP:
-                if row[x + j] != new[j]:
-                    last = j
-                elif new[j][1] is not new[last][1]:
+
+def differences(row: Sequence[Glyph | None], x: int, y: int, new: list[Glyph]) -> Iterator[Run]:
+    """What turns what is in `row` from `x` on into `new`."""
+    i, n = 0, len(new)
+    while i < n:
+        if row[x + i] == new[i]:
+            i += 1
+            continue
+        end, look = i, None
+        while end < n:
+            if row[x + end] == new[end]:
+                gap = _gap(row, x, new, end, look)
+                if not gap:
                     break
-                j += 1
-            end = last + 1
-            while i and new[i][0] == "":  # never start inside a wide glyph
-                i -= 1
-            while end < n and new[end][0] == "":
-                end += 1
-            runs.append((x + i, y, new[i:end], x + end >= width))
-            row[x + i : x + end] = new[i:end]
-            i = end
-        return runs
+                end += gap
+            if look is None or new[end][0] != " ":
+                look = new[end]
+            end += 1
+        while i and new[i][0] == "":  # never start inside a wide glyph
+            i -= 1
+        while end < n and new[end][0] == "":
+            end += 1
+        yield Run(x + i, y, new[i:end], x + end >= len(row))
+        i = end
+
+
+def _gap(row: Sequence[Glyph | None], x: int, new: list[Glyph], at: int, look: Glyph | None) -> int:
+    """How many unchanged cells from `at` on are sent again, since what follows them is of the look before them."""
+    if look is None:
+        return 0
+    ground = blank_style(look[1])
+    for end in range(at, min(at + GAP + 1, len(new))):
+        char, style = new[end]
+        if style is not look[1] and (char != " " or style != ground):
+            return 0
+        if row[x + end] != new[end]:
+            return end - at
+    return 0
+
+
+def _shorter(changed: list[Run], new: list[Glyph], x: int) -> list[Run]:
+    """`changed`, or all between its ends erased and written anew where that is less. `new` begins at column `x`."""
+    start, y = changed[0].x, changed[0].y
+    part = new[start - x : changed[-1].x + len(changed[-1].glyphs) - x]
+    found = Counter(style for char, style in part if char == " ").most_common(1)
+    if not found or (found[0][0] or NO_STYLE) != Style(bgcolor=(found[0][0] or NO_STYLE).bgcolor):
+        return changed
+    blank = (" ", found[0][0])
+    empty = [blank] * len(part)
+    anew = [run._replace(x=run.x + start) for run in differences(empty, 0, y, part)]
+    erased = Run(start, y, empty, changed[-1].last, True)
+    if not erased.last and anew:
+        anew[-1] = anew[-1]._replace(last=False)
+    return min(changed, [erased, *anew], key=_cost)
+
+
+def _cost(runs: list[Run]) -> int:
+    """How many bytes they take where colours are told in full."""
+    pieces = [piece for run in runs for piece in _pieces(run, ColorSystem.TRUECOLOR)]
+    return len(write(pieces, ColorSystem.TRUECOLOR, erases=True, repeats=True)[0].encode())

@@ -69,12 +69,13 @@ class LineWidget(Widget):
     def tone(self, name: str, over: str = "") -> Style:
         """The style of a tone; `over` names a component class whose background it sits on.
 
-        What is faint is not to be read on the ground of the chosen row: there it is dim.
+        The chosen row is what is read: nothing in it is dim.
         """
         key = (name, over)
         style = self._styles_by_tone.get(key)
         if style is None:
-            seen = "dim" if name == "faint" and over == "line--selected" and self.has_focus else name
+            chosen = over == "line--selected" and self.has_focus
+            seen = "" if chosen and name in ("dim", "faint") else name
             style = self.rich_style + self._look(seen) if seen else self.rich_style
             if over:
                 style += Style(bgcolor=self.get_component_rich_style(over).bgcolor)

@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from rich.color import ColorSystem
+from rich.color import Color, ColorSystem
 from rich.style import Style
 
 NO_STYLE = Style.null()
@@ -19,11 +19,23 @@ ATTRIBUTES = (
     ("bold", "1"), ("dim", "2"), ("italic", "3"), ("underline", "4"), ("blink", "5"), ("blink2", "6"),
     ("reverse", "7"), ("conceal", "8"), ("strike", "9"), ("underline2", "21"), ("overline", "53"),
 )  # fmt: skip
+OFF = {"1": "22", "2": "22", "3": "23", "4": "24", "5": "25", "6": "25", "7": "27", "8": "28", "9": "29", "21": "24", "53": "55"}
+"""What ends an attribute (ECMA-48 8.3.117)."""
 MARKS = {"4", "7", "9", "21", "53"}
 """The codes of attributes that are seen where nothing is written."""
+LEVELS = (0, 95, 135, 175, 215, 255)
+EXACT = {(r, g, b): 16 + 36 * x + 6 * y + z for x, r in enumerate(LEVELS) for y, g in enumerate(LEVELS) for z, b in enumerate(LEVELS)}
+EXACT |= {(grey, grey, grey): 232 + n for n, grey in enumerate(range(8, 248, 10))}
+"""Colours of 24 bits that the table of 256 has: xterm's cube and greys, which terminals leave alone."""
 MANY_BLANKS = " " * 8
-REPEATED = re.compile(r"([\u2010-\u2e7f])\1{2,}|([ -~])\2{7,}")
-"""A character that takes three bytes three times or more, or one of a byte so often that repeating it is less."""
+CHAIN = 4
+"""So many characters above each other, of one pen, are written downwards."""
+UNSURE = -1
+"""The column of a cursor that wrote into the last one: terminals differ on where it is then."""
+NO_WRAP, WRAP = "\x1b[?7l", "\x1b[?7h"
+"""Without wrapping the cursor stays where it is behind the last column (DECAWM), on every terminal."""
+REPEATED = re.compile(r"([\u2010-\u2e7f])\1{2,}|([\u00a1-\u02ff])\2{3,}|([ -~])\3{7,}")
+"""A character of three, two or one bytes so often that to repeat it is less."""
 ODD = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 """What a terminal would act on. The gate in widgets/safe.py lets none through; this is the second wall."""
 
@@ -32,8 +44,8 @@ class Pen(NamedTuple):
     """What the terminal is told before text: attributes, colours of text and background, each as SGR codes."""
 
     background: str
-    attributes: str
     color: str
+    attributes: str
 
     @property
     def is_blank(self) -> bool:
@@ -52,10 +64,18 @@ def pen(style: Style | None, colors: ColorSystem) -> Pen:
     attributes = ";".join(code for name, code in ATTRIBUTES if getattr(style, name))
     fore, back = style.color, style.bgcolor
     return Pen(
-        ";".join(back.downgrade(colors).get_ansi_codes(foreground=False)) if back else "",
+        _codes(back, colors, foreground=False) if back else "",
+        _codes(fore, colors, foreground=True) if fore else "",
         attributes,
-        ";".join(fore.downgrade(colors).get_ansi_codes()) if fore else "",
     )
+
+
+def _codes(color: Color, colors: ColorSystem, *, foreground: bool) -> str:
+    """The shorter way to tell a colour: ``38;5;110`` is ``38;2;135;175;215``."""
+    wanted = color.downgrade(colors)
+    if wanted.triplet is not None and (number := EXACT.get(wanted.triplet)):
+        return f"{38 if foreground else 48};5;{number}"
+    return ";".join(wanted.get_ansi_codes(foreground=foreground))
 
 
 @lru_cache(4096)
@@ -66,22 +86,22 @@ def blank_style(style: Style | None) -> Style | None:
     return Style(bgcolor=style.bgcolor)
 
 
+@lru_cache(4096)
 def change(before: Pen | None, after: Pen) -> str:
     """The bytes that take a terminal from one pen to another; None: it is not known which one it holds."""
     if before == after:
         return ""
-    if before is None or before.attributes != after.attributes:
-        return (
-            "\x1b["
-            + ";".join(("0", *(code for code in (after.attributes, after.color, after.background) if code)))
-            + "m"
-        )
-    parts = []
+    anew = ["0", *(code for code in (after.attributes, after.color, after.background) if code)]
+    if before is None:
+        return f"\x1b[{';'.join(anew)}m"
+    had, wanted = before.attributes.split(";"), after.attributes.split(";")
+    ended = {OFF[code] for code in had if code and code not in wanted}
+    parts = [*ended, *(code for code in wanted if code and (code not in had or OFF[code] in ended))]
     if before.color != after.color:
         parts.append(after.color or "39")
     if before.background != after.background:
         parts.append(after.background or "49")
-    return f"\x1b[{';'.join(parts)}m"
+    return f"\x1b[{min(';'.join(parts), ';'.join(anew), key=len)}m"
 
 
 class Piece(NamedTuple):
@@ -94,51 +114,100 @@ class Piece(NamedTuple):
     pen: Pen
     last: bool = False
     """Whether it reaches the right edge, where terminals differ on where the cursor is afterwards."""
+    erases: bool = False
+    """Whether it is a stretch that is erased before anything is written into it."""
 
     @property
     def is_sure(self) -> bool:
-        """Whether every terminal has its cursor at the same place afterwards: nothing wide, nothing combined."""
-        return not self.last and self.width == len(self.text) and (self.text.isascii() or max(self.text) < "\u2e80")
+        """Whether it is as wide on every terminal: nothing wide, nothing combined."""
+        return self.width == len(self.text) and (self.text.isascii() or max(self.text) < "\u2e80")
 
 
-def write(pieces: Iterable[Piece], colors: ColorSystem, *, erases: bool, repeats: bool = False) -> str:
-    """The bytes of a frame; afterwards the terminal holds no pen.
+def write(
+    pieces: Iterable[Piece], colors: ColorSystem, *, erases: bool, repeats: bool = False, held: Pen | None = None
+) -> tuple[str, Pen | None]:
+    """The bytes of a frame, and the pen that the terminal holds afterwards; `held`: the one it holds before, if known.
 
     `erases`: the terminal fills erased cells with the background it is told (terminfo: bce, ech). `repeats`: it writes
     a character once more when it is told to (REP, ECMA-48 8.3.103).
     """
     many = colors in (ColorSystem.EIGHT_BIT, ColorSystem.TRUECOLOR)
-    ordered = sorted(pieces, key=lambda p: (p.pen, p.y, p.x)) if many else sorted(pieces, key=lambda p: (p.y, p.x))
+    ordered = _by_pen(pieces, held) if many else sorted(pieces, key=lambda p: (not p.erases, p.y, p.x))
+    edge = sum(piece.last and not piece.text.endswith(MANY_BLANKS) for piece in ordered) >= CHAIN
     out: list[str] = []
-    held: Pen | None = None
-    at_y = at_x = -1
+    at_y, at_x = -1, UNSURE
+    if edge:
+        out.append(NO_WRAP)
     for piece in ordered:
-        out += (move(at_y, at_x, piece.y, piece.x), change(held, piece.pen))
-        text, blank = piece.text, 0
-        held, at_y, at_x = piece.pen, piece.y, piece.x + piece.width
-        if erases and text.endswith(MANY_BLANKS):
+        wanted, text, erased = piece.pen, piece.text, ""
+        if held is not None and wanted.is_blank and not text.strip(" ") and MARKS.isdisjoint(held.attributes.split(";")):
+            wanted = held._replace(background=wanted.background)  # the colour of nothing can't be seen
+        out += (move(at_y, at_x, piece.y, piece.x), change(held, wanted))
+        held, at_y, at_x = wanted, piece.y, piece.x + piece.width
+        if erases and (piece.erases or text.endswith(MANY_BLANKS)):
             text = text.rstrip(" ")
             blank = len(piece.text) - len(text)
+            erased = "\x1b[K" if piece.last else f"\x1b[{blank}X"
             at_x -= blank
         if repeats and piece.width == len(piece.text) and REPEATED.search(text):
             text = REPEATED.sub(_once, text)
-        out += (text, f"\x1b[{blank}X" if blank else "")
+        out += (text, erased)
         if not piece.is_sure:
             at_y = -1
-    if held is not None:
-        out.append("\x1b[0m")
-    return "".join(out)
+        elif piece.last and not erased:
+            at_x = at_x - 1 if edge else UNSURE
+    if edge:
+        out.append(WRAP)
+    return "".join(out), held
+
+
+def _by_pen(pieces: Iterable[Piece], held: Pen | None) -> list[Piece]:
+    """Pen by pen, from the held one's ground on, and line by line, but for what stands in a column.
+
+    What is erased comes before what is written there.
+    """
+    pieces = list(pieces)
+    narrow = {(p.x, p.y): p for p in pieces if p.width == 1}
+    begin: dict[Piece, int] = {}
+    for piece in narrow.values():
+        above = narrow.get((piece.x, piece.y - 1))
+        if above is not None and above.pen == piece.pen:
+            continue
+        column = [piece]
+        while (next_one := narrow.get((piece.x, column[-1].y + 1))) is not None and next_one.pen == piece.pen:
+            column.append(next_one)
+        if len(column) >= CHAIN:
+            begin |= dict.fromkeys(column, piece.y)
+    grounds = {p.y: p.pen.background for p in pieces if p.erases}
+    mixed = {p.y for p in pieces if p.pen.background != grounds.get(p.y)}  # else the pen of blanks comes first anyway
+    ground = held.background if held else None
+
+    def place(piece: Piece) -> tuple[Any, ...]:
+        first = piece.erases and piece.y in mixed
+        return not first, piece.pen.background != ground, piece.pen, begin.get(piece, piece.y), piece.x, piece.y
+
+    return sorted(pieces, key=place)
 
 
 def _once(found: re.Match[str]) -> str:
     return f"{found[0][0]}\x1b[{len(found[0]) - 1}b"
 
 
+@lru_cache(8192)
 def move(y: int, x: int, to_y: int, to_x: int) -> str:
-    """The bytes that take the cursor from one place to another; `y` -1: nobody knows where it is."""
-    if y < 0 or not y <= to_y <= y + 1:
-        return f"\x1b[{to_y + 1};{to_x + 1}H"
-    down, right = "\x1bD" if to_y > y else "", to_x - x
-    if right < 0:
-        return down + ("\b" * -right if right >= -3 else f"\x1b[{-right}D")
-    return down + ("" if not right else "\x1b[C" if right == 1 else f"\x1b[{right}C")
+    """The fewest bytes that take the cursor from one place to another.
+
+    `y` -1: nobody knows where it is; `x` UNSURE: in that line, but nobody knows where. Down goes by VT, which every
+    terminal takes for IND, and neither it nor the tty in between for the beginning of a line.
+    """
+    place = f"\x1b[{to_y + 1};{to_x + 1}H" if to_x else f"\x1b[{to_y + 1}H"
+    if y < 0 or not y <= to_y <= y + 3:
+        return place
+    ways = ["\r" + _right(to_x)]
+    if x != UNSURE:
+        ways.append(_right(to_x - x) if to_x >= x else "\b" * (x - to_x) if x - to_x <= 4 else f"\x1b[{x - to_x}D")
+    return min(*("\v" * (to_y - y) + way for way in ways), place, key=len)
+
+
+def _right(columns: int) -> str:
+    return "" if not columns else "\x1b[C" if columns == 1 else f"\x1b[{columns}C"

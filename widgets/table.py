@@ -119,7 +119,7 @@ class Table(RowList):
         return self.strip(self._line(row.cells, "▌" if over else " ", MARK if row.key in self.marked else " "), over)
 
     def _line(self, content: Sequence[Cell], cursor: str, mark: str = " ") -> Cell:
-        out: Cell = cell(cursor, "accent" if self.has_focus else "faint")
+        out: Cell = cell(cursor, "" if self.has_focus else "faint")
         if self.lead > 1:
             out = cells(out, cell(mark, "key"), " ")
         first = True

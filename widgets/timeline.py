@@ -203,7 +203,7 @@ class Timeline(RowList):
         line = axis(view, self.zone)
         toned = [(glyph, "faint" if glyph == "╷" else "head") for glyph in line]
         for column in range(view.now_column, min(view.now_column + 5, view.columns)):
-            toned[column] = (line[column], "accent")
+            toned[column] = (line[column], "plan")
         hint = f" {scale}/col"
         if len(toned) >= 40 and not "".join(line[-len(hint) :]).strip():
             toned[-len(hint) :] = [(glyph, "faint") for glyph in hint]
@@ -228,7 +228,7 @@ class Timeline(RowList):
         name, note = self._widths
         return self.strip(
             cells(
-                cell("▌" if over else " ", "accent" if self.has_focus else "faint"),
+                cell("▌" if over else " ", "" if self.has_focus else "faint"),
                 fit(lane.state, 1), " ", fit(lane.name, name), " ",
                 fit(lane.note, note, "right"), ((SafeText("  "), ""),), self._painted[lane.key][1],
             ),

@@ -24,7 +24,7 @@ ENDS = {
     "failed": ("✗", "bad", 8),
 }
 """Outcome → (glyph, tone, rank). Where several share a column the highest rank shows: trouble is never painted over."""
-BODY, PLANNED, PLANNED_MANY, NOW = "━", "◦", "○", "│"
+BODY, PLANNED, PLANNED_MANY, NOW = "━", "·", "○", "│"
 BAND = ((16, "▓"), (4, "▒"), (0, "░"))
 """(fires a column, on average, at least; glyph) where a job fires more often than there are columns."""
 
@@ -133,7 +133,7 @@ def paint(bars: Iterable[Bar], begin: int, planned: Sequence[str], view: Window)
         if glyph != " " and lane[column][2] == 0:
             lane[column] = (glyph, "plan", 1)
     if 0 <= view.now_column < view.columns and lane[view.now_column][2] == 0:
-        lane[view.now_column] = (NOW, "accent", 0)
+        lane[view.now_column] = (NOW, "plan", 0)
     return tuple((glyph, tone) for glyph, tone, _ in lane)
 
 

@@ -310,7 +310,7 @@ class WideTimeline(Timeline):
         toned = [(glyph, "faint" if glyph == "╷" else "head") for glyph in lower]
         for at, words in self._changes.get("", ()):
             self._over(toned, view.column(at), "┆" + words, "warn")
-        self._over(toned, view.now_column, "▼ now", "accent")
+        self._over(toned, view.now_column, "▼ now", "plan")
         return cells(self._left("job", "next", "head"), as_cell(toned))
 
     @staticmethod

@@ -10,12 +10,12 @@ from textual.strip import Strip
 from widgets.rowlist import RowList
 from widgets.safe import Cell, SafeText, cell, cells, fit
 from widgets.table import Column, column_widths
-from widgets.timeline_geometry import BODY, ENDS, PLANNED
+from widgets.timeline_geometry import BODY, ENDS
 
 LABEL = 4
 LEAST = 20
 """Columns that the bars have at least; the words beside them give way."""
-WAITS = "·"
+WAITS, PLANNED = "·", "◦"
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +110,7 @@ class Waterfall(RowList):
         """An attempt."""
         span = self._spans[self.keys[index]]
         width, widths = self._widths()
-        mark = cell("▌" if over else " ", "accent" if self.has_focus else "faint")
+        mark = cell("▌" if over else " ", "" if self.has_focus else "faint")
         out = cells(mark, cell(span.label.rjust(LABEL - 1), "dim"), " ", self._bar(span, width, first=index == 0))
         for content, column, size in zip(span.cells, self.columns, widths, strict=False):
             if size:

@@ -39,6 +39,7 @@ class AuditScreen(FilterableScreen):
     """Every action of an operator, from this console or the command line."""
 
     NAME = "audit"
+    AUTO_FOCUS = "#actions"
     OFFERS_UNDO = False
     FIELDS = ("who", "what", "since")
     DEFAULT_CSS = """
@@ -76,7 +77,6 @@ class AuditScreen(FilterableScreen):
             self, self._list, self._ask, self._fits, lambda action: str(action.id), self._row, self._told
         )
         super().on_mount()
-        self._list.focus()
         self._told()
         self.keep_reading(self._look, self._looked, LOOK_S)
 

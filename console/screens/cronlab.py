@@ -72,6 +72,7 @@ class CronLabScreen(ConsoleScreen):
     """Everything is computed here, without a server. What is wrong is told; the last good result stays, faint."""
 
     NAME = "lab"
+    AUTO_FOCUS = "Fires"
     DEFAULT_CSS = CSS
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("e", "edit", "edit"),
@@ -119,7 +120,6 @@ class CronLabScreen(ConsoleScreen):
         for table in self.query(Table):
             table.set_unread("")  # nothing here is read from anywhere
         self._lines.fill(FIRST, self._local_zone())
-        self._list.focus()
         self._take_job()
         self.think()
 

@@ -41,6 +41,7 @@ class DeadScreen(FilterableScreen):
     """Groups above their letters. What is chosen among the groups narrows the letters."""
 
     NAME = "dead"
+    AUTO_FOCUS = "#letters"
     FIELDS = FIELDS
     DEFAULT_CSS = """
     DeadScreen {
@@ -90,7 +91,6 @@ class DeadScreen(FilterableScreen):
             self._is_kept,
         )  # fmt: skip
         super().on_mount()
-        self._list.focus()
         self._told()
 
     def on_resize(self) -> None:

@@ -84,6 +84,7 @@ class EnginesScreen(ConsoleScreen):
     """The fleet above, what the chosen engine runs below."""
 
     NAME = "engines"
+    AUTO_FOCUS = "#engines"
     DEFAULT_CSS = """
     EnginesScreen { & #engines { height: 45%; } & #running { height: 1fr; } }
     """
@@ -104,7 +105,6 @@ class EnginesScreen(ConsoleScreen):
         super().on_mount()
         self._fleet, self._runs_of_it = self.query_one("#engines", Table), self.query_one("#running", Table)
         self._fleet.border_title = Content("Engines")
-        self._fleet.focus()
 
     def show_live(self) -> None:
         """Both tables."""

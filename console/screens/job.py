@@ -51,6 +51,7 @@ class JobScreen(ConsoleScreen):
     """Opened for a job's name. What it is stands left of its runs and fires, in a narrow terminal above them."""
 
     NAME = "job"
+    AUTO_FOCUS = "#runs"
     DEFAULT_CSS = """
     JobScreen {
         & #state, & #numbers { background: $panel; }
@@ -105,7 +106,6 @@ class JobScreen(ConsoleScreen):
             self, self._fires, self._ask_fires, lambda _: True, lambda fire: fire.planned_at.isoformat(),
             self._fire_row, lambda: self._told("fires", "Fires", self._fire_pager),
         )  # fmt: skip
-        self._runs.focus()
         self.keep_reading(self._read, self._take, READ_S)
 
     def on_resize(self) -> None:

@@ -30,6 +30,7 @@ class JobsScreen(FilterableScreen):
     """One line a job. The numbers of the jobs in sight are read, and again where one has run since."""
 
     NAME = "jobs"
+    AUTO_FOCUS = "#jobs"
     FIELDS = ("queue", "kind", "is")
     DEFAULT_CSS = """
     JobsScreen { & #jobs { height: 1fr; } & #state, & #numbers { background: $panel; } }
@@ -65,7 +66,6 @@ class JobsScreen(FilterableScreen):
         """The list."""
         super().on_mount()
         self._list = self.query_one("#jobs", Table)
-        self._list.focus()
 
     # --- what is shown ---
 

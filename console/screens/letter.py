@@ -59,6 +59,7 @@ class LetterScreen(ConsoleScreen):
     """Payload left (in a narrow terminal: above), the story of its death right."""
 
     NAME = "letter"
+    AUTO_FOCUS = "Tree"
     DEFAULT_CSS = """
     LetterScreen {
         & #facts1, & #facts2 { background: $panel; }
@@ -97,7 +98,6 @@ class LetterScreen(ConsoleScreen):
         self._tree.EMPTY = ""
         self._story.border_title = Content("Error and attempts")
         super().on_mount()
-        self._tree.focus()
 
     def on_resize(self) -> None:
         """Side by side where there is room."""

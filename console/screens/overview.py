@@ -32,6 +32,7 @@ class OverviewScreen(ConsoleScreen):
     """Everything at a glance."""
 
     NAME = "overview"
+    AUTO_FOCUS = "Timeline"
     DEFAULT_CSS = CSS
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("t", "trigger", "trigger"),
@@ -73,7 +74,6 @@ class OverviewScreen(ConsoleScreen):
         self._title(self._queues, "Queues")
         self._title(self._dead, "Dead letters")
         self._title(self._runs, "Latest runs")
-        self._timeline.focus()
         self.show_time()
 
     def on_resize(self) -> None:

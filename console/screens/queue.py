@@ -43,6 +43,7 @@ class QueueScreen(ConsoleScreen):
     """Opened for a queue's name."""
 
     NAME = "queue"
+    AUTO_FOCUS = "#lying"
     DEFAULT_CSS = """
     QueueScreen {
         & #state, & #numbers, & #assumed { background: $panel; }
@@ -94,7 +95,6 @@ class QueueScreen(ConsoleScreen):
         self._pager: Pager[QueuedRun] = Pager(
             self, self._list, self._ask, lambda _: True, lambda run: run.run_id, self._row, self._told
         )
-        self._list.focus()
         self.keep_reading(self._measure, self._measured, READ_S)
 
     # --- reading ---

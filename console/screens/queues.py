@@ -29,6 +29,7 @@ class QueuesScreen(FilterableScreen):
     """One line a queue; two lines below tell more of the chosen one."""
 
     NAME = "queues"
+    AUTO_FOCUS = "#queues"
     DEFAULT_CSS = """
     QueuesScreen { & #queues { height: 1fr; } & #state, & #numbers { background: $panel; } }
     """
@@ -56,7 +57,6 @@ class QueuesScreen(FilterableScreen):
         """Begin to measure."""
         super().on_mount()
         self._list = self.query_one("#queues", Table)
-        self._list.focus()
         self.keep_reading(lambda ops: ops.queue_flows(), self._measured, FLOW_S)
 
     def _measured(self, flows: Mapping[str, QueueFlow]) -> None:

@@ -206,7 +206,8 @@ def lanes(
                 outcome_cell("running", words=False) if job.name in running
                 else outcome_cell(newest.outcome, words=False) if newest else cell("·", "faint")
             )  # fmt: skip
-            note = cell(soon(job.next_fire, now_ms, zone) or ("–" if job.schedule else "on call"), "dim")
+            soonest = soon(job.next_fire, now_ms, zone)
+            note = cell(soonest, "dim") if soonest else cell("–" if job.schedule else "on call", "faint")
         out.append(Lane(job.name, cell(job.name, "warn" if job.paused else ""), state, note))
     return tuple(out)
 

@@ -63,6 +63,7 @@ class RunScreen(RunActs):
     """The waterfall above; facts and output of the chosen attempt below it."""
 
     NAME = "run"
+    AUTO_FOCUS = "Waterfall"
     DEFAULT_CSS = """
     RunScreen {
         & #facts1, & #facts2 { background: $panel; }
@@ -106,7 +107,6 @@ class RunScreen(RunActs):
         self._facts.border_title, self._output.border_title = Content("Attempt"), Content("Output")
         self._attempts.border_title = Content("Attempts")
         super().on_mount()
-        self._attempts.focus()
 
     def on_resize(self) -> None:
         """Side by side where there is room."""

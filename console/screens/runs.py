@@ -42,6 +42,7 @@ class RunsScreen(FilterableScreen):
     """Newest first. Words look at job, error and engine of the rows that are read."""
 
     NAME = "runs"
+    AUTO_FOCUS = "#runs"
     FIELDS = ("job", "queue", "outcome", "since")
     DEFAULT_CSS = "RunsScreen { & #runs { height: 1fr; } }"
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -59,7 +60,6 @@ class RunsScreen(FilterableScreen):
         super().on_mount()
         self._list = self.query_one("#runs", Table)
         self._pager: Pager[RunRow] = Pager(self, self._list, self._ask, self._fits, run_key, self._row, self._told)
-        self._list.focus()
         self._told()
 
     def _row(self, run: RunRow) -> Row:

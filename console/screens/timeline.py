@@ -40,6 +40,7 @@ class TimelineScreen(FilterableScreen):
     """A row a job."""
 
     NAME = "timeline"
+    AUTO_FOCUS = "WideTimeline"
     FIELDS = ("job", "queue")
     DEFAULT_CSS = """
     TimelineScreen { & #wide { height: 1fr; } & #moment { background: $panel; } }
@@ -83,7 +84,6 @@ class TimelineScreen(FilterableScreen):
         self._moment = self.query_one("#moment", StatusLine)
         self._plot.set_now(self.now())
         super().on_mount()
-        self._plot.focus()
         self._told()
         self.keep_reading(self._ask, self._show_past, READ_S)
 

@@ -18,6 +18,7 @@ from console.settings import Preferences
 from tests.console.fake_ops import T0, FakeOps, opener
 from tests.console.terminal import Terminal
 from widgets.celldiff import RunsUpdate
+from widgets.pens import Pen
 from widgets.statusline import StatusLine
 from widgets.table import Table
 from widgets.timeline import Timeline
@@ -42,18 +43,21 @@ class Recorded(ConsoleApp):
     terminals: tuple[Terminal, Terminal] | None = None
     frames = 0
     drawn_for: object = None
+    left: Pen | None = None
 
     def _display(self, screen: Screen[Any], renderable: Any) -> None:
         if isinstance(renderable, (LayoutUpdate, ChopsUpdate)) and not self._batch_count:
             if self.terminals is None or self.drawn_for != self.size:
                 self.drawn_for = self.size
                 self.forget_screen()
+                self.left = None
                 self.terminals = (Terminal(*self.size), Terminal(*self.size))
             plain, diffed = self.terminals
             plain.feed(renderable.render_segments(self.console))
-            diffed.feed(
-                RunsUpdate(self.changed_runs(renderable, *self.size), repeats=True).render_segments(self.console)
-            )
+            runs = self.changed_runs(renderable, *self.size, clears=self.frames % 2 == 0)
+            sent = RunsUpdate(runs, repeats=True, held=self.left)
+            diffed.feed(sent.render_segments(self.console))
+            self.left = sent.held
             assert plain.cells == diffed.cells
             self.frames += 1
         super()._display(screen, renderable)

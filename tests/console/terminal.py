@@ -7,12 +7,25 @@ import re
 from rich.cells import cell_len
 
 _TOKEN = re.compile(
-    r"\x1b\[(?P<at>\d+;\d+)H|\x1b\[(?P<right>\d*)C|\x1b\[(?P<erased>\d+)X|\x1b\[(?P<sgr>[\d;]*)m|\x1b\[(?P<left>\d+)D|(?P<down>\x1bD)|\x1b\[(?P<again>\d+)b|(?P<char>[^\x1b])",
+    r"\x1b\[(?P<at>\d+(?:;\d+)?)H|(?P<rest>\x1b\[K)|\x1b\[\?7(?P<wrap>[hl])|\x1b\[(?P<right>\d*)C|\x1b\[(?P<erased>\d+)X|\x1b\[(?P<sgr>[\d;]*)m|\x1b\[(?P<left>\d+)D|\x1b\[(?P<again>\d+)b|(?P<char>[^\x1b])",
     re.DOTALL,
 )
 _SEEN_IN_BLANKS = {"4", "7", "9"}
+ENDED_BY = {"22": {"1", "2"}, "23": {"3"}, "24": {"4", "21"}, "25": {"5", "6"}, "27": {"7"}, "28": {"8"}, "29": {"9"}, "55": {"53"}}
 Look = tuple[frozenset[str], str, str]
 PLAIN: Look = (frozenset(), "", "")
+
+
+def in_full(color: str) -> str:
+    """One of xterm's 256 colours as its red, green and blue, but for the 16 that every terminal has its own of."""
+    kind, _, number = color.partition(";")
+    if kind != "5" or int(number) < 16:
+        return color
+    n = int(number) - 16
+    if n >= 216:
+        return f"2;{8 + 10 * (n - 216)};{8 + 10 * (n - 216)};{8 + 10 * (n - 216)}"
+    red, green, blue = ((55 + 40 * level if level else 0) for level in (n // 36, n // 6 % 6, n % 6))
+    return f"2;{red};{green};{blue}"
 
 
 def look_after(look: Look, codes: str) -> Look:
@@ -23,7 +36,7 @@ def look_after(look: Look, codes: str) -> Look:
         code = parts.pop(0)
         if code in ("38", "48"):
             count = 4 if parts[0] == "2" else 2
-            value = ";".join(parts[:count])
+            value = in_full(";".join(parts[:count]))
             del parts[:count]
             color, background = (value, background) if code == "38" else (color, value)
         elif code == "0":
@@ -36,6 +49,8 @@ def look_after(look: Look, codes: str) -> Look:
             color = code
         elif 40 <= int(code) <= 47 or 100 <= int(code) <= 107:
             background = code
+        elif code in ENDED_BY:
+            attributes -= ENDED_BY[code]
         else:
             attributes |= {code}
     return attributes, color, background
@@ -47,11 +62,13 @@ class Terminal:
     def __init__(self, width: int, height: int) -> None:
         self.cells: list[list[tuple[str, Look]]] = [[(" ", PLAIN)] * width for _ in range(height)]
         self.written = 0
+        self.look = PLAIN
+        """As it was left."""
 
     def feed(self, data: str) -> None:
         """Write bytes, so to speak. Raises ValueError for a sequence it does not know."""
         x = y = 0
-        look = PLAIN
+        look, wraps = self.look, True
         self.written += len(data)
         position = 0
         while position < len(data):
@@ -60,17 +77,26 @@ class Terminal:
                 raise ValueError(f"unknown sequence: {data[position : position + 20]!r}")
             position = token.end()
             if token["at"]:
-                y, x = (int(part) - 1 for part in token["at"].split(";"))
+                y, x = (int(part) - 1 for part in f"{token['at']};1".split(";")[:2])
+            elif token["rest"]:
+                for column in range(x, len(self.cells[y])):
+                    self._put(y, column, " ", look)
+            elif token["wrap"]:
+                wraps = token["wrap"] == "h"
             elif token["right"] is not None:
                 x += int(token["right"] or 1)
             elif token["left"]:
                 x -= int(token["left"])
-            elif token["down"]:
+            elif token["char"] == "\v":
                 y += 1
+            elif token["char"] == "\r":
+                x = 0
             elif token["again"]:
                 for column in range(x, x + int(token["again"])):
                     self._put(y, column, self.cells[y][x - 1][0], look)
                 x += int(token["again"])
+                if not wraps:
+                    x = min(x, len(self.cells[0]) - 1)
             elif token["char"] == "\b":
                 x -= 1
             elif token["erased"]:
@@ -89,7 +115,10 @@ class Terminal:
                     if x + i < len(self.cells[y]):
                         self._put(y, x + i, token["char"] if i == 0 else "", look)
                 x += size
-        assert look == PLAIN, "the next one to write would write in this style"
+                if not wraps:
+                    x = min(x, len(self.cells[0]) - 1)
+        assert wraps, "the next one to write would stay in the last column"
+        self.look = look
 
     def _put(self, y: int, x: int, char: str, look: Look) -> None:
         if char == " " and not look[0] & _SEEN_IN_BLANKS:

@@ -29,7 +29,7 @@ async def test_shows_everything_at_a_glance(size: tuple[int, int]) -> None:
                       "mail", "Dead letters", "SMTP", "Latest runs", "running", "t trigger", "? help"):  # fmt: skip
             assert words in shown, words
         assert "2 eng" in shown
-        assert "◦" in shown
+        assert "·" in shown
         assert "✗" in shown
 
 

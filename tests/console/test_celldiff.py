@@ -13,10 +13,10 @@ from textual._compositor import LayoutUpdate
 from textual.geometry import Region
 from textual.strip import Strip
 
-from tests.console.terminal import Terminal
+from tests.console.terminal import PLAIN, Terminal, look_after
 from widgets import celldiff
 from widgets.celldiff import CellDiff, RunsUpdate
-from widgets.pens import Piece, move, pen, write
+from widgets.pens import UNSURE, Piece, change, move, pen, write
 
 WIDTH, HEIGHT = 30, 5
 STYLES = [
@@ -38,10 +38,11 @@ def frame(rng: random.Random) -> LayoutUpdate:
     return LayoutUpdate(strips, Region(0, 0, WIDTH, HEIGHT))
 
 
+@pytest.mark.parametrize("clears", [True, False])
 @pytest.mark.parametrize("erasing", [True, False])
 @pytest.mark.parametrize("colors", ["truecolor", "256", "standard"])
 def test_any_frame_after_any_other_leaves_the_same_cells(
-    colors: str, erasing: bool, monkeypatch: pytest.MonkeyPatch
+    colors: str, erasing: bool, clears: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(celldiff, "erases", lambda term: erasing)
     console = Console(color_system=colors, force_terminal=True, width=WIDTH)
@@ -50,10 +51,13 @@ def test_any_frame_after_any_other_leaves_the_same_cells(
     rng = random.Random(5)
     app: CellDiff = CellDiff()
     plain, diffed = Terminal(WIDTH, HEIGHT), Terminal(WIDTH, HEIGHT)
+    held = None
     for n in range(150):
         update = frame(rng)
         plain.feed(update.render_segments(console))
-        diffed.feed(RunsUpdate(app.changed_runs(update, WIDTH, HEIGHT)).render_segments(console))
+        runs = RunsUpdate(app.changed_runs(update, WIDTH, HEIGHT, clears=clears), held=held)
+        diffed.feed(runs.render_segments(console))
+        held = runs.held if n % 7 else None
         assert plain.text() == diffed.text(), f"frame {n}"
         different = [(y, x) for y in range(HEIGHT) for x in range(WIDTH) if plain.cells[y][x] != diffed.cells[y][x]]
         assert not different, (
@@ -75,32 +79,81 @@ def test_no_control_character_passes_even_where_a_widget_forgot_the_gate() -> No
     assert "".join(char for char, _ in celldiff.explode(strip)) == "a�]2;t��2J�b�"
 
 
+def test_from_any_pen_to_any_other_by_what_differs() -> None:
+    pens = [pen(style, ColorSystem.TRUECOLOR) for style in STYLES]
+    for before in pens:
+        for after in pens:
+            begun = look_after(PLAIN, change(None, before)[2:-1])
+            sent = change(before, after)
+            assert (look_after(begun, sent[2:-1]) if sent else begun) == look_after(PLAIN, change(None, after)[2:-1])
+    bold, thin = (pen(Style.parse(f"{word}#aabbcc on #102030"), ColorSystem.TRUECOLOR) for word in ("bold ", ""))
+    assert change(bold, thin) == "\x1b[22m"
+    assert change(thin, bold) == "\x1b[1m"
+
+
 def test_a_frame_is_written_pen_by_pen() -> None:
     one, other = (pen(Style.parse(color), ColorSystem.TRUECOLOR) for color in ("#010101", "#020202"))
     pieces = [Piece(0, 0, "a", 1, one), Piece(0, 1, "b", 1, other), Piece(1, 0, "c", 1, one)]
-    assert write(pieces, ColorSystem.TRUECOLOR, erases=False) == (
-        "\x1b[1;1H\x1b[0;38;2;1;1;1ma\x1bD\bc\x1b[1;2H\x1b[38;2;2;2;2mb\x1b[0m"
+    assert write(pieces, ColorSystem.TRUECOLOR, erases=False)[0] == (
+        "\x1b[1H\x1b[0;38;2;1;1;1ma\v\rc\x1b[1;2H\x1b[38;2;2;2;2mb"
     )
 
 
-def test_after_a_wide_character_or_the_edge_the_cursor_is_placed_anew() -> None:
-    """Terminals differ on the width of some characters, and on where the cursor is after the last column."""
+def test_after_a_character_whose_width_is_not_sure_the_cursor_is_placed_anew() -> None:
     look = pen(None, ColorSystem.TRUECOLOR)
-    for piece in (Piece(0, 0, "👍", 2, look), Piece(0, 0, "é\u0301", 1, look), Piece(0, 0, "ab", 2, look, last=True)):
-        sent = write([piece, Piece(0, 4, "x", 1, look)], ColorSystem.TRUECOLOR, erases=False)
+    for piece in (Piece(0, 0, "👍", 2, look), Piece(0, 0, "é\u0301", 1, look)):
+        sent = write([piece, Piece(0, 4, "x", 1, look)], ColorSystem.TRUECOLOR, erases=False)[0]
         assert "\x1b[1;5Hx" in sent
-    assert move(3, 10, 3, 12) == "\x1b[2C"
+
+
+def test_after_the_last_column_the_cursor_starts_from_the_first() -> None:
+    """Terminals differ on where it is then, but not on the line."""
+    look = pen(None, ColorSystem.TRUECOLOR)
+    sent = write([Piece(0, 9, "|", 1, look, last=True), Piece(1, 4, "x", 1, look)], ColorSystem.TRUECOLOR, erases=False)[0]
+    assert "|\r\v\x1b[4Cx" in sent or "|\v\r\x1b[4Cx" in sent
+
+
+@pytest.mark.parametrize(
+    ("here", "there", "way"),
+    [
+        ((3, 10), (3, 12), "\x1b[2C"), ((3, 10), (3, 10), ""), ((3, 10), (4, 8), "\v\b\b"), ((3, 90), (4, 0), "\v\r"),
+        ((3, 90), (4, 5), "\v\r\x1b[5C"), ((3, 9), (2, 9), "\x1b[3;10H"), ((-1, 0), (4, 0), "\x1b[5H"),
+        ((3, UNSURE), (3, 20), "\r\x1b[20C"), ((0, 0), (30, 7), "\x1b[31;8H"),
+    ],
+)  # fmt: skip
+def test_the_shortest_way_is_taken(here: tuple[int, int], there: tuple[int, int], way: str) -> None:
+    assert move(*here, *there) == way
+
+
+def test_a_blank_between_words_is_sent_and_not_stepped_over() -> None:
+    app: CellDiff = CellDiff()
+    for before in ("aaa bbb ccc", "xxx yyy zzz"):
+        update = LayoutUpdate([[Strip([Segment(before, STYLES[2])])]], Region(0, 0, 11, 1))
+        runs = app.changed_runs(update, 11, 1)
+    assert len(runs) == 1
+
+
+def test_a_line_that_becomes_another_one_is_erased_first_where_that_is_less() -> None:
+    app: CellDiff = CellDiff()
+    far = "a      b      c      d      e      f"
+    lines = [far, far[:-1] + "g", "ab" + far[2:]]
+    updates = [
+        LayoutUpdate([[Strip([Segment(line, STYLES[2])]).adjust_cell_length(40, STYLES[2])]], Region(0, 0, 40, 1))
+        for line in lines
+    ]
+    firsts = [[run.erases for run in app.changed_runs(update, 40, 1, clears=True)] for update in updates]
+    assert [any(first) for first in firsts] == [True, False, False]
 
 
 def test_a_character_is_repeated_by_a_terminal_that_can() -> None:
     look = pen(Style.parse("red"), ColorSystem.TRUECOLOR)
     pieces = [Piece(0, 0, "╭" + "─" * 30 + "╮", 32, look), Piece(1, 0, "--  aaa ...........", 19, look)]
-    sent = write(pieces, ColorSystem.TRUECOLOR, erases=False, repeats=True)
+    sent = write(pieces, ColorSystem.TRUECOLOR, erases=False, repeats=True)[0]
     assert "╭─\x1b[29b╮" in sent
     assert "--  aaa .\x1b[10b" in sent
     one, other = Terminal(40, 2), Terminal(40, 2)
     one.feed(sent)
-    other.feed(write(pieces, ColorSystem.TRUECOLOR, erases=False))
+    other.feed(write(pieces, ColorSystem.TRUECOLOR, erases=False)[0])
     assert one.cells == other.cells
     wide = [Piece(0, 0, "日日日日日日日日日日日日", 24, look)]
-    assert "日" * 12 in write(wide, ColorSystem.TRUECOLOR, erases=False, repeats=True)
+    assert "日" * 12 in write(wide, ColorSystem.TRUECOLOR, erases=False, repeats=True)[0]

@@ -86,7 +86,7 @@ def test_a_theme_of_ones_own(tmp_path: Path) -> None:
     light = BUILT_IN["light"]
     assert (mine.primary, mine.accent, mine.background, mine.surface) == (*["#112233"] * 2, *["#fefefe"] * 2)  # type: ignore[attr-defined]
     assert (mine.error, mine.dark) == (light.error, False)  # type: ignore[attr-defined]
-    assert mine.variables == light.variables | {"heat-1": "#ffffff"}  # type: ignore[attr-defined]
+    assert mine.variables == light.variables | {"heat-1": "#ffffff", "primary": "#112233", "background": "#fefefe"}  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(

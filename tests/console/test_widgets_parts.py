@@ -112,7 +112,7 @@ def test_trouble_is_never_painted_over() -> None:
 
 
 def test_a_plan_is_drawn_from_now_on_and_over_no_bar() -> None:
-    assert drawn([], "  ◦  ○") == "          │ ◦  ○    "
+    assert drawn([], "  ·  ○") == "          │ ·  ○    "
     assert drawn([Bar(8 * MINUTE, 11 * MINUTE, "running")], "░░░░") == "        ━━━▶░░      "
     assert drawn([Bar(10 * MINUTE, 10 * MINUTE, "failed")], "▓▓") == "          ✗▓        "
 
@@ -121,15 +121,15 @@ def test_a_plan_is_drawn_from_now_on_and_over_no_bar() -> None:
     ("counts", "glyphs"),
     [
         ([], ""),
-        ([0, 1, 0, 3, 0], " ◦ ○ "),
-        ([1, 1, 1, 1], "◦◦◦◦"),  # as many fires as columns: one mark each
+        ([0, 1, 0, 3, 0], " · ○ "),
+        ([1, 1, 1, 1], "····"),  # as many fires as columns: one mark each
         ([1, 2, 1, 2, 1], "░░░░░"),  # a steady job, told once
         ([3, 4, 3, 4, 4, 3], "░░░░░░"),
         ([4, 5, 4, 5, 1], "▒▒▒▒░"),  # the last column is cut off by the end of its hours
         ([3, 4, 4, 4, 3], "▒▒▒▒▒"),  # one less is how a steady job falls into columns
         ([1, 16, 1], "░▓░"),
         ([2, 60, 60, 60], "░▓▓▓"),  # the first one is nearly past
-        ([0, 0, 20, 20, 20, 0, 1], "  ▓▓▓ ◦"),
+        ([0, 0, 20, 20, 20, 0, 1], "  ▓▓▓ ·"),
         ([2, 6, 20, 6, 2], "░▒▓▒░"),
         ([15, 15, 16, 15], "▒▒▒▒"),
     ],
@@ -138,7 +138,7 @@ def test_fires_denser_than_columns_are_a_band_that_tells_how_dense(counts: list[
     assert "".join(plan(counts)) == glyphs
     assert to_ascii(glyphs).isascii()
     assert "?" not in to_ascii(glyphs)
-    assert len({to_ascii(glyph) for glyph in " ◦○░▒▓"}) == 6
+    assert len({to_ascii(glyph) for glyph in " ·○░▒▓"}) == 6
 
 
 @pytest.mark.parametrize("step_ms", [1000, 40_000, MINUTE, 7 * MINUTE, 60 * MINUTE])
@@ -191,4 +191,4 @@ def test_the_axis_labels_round_times_at_their_column() -> None:
 def test_narrow_windows_still_work(columns: int) -> None:
     view = window(1_795_473_790_000, MINUTE, columns)
     assert len(axis(view, UTC)) == columns
-    assert len(paint([Bar(0, 2**43, "lost")], columns - 1, "◦", view)) == columns
+    assert len(paint([Bar(0, 2**43, "lost")], columns - 1, "·", view)) == columns
