@@ -34,7 +34,21 @@ from backends.model import AttemptRecord, Outcome, new_run_id, now_ms  # noqa: E
 from backends.queues.base import NewRun  # noqa: E402
 from backends.queues.streams import StreamQueue  # noqa: E402
 from benchmarks.console_hard import busy, cut_off, many_schedules  # noqa: E402
-from benchmarks.terminals import APPS, FRAME_END, latencies, missed, p95, per_second, running, sent, spent, told  # noqa: E402
+from benchmarks.terminals import (  # noqa: E402
+    APPS,
+    FRAME_BEGIN,
+    FRAME_END,
+    MARK,
+    latencies,
+    missed,
+    p95,
+    per_second,
+    running,
+    sent,
+    spent,
+    told,
+)
+from tests.support.terminal import Terminal  # noqa: E402
 
 SETTLED_S = 5
 """Until all that comes late has come, also on a busy machine."""
@@ -122,9 +136,12 @@ def touches(env: dict[str, str]) -> None:
         terminal.until_raw(b"engines")
         terminal.quiet(0.5, 3)
         terminal.keys("jj")
-        told("cursor move", sent(terminal, lambda: terminal.keys("j")), "B", 300 + CLOCK)
+        told("cursor move: overview", cursor_move(terminal), "B", 300)
         for key, name in SCREENS:
             told(f"next screen: {name}", sent(terminal, lambda key=key: terminal.keys(key), 1500), "B", 5000 + CLOCK)
+            if name in ("runs", "queues", "dead letters", "jobs"):
+                terminal.keys("jj")
+                told(f"cursor move: {name}", cursor_move(terminal), "B")
 
         def moves() -> None:
             for n in range(20):
@@ -136,6 +153,18 @@ def touches(env: dict[str, str]) -> None:
         told("palette opened", opened, "B")
         told("a letter in the palette", sent(terminal, lambda: terminal.keys("q")), "B", 10_000 + CLOCK)
         terminal.keys("\x1b")
+
+
+def cursor_move(terminal: Terminal) -> float:
+    """Bytes of the frame in which the cursor moves, the middle of nine: the clock's frames are others."""
+    found = []
+    for _ in range(9):
+        terminal.quiet()
+        before = len(terminal.raw)
+        terminal.keys("j")
+        end = terminal.until_raw(FRAME_END, after=terminal.until_raw(MARK, after=before))
+        found.append(end - bytes(terminal.raw).rindex(FRAME_BEGIN, before, end))
+    return statistics.median(found)
 
 
 def keys(env: dict[str, str], presses: int) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -50,7 +50,7 @@ _LOOKS: dict[Style, Style] = {}
 """Equal styles are one object, so that most comparisons end at once."""
 
 
-def side_by_side(strips: Sequence[Strip]) -> list[Glyph]:
+def side_by_side(strips: Iterable[Strip]) -> list[Glyph]:
     """The cells of strips; where Rich counts the width of a text otherwise, the next one begins where Rich has it."""
     glyphs: list[Glyph] = []
     end = 0
@@ -156,7 +156,8 @@ class CellDiff(App[int]):
                 yield update.region.x, y, side_by_side(line)
             return
         for y, x1, x2 in update.spans:
-            start, strips = x1, []
+            start = x1
+            strips: list[Strip] = []
             for end, (x, chop) in zip(update.chop_ends[y], update.chops[y].items(), strict=False):
                 if chop is None or x > x2 or end <= x1:
                     continue

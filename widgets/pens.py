@@ -19,12 +19,15 @@ ATTRIBUTES = (
     ("bold", "1"), ("dim", "2"), ("italic", "3"), ("underline", "4"), ("blink", "5"), ("blink2", "6"),
     ("reverse", "7"), ("conceal", "8"), ("strike", "9"), ("underline2", "21"), ("overline", "53"),
 )  # fmt: skip
-OFF = {"1": "22", "2": "22", "3": "23", "4": "24", "5": "25", "6": "25", "7": "27", "8": "28", "9": "29", "21": "24", "53": "55"}
+OFF = {
+    "1": "22", "2": "22", "3": "23", "4": "24", "5": "25", "6": "25", "7": "27", "8": "28", "9": "29", "21": "24",
+    "53": "55",
+}  # fmt: skip
 """What ends an attribute (ECMA-48 8.3.117)."""
 MARKS = {"4", "7", "9", "21", "53"}
 """The codes of attributes that are seen where nothing is written."""
-LEVELS = (0, 95, 135, 175, 215, 255)
-EXACT = {(r, g, b): 16 + 36 * x + 6 * y + z for x, r in enumerate(LEVELS) for y, g in enumerate(LEVELS) for z, b in enumerate(LEVELS)}
+LEVELS = tuple(enumerate((0, 95, 135, 175, 215, 255)))
+EXACT = {(r, g, b): 16 + 36 * x + 6 * y + z for x, r in LEVELS for y, g in LEVELS for z, b in LEVELS}
 EXACT |= {(grey, grey, grey): 232 + n for n, grey in enumerate(range(8, 248, 10))}
 """Colours of 24 bits that the table of 256 has: xterm's cube and greys, which terminals leave alone."""
 MANY_BLANKS = " " * 8
@@ -54,7 +57,12 @@ class Pen(NamedTuple):
 
     def covers(self, blank: Pen) -> bool:
         """Whether blanks written with this pen look as `blank`."""
-        return self.background == blank.background and MARKS.isdisjoint(self.attributes.split(";"))
+        return self.background == blank.background and not self.marks
+
+    @property
+    def marks(self) -> bool:
+        """Whether it is seen where nothing is written."""
+        return not MARKS.isdisjoint(self.attributes.split(";"))
 
 
 @lru_cache(4096)
@@ -140,7 +148,7 @@ def write(
         out.append(NO_WRAP)
     for piece in ordered:
         wanted, text, erased = piece.pen, piece.text, ""
-        if held is not None and wanted.is_blank and not text.strip(" ") and MARKS.isdisjoint(held.attributes.split(";")):
+        if held is not None and wanted.is_blank and not text.strip(" ") and not held.marks:
             wanted = held._replace(background=wanted.background)  # the colour of nothing can't be seen
         out += (move(at_y, at_x, piece.y, piece.x), change(held, wanted))
         held, at_y, at_x = wanted, piece.y, piece.x + piece.width

@@ -109,7 +109,9 @@ def test_after_a_character_whose_width_is_not_sure_the_cursor_is_placed_anew() -
 def test_after_the_last_column_the_cursor_starts_from_the_first() -> None:
     """Terminals differ on where it is then, but not on the line."""
     look = pen(None, ColorSystem.TRUECOLOR)
-    sent = write([Piece(0, 9, "|", 1, look, last=True), Piece(1, 4, "x", 1, look)], ColorSystem.TRUECOLOR, erases=False)[0]
+    sent = write(
+        [Piece(0, 9, "|", 1, look, last=True), Piece(1, 4, "x", 1, look)], ColorSystem.TRUECOLOR, erases=False
+    )[0]
     assert "|\r\v\x1b[4Cx" in sent or "|\v\r\x1b[4Cx" in sent
 
 
