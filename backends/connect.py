@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import parse_qs, urlsplit
 
+import msgspec
+
 from backends.errors import BadInputError, CronsoleError, UnreachableError
 
 if TYPE_CHECKING:
@@ -41,8 +43,7 @@ _TAKEN = {"decode_responses", "encoding", "encoding_errors", "protocol", "client
 _NAMESPACE = re.compile(r"[A-Za-z0-9._-]{1,60}")
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(msgspec.Struct, frozen=True):
     """What to connect to. A URL that is None means: the embedded server. `context`: its name; "" for the variables."""
 
     redis_url: str | None

@@ -12,9 +12,10 @@ import os
 import re
 import tomllib
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from backends import connect
 from backends.errors import BadInputError
@@ -26,8 +27,7 @@ _TEXTS = ("redis_url", "postgres_url", "namespace", "jobs", "color")
 _VARIABLES = ("CRONSOLE_REDIS_URL", "CRONSOLE_POSTGRES_URL", "CRONSOLE_NAMESPACE")
 
 
-@dataclass(frozen=True, slots=True)
-class Context:
+class Context(msgspec.Struct, frozen=True):
     """One of ``[contexts]``. What is None is not set; `jobs` is absolute or relative to where we are."""
 
     name: str
@@ -39,14 +39,13 @@ class Context:
     read_only: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Config:
+class Config(msgspec.Struct, frozen=True):
     """The configuration file: its contexts checked, the tables of the console as they were read."""
 
     path: Path
-    contexts: Mapping[str, Context] = field(default_factory=dict)
+    contexts: Mapping[str, Context] = msgspec.field(default_factory=dict)
     default: str | None = None
-    tables: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    tables: Mapping[str, Mapping[str, Any]] = msgspec.field(default_factory=dict)
 
     def table(self, name: str) -> Mapping[str, Any]:
         """One of the console's tables; empty where it is not there."""

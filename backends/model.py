@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 from hashlib import sha256
@@ -217,8 +216,7 @@ OutboxRecord = AttemptRecord | FireRecord | ActionRecord
 # --- what the screens and --json show -------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Page(Generic[T]):
+class Page(msgspec.Struct, Generic[T], frozen=True):
     """One page of a keyset-paged list. ``next_cursor`` is opaque; None at the end. ``total`` only where it is cheap."""
 
     items: tuple[T, ...]
@@ -226,8 +224,7 @@ class Page(Generic[T]):
     total: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Pause:
+class Pause(msgspec.Struct, frozen=True):
     """Who paused something, why and until when."""
 
     by: str = ""
@@ -236,8 +233,7 @@ class Pause:
     until_ms: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class QueueStatus:
+class QueueStatus(msgspec.Struct, frozen=True):
     """A queue in one line."""
 
     name: str
@@ -254,8 +250,7 @@ class QueueStatus:
     inbox: int = 0  # entries of the plain list that feeds this queue
 
 
-@dataclass(frozen=True, slots=True)
-class RunRow:
+class RunRow(msgspec.Struct, frozen=True):
     """One attempt, as lists show it."""
 
     run_id: str
@@ -273,8 +268,7 @@ class RunRow:
     error: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class RunningRow:
+class RunningRow(msgspec.Struct, frozen=True):
     """An attempt that is in hand right now, as its engine reports it."""
 
     run_id: str
@@ -284,8 +278,7 @@ class RunningRow:
     started_ms: int
 
 
-@dataclass(frozen=True, slots=True)
-class DeadLetter:
+class DeadLetter(msgspec.Struct, frozen=True):
     """A run that will not be tried again unless an operator says so."""
 
     id: str  # the run id
@@ -301,8 +294,7 @@ class DeadLetter:
     worker: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class DeadGroup:
+class DeadGroup(msgspec.Struct, frozen=True):
     """Dead letters of one queue that share an error fingerprint."""
 
     group: str
@@ -315,8 +307,7 @@ class DeadGroup:
     last_failed_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class EngineStatus:
+class EngineStatus(msgspec.Struct, frozen=True):
     """One engine process, from its heartbeat."""
 
     id: str
@@ -334,8 +325,7 @@ class EngineStatus:
     draining: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class LastRun:
+class LastRun(msgspec.Struct, frozen=True):
     """The newest finished attempt of a job."""
 
     run_id: str
@@ -344,8 +334,7 @@ class LastRun:
     duration_ms: float | None
 
 
-@dataclass(frozen=True, slots=True)
-class JobStatus:
+class JobStatus(msgspec.Struct, frozen=True):
     """A declared job in one line."""
 
     name: str
@@ -360,16 +349,14 @@ class JobStatus:
     usual_ms: float | None = None  # median of recent successful runs
 
 
-@dataclass(frozen=True, slots=True)
-class PlannedFire:
+class PlannedFire(msgspec.Struct, frozen=True):
     """One planned instant."""
 
     job: str
     at_ms: int
 
 
-@dataclass(frozen=True, slots=True)
-class ServerHealth:
+class ServerHealth(msgspec.Struct, frozen=True):
     """The truth about one server: reachable or not, since when, and what it said."""
 
     ok: bool
@@ -378,17 +365,15 @@ class ServerHealth:
     checked_ms: int = 0  # when this was last true
 
 
-@dataclass(frozen=True, slots=True)
-class LiveEvent:
+class LiveEvent(msgspec.Struct, frozen=True):
     """Something that just happened, from the live feed: counts are exact, details may be sampled."""
 
     at_ms: int
     queue: str
-    counts: dict[str, int] = field(default_factory=dict)  # outcome → how many
+    counts: dict[str, int] = msgspec.field(default_factory=dict)  # outcome → how many
 
 
-@dataclass(frozen=True, slots=True)
-class ActionResult:
+class ActionResult(msgspec.Struct, frozen=True):
     """What an operator's action did. ``receipt`` is what `undo` takes, where there is one."""
 
     matched: int
@@ -397,8 +382,7 @@ class ActionResult:
     note: str = ""  # what else there is to say, in a word or a line
 
 
-@dataclass(frozen=True, slots=True)
-class NewRuns:
+class NewRuns(msgspec.Struct, frozen=True):
     """Runs that were put into a queue, in order; ``receipt`` takes back those that have not started."""
 
     run_ids: tuple[str, ...]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from backends.model import (
     DeadLetter,
@@ -21,8 +22,7 @@ if TYPE_CHECKING:
     from backends.schedule import Schedule
 
 
-@dataclass(frozen=True, slots=True)
-class Overview:
+class Overview(msgspec.Struct, frozen=True):
     """The live part, read from Redis in one pipelined call. Times: milliseconds since the epoch, UTC."""
 
     at_ms: int
@@ -30,18 +30,17 @@ class Overview:
     engines: tuple[EngineStatus, ...] = ()
     queues: tuple[QueueStatus, ...] = ()
     jobs: tuple[JobStatus, ...] = ()
-    schedules: Mapping[str, Schedule] = field(default_factory=dict)  # by job; the same object until one changes
+    schedules: Mapping[str, Schedule] = msgspec.field(default_factory=dict)  # by job; the same object until one changes
     dead: tuple[DeadLetter, ...] = ()  # the newest 50, newest first
     dead_total: int = 0
     events: tuple[LiveEvent, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class HistoryOverview:
+class HistoryOverview(msgspec.Struct, frozen=True):
     """The recorded part, read from Postgres."""
 
     at_ms: int
     postgres: ServerHealth
     runs: tuple[RunRow, ...] = ()  # the newest 100, newest first
     timeline: tuple[RunRow, ...] = ()  # what ended within the last hour
-    last_runs: Mapping[str, LastRun] = field(default_factory=dict)  # job → its newest finished attempt
+    last_runs: Mapping[str, LastRun] = msgspec.field(default_factory=dict)  # job → its newest finished attempt

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from time import monotonic
+
+import msgspec
+from msgspec.structs import replace
 
 from backends.ops.kinds import Progress
 
@@ -15,8 +18,7 @@ STARTS_MS = 20_000
 HELD = 50
 
 
-@dataclass(frozen=True, slots=True)
-class Act:
+class Act(msgspec.Struct, frozen=True):
     """Something that can be taken back. `words`: what it was; times in milliseconds since the epoch.
 
     `begins_ms`: when the first of what it set going may start; `until_ms`: when its undo ends, None while that is not

@@ -6,10 +6,9 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from backends.connect import Settings
 from backends.contexts import Config, Context, context_settings
@@ -19,8 +18,7 @@ if TYPE_CHECKING:
     from backends.ops import Ops
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
+class Choice(NamedTuple):
     """A context: its name, how it is opened, how the header shows it. `color`: of `backends.contexts.COLORS`."""
 
     name: str

@@ -11,9 +11,10 @@ import contextlib
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, replace
 from typing import Any, Protocol, TypeVar
 
+import msgspec
+from msgspec.structs import replace
 from textual.message import Message
 
 from backends.errors import CronsoleError
@@ -36,8 +37,7 @@ class Sink(Protocol):
         """Take a message; returns at once."""
 
 
-@dataclass(frozen=True, slots=True)
-class Link:
+class Link(msgspec.Struct, frozen=True):
     """What is known about one server. Times in milliseconds since the epoch; 0 is never."""
 
     name: str
@@ -91,8 +91,7 @@ class Connected(Message):
         self.read_only = read_only
 
 
-@dataclass(frozen=True, slots=True)
-class Pace:
+class Pace(msgspec.Struct, frozen=True):
     """Seconds: between ticks while things happen and while nothing does, between looks at history, and limits."""
 
     busy_s: float = 0.5

@@ -6,20 +6,20 @@ import logging
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
 from datetime import UTC, tzinfo
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+import msgspec
 import platformdirs
+from msgspec.structs import replace
 
 from backends.contexts import Config, known_instead
 from widgets.safe import safe_lines
 
 
-@dataclass(frozen=True, slots=True)
-class Preferences:
+class Preferences(msgspec.Struct, frozen=True):
     """The table ``[console]`` of the configuration file.
 
     `ascii`: draw without UTF-8; None asks the terminal. `low_bandwidth`: repaint once a second at most; None does so
@@ -59,7 +59,7 @@ def log_file(env: Mapping[str, str] = os.environ) -> Path:
 
 def load_preferences(config: Config) -> Preferences:
     """The table ``[console]`` of the configuration file, or the defaults where there is none. Raises BadInputError."""
-    table, known = config.table("console"), {f.name for f in fields(Preferences)}
+    table, known = config.table("console"), set(Preferences.__struct_fields__)
     for key, value in table.items():
         if key not in known:
             raise config.wrong(f"unknown key {key[:40]!r} in [console]", known_instead(key, known))

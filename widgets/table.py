@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from textual.strip import Strip
 
@@ -11,8 +11,7 @@ from widgets.rowlist import RowList
 from widgets.safe import Cell, SafeText, cell, cells, fit
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
+class Column(NamedTuple):
     """`width` in terminal columns; `flex`: its share of what is left. Higher `drop` goes first when narrow.
 
     `align`: left, right, or tail (right, and cut at its beginning).
@@ -25,8 +24,7 @@ class Column:
     drop: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """`key` identifies the row for ever; two equal rows look the same."""
 
     key: str

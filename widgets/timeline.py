@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import tzinfo
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from textual.strip import Strip
 
@@ -32,8 +31,7 @@ Count: TypeAlias = Callable[[Sequence[str], Sequence[int]], Mapping[str, Sequenc
 """(jobs, edges in epoch ms) → by job, how many fires lie between neighbouring edges. Asked for jobs in sight only."""
 
 
-@dataclass(frozen=True, slots=True)
-class Lane:
+class Lane(NamedTuple):
     """What stands left of a job's plot: its name, a state glyph, and when it fires next."""
 
     key: str

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from itertools import groupby
+from typing import NamedTuple
 
 from widgets.safe import Cell, SafeText
 
@@ -29,8 +29,7 @@ BAND = ((16, "▓"), (4, "▒"), (0, "░"))
 """(fires a column, on average, at least; glyph) where a job fires more often than there are columns."""
 
 
-@dataclass(frozen=True, slots=True)
-class Bar:
+class Bar(NamedTuple):
     """One attempt: when it began and ended, and how (an outcome, or ``running``)."""
 
     start_ms: int
@@ -38,8 +37,7 @@ class Bar:
     outcome: str
 
 
-@dataclass(frozen=True, slots=True)
-class Window:
+class Window(NamedTuple):
     """The visible stretch of time. Its start is a multiple of the step, so it moves one column at a time."""
 
     start_ms: int

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
+
+import msgspec
 
 from backends.errors import BadInputError
 
 ATTEMPTS_SHOWN = 200
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
+class Attempt(msgspec.Struct, frozen=True):
     """One finished attempt, with all that history knows of it but its output."""
 
     attempt: int
@@ -42,7 +42,7 @@ class Attempt:
     orphan: bool = False
 
 
-_COLUMNS = ", ".join(Attempt.__slots__)
+_COLUMNS = ", ".join(Attempt.__struct_fields__)
 _ATTEMPTS = (
     f"select * from ((select {_COLUMNS} from cronsole.attempt where run_id = %(id)s"
     " order by run_id desc, attempt desc limit %(n)s) union all"

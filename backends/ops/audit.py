@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+
+import msgspec
 
 from backends.errors import BadInputError
 from backends.model import Page
 from backends.ops.reads import Reads
 
 
-@dataclass(frozen=True, slots=True)
-class Action:
+class Action(msgspec.Struct, frozen=True):
     """One action: who, what, on what, how many were meant and how many were changed."""
 
     id: int

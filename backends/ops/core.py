@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from typing import Self
+
+from msgspec.structs import replace
 
 from backends.connect import Servers, Settings
 from backends.ops.audit import AuditReads

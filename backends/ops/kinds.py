@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
+
+import msgspec
 
 from backends.errors import BadInputError
 from backends.model import now_ms
@@ -53,8 +54,7 @@ def read_receipt(text: str) -> str:
     return "".join(_DIGITS[_READ[digit]] for digit in low)
 
 
-@dataclass(frozen=True, slots=True)
-class Marked:
+class Marked(msgspec.Struct, frozen=True):
     """Letters that were marked one by one, as (queue, run id, sequence): another death of the same run is not meant."""
 
     letters: tuple[tuple[str, str, int], ...]
@@ -64,16 +64,15 @@ Chosen: TypeAlias = "Sequence[str] | Marked | Selection"
 """Which dead letters are meant: run ids, marked ones, or a selection."""
 
 
-@dataclass(frozen=True, slots=True)
-class Progress:
+class Progress(msgspec.Struct, frozen=True):
     """How far a bulk operation is. `total`: letters to look at, None where that is not known."""
 
     total: int | None = None
     scanned: int = 0
     matched: int = 0
     changed: int = 0
-    began: float = field(default_factory=time.monotonic)
-    at: float = field(default_factory=time.monotonic)
+    began: float = msgspec.field(default_factory=time.monotonic)
+    at: float = msgspec.field(default_factory=time.monotonic)
     receipt: str = ""  # of the operation, so that whoever is told can stop it
 
     @property
@@ -93,8 +92,7 @@ Tell: TypeAlias = Callable[[Progress], None]
 """Called after each step of a bulk operation."""
 
 
-@dataclass(frozen=True, slots=True)
-class Operation:
+class Operation(msgspec.Struct, frozen=True):
     """One act of an operator, as it is kept until its undo ends. `id` is the receipt.
 
     `state`: running, stopping, stopped, done, undoing, undone or expired; a running one whose `beat_ms` is old was left
@@ -107,7 +105,7 @@ class Operation:
     at_ms: int
     until_ms: int  # when its undo ends
     state: str
-    target: Mapping[str, Any] = field(default_factory=dict)
+    target: Mapping[str, Any] = msgspec.field(default_factory=dict)
     matched: int = 0
     changed: int = 0
     total: int | None = None
@@ -123,8 +121,7 @@ class Operation:
         return self.state in ("running", "stopping", "undoing") and at_ms - self.beat_ms > BEAT_MS
 
 
-@dataclass(frozen=True, slots=True)
-class Why:
+class Why(msgspec.Struct, frozen=True):
     """Where a run is, and why it does not run: one line a reason, the first is the one that holds it now."""
 
     place: RunPlace | None

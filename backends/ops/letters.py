@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from datetime import datetime
+
+import msgspec
+from msgspec.structs import replace
 
 from backends.errors import BadInputError
 from backends.model import DeadLetter, to_ms
@@ -16,8 +18,7 @@ GROUPS_MOST = 20
 _END = 1 << 53
 
 
-@dataclass(frozen=True, slots=True)
-class Selection:
+class Selection(msgspec.Struct, frozen=True):
     """Which dead letters are meant. All given conditions must hold; with none given, `everything` must be set.
 
     `since` and `until` are about when a letter came to the dead ones, by the clock of Redis.
@@ -33,7 +34,7 @@ class Selection:
     everything: bool = False
     words: tuple[str, ...] = ()  # each in job, error or run id, in any case: what is typed into the console's filter
     without: tuple[str, ...] = ()  # none of them there
-    like: Mapping[str, str] = field(default_factory=dict)  # job, queue, group → text in that name, in any case
+    like: Mapping[str, str] = msgspec.field(default_factory=dict)  # job, queue, group → text in that name, in any case
     upto: Mapping[str, int] | None = None  # frozen: queue → highest sequence; what died later is not meant
     counted: int | None = None  # how many the operator was shown before acting
 
@@ -68,8 +69,7 @@ def _span(selection: Selection, upto: int) -> tuple[int, int]:
     return above, min(upto, to_ms(selection.until) * 1000 - 1) if selection.until else upto
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(msgspec.Struct, frozen=True):
     """What of one queue is meant: after < sequence <= upto, of these groups (none: of all), if `test` agrees."""
 
     queue: WholeQueue
@@ -124,8 +124,7 @@ async def freeze(queues: Sequence[WholeQueue], selection: Selection) -> Selectio
     return replace(selection, upto={name: top for name, top in tops.items() if top})
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(msgspec.Struct, frozen=True):
     """A place between two letters of the merged list: below `sequence`, or equal to it in a queue that sorts later."""
 
     sequence: int

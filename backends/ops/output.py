@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from backends.errors import BadInputError, UnreachableError
 from backends.history.attempts import Attempt, read_attempts, read_output
@@ -20,8 +21,7 @@ HISTORY_S = 2.0
 """So long the page of a run waits for its attempts."""
 
 
-@dataclass(frozen=True, slots=True)
-class RunPage:
+class RunPage(msgspec.Struct, frozen=True):
     """A run. `attempts`: those that ended, oldest first, the newest 200; `place`: where it is, None where it has ended.
 
     `missing`: what could not be asked, in words.

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+
+import msgspec
+from msgspec.structs import replace
 
 from backends.connect import Servers
 from backends.errors import UnreachableError
@@ -29,8 +32,7 @@ USUAL_MS = 60_000
 """So long the usual durations of a queue's jobs are kept."""
 
 
-@dataclass(frozen=True, slots=True)
-class QueueFlow:
+class QueueFlow(msgspec.Struct, frozen=True):
     """What goes through a queue, in runs a minute; None where it is not measured yet. A retry counts again.
 
     `ended`: attempts that ended in each of the last 60 minutes, oldest first, the last one not over; empty where

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from datetime import datetime, timedelta
 from time import perf_counter
 from typing import Any
+
+from msgspec.structs import replace
 
 from backends.connect import Servers
 from backends.errors import BadInputError, UnreachableError

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from heapq import nsmallest
 from typing import Any, TypeVar
+
+import msgspec
 
 from backends.model import DeadGroup, DeadLetter, from_ms
 from backends.queues.base import STEP, chunks
@@ -23,8 +24,7 @@ Where = tuple[int, str, str]
 """A letter in the merged list: sequence, queue, run id."""
 
 
-@dataclass(frozen=True, slots=True)
-class Heads:
+class Heads(msgspec.Struct, frozen=True):
     """Letters without envelopes, newest first; `last`: (sequence, queue) to go on from, in the direction in which the
     page was asked for; None at the end."""
 
@@ -57,8 +57,7 @@ async def dead_heads(
     return Heads(tuple(letters), last, total)
 
 
-@dataclass(frozen=True, slots=True)
-class _Lists:
+class _Lists(msgspec.Struct, frozen=True):
     """Several lists of letters, (queue, group) each, to be merged in the direction that was asked for."""
 
     client: Any

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from backends.errors import BadInputError
 from backends.queues.base import BATCH
@@ -15,8 +16,7 @@ from backends.queues.streams import PLACES
 STATES = ("ready", "running", "later", "waiting")
 
 
-@dataclass(frozen=True, slots=True)
-class QueuedRun:
+class QueuedRun(msgspec.Struct, frozen=True):
     """A run in a queue. `state`: one of STATES. Times in milliseconds since the epoch.
 
     `slot`: the overlap or concurrency limit it counts under, '' for none; `waits_for`: the slot it waits for, or

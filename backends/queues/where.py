@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -19,8 +18,7 @@ _held = msgspec.msgpack.Decoder(list[msgspec.Raw])
 _text = msgspec.msgpack.Decoder(str)
 
 
-@dataclass(frozen=True, slots=True)
-class RunPlace:
+class RunPlace(msgspec.Struct, frozen=True):
     """A run that has not ended for good. Times in milliseconds.
 
     `state`: ready, running, later, waiting, moving (to another queue) or dead.
@@ -40,8 +38,7 @@ class RunPlace:
     by: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class LogPart:
+class LogPart(msgspec.Struct, frozen=True):
     """What a run has written since the last look: chunks of bytes, the id to go on from, whether some is missing."""
 
     chunks: tuple[bytes, ...]

@@ -12,13 +12,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
 
 import psutil
+from msgspec.structs import replace
 
 from backends.connect import Servers, Settings
 from backends.errors import CronsoleError, UnreachableError

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 from textual import on
 from textual.app import ComposeResult
@@ -34,8 +33,7 @@ def rate_of(text: str) -> float | None:
     return found
 
 
-@dataclass(frozen=True, slots=True)
-class Yes:
+class Yes(NamedTuple):
     """Go on; `rate`: so many a second at most."""
 
     rate: float | None = None

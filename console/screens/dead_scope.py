@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime
+
+import msgspec
+from msgspec.structs import replace
 
 from backends.model import DeadGroup
 from backends.ops.letters import Selection
@@ -14,8 +16,7 @@ from console.screens.runs import whole
 FIELDS = ("job", "queue", "group", "error", "payload", "since", "until")
 
 
-@dataclass(frozen=True, slots=True)
-class Scope:
+class Scope(msgspec.Struct, frozen=True):
     """`selection`: exactly what the list shows. `words`: the same to be read; `name`: what has to be typed, if it is
     all of a queue, or all there are."""
 

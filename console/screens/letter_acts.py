@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
+
+import msgspec
+from msgspec.structs import replace
 
 from backends.model import ActionResult
 from backends.ops.kinds import Chosen, Marked
@@ -22,8 +24,7 @@ HOLD_S = 5.0
 """So long a retry waits before anything of it starts, and can be taken back whole."""
 
 
-@dataclass(frozen=True, slots=True)
-class Deed:
+class Deed(msgspec.Struct, frozen=True):
     """What is done to letters, in words. `state`: of a letter that stays on the screen, while it is done and after."""
 
     verb: str
@@ -46,8 +47,7 @@ RETRY = Deed("retry", "retries", "retrying", "retried", ("→ retrying", "→ ba
 PURGE = Deed("purge", "purges", "purging", "purged", ("→ purging", "→ purged"), 0.0)
 
 
-@dataclass(frozen=True, slots=True)
-class _Counted:
+class _Counted(msgspec.Struct, frozen=True):
     selection: Selection
     number: int
 

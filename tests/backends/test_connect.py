@@ -6,11 +6,11 @@ import asyncio
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import psycopg
 import pytest
+from msgspec.structs import replace
 
 from backends.connect import Servers, Settings, settings_from_env, without_password
 from backends.embedded import acquire

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from backends.errors import BadInputError, RefusedError, UnreachableError
 from backends.model import ActionResult, DeadLetter, NewRuns, Pause, RunRow, from_ms, new_run_id

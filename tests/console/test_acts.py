@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from textual.screen import ModalScreen
 
 from backends.model import ActionResult, from_ms
@@ -460,7 +460,7 @@ async def test_a_context_is_not_left_while_an_operation_is_under_way() -> None:
     ops = many(500)
     async with console(ops=ops) as c:
         await opened(c, 100)
-        c.app.contexts["other"] = replace(c.app.context, name="other")
+        c.app.contexts["other"] = c.app.context._replace(name="other")
         ops.gate.clear()
         await c.pilot.press("R")
         await c.until(lambda: "counting" in c.screen())

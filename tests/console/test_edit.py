@@ -6,10 +6,10 @@ import contextlib
 import json
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 from textual.app import SuspendNotSupported
 
 from backends.model import fire_run_id

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from msgspec.structs import replace
 
 from backends.history.stats import JobFire, JobStats
 from backends.model import JobStatus, LastRun, Pause, from_ms

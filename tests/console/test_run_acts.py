@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from backends.queues.where import RunPlace
 from console.screens.dialog import AskDialog, PickDialog
@@ -106,6 +105,7 @@ async def test_a_queued_run_says_why_it_does_not_run(size: tuple[int, int]) -> N
 
 async def queue(c: Console, name: str) -> None:
     c.ops.depth = 250
+    await c.ticked()  # the page begins with what lies there
     c.app.open("queue", name)
     await c.until(lambda: c.app.screen.query("#lying"))
 

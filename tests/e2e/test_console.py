@@ -125,7 +125,7 @@ async def test_a_signal_gives_the_terminal_back(connected: Servers, number: sign
 
 
 async def test_without_a_server_it_says_so_and_stays(settings: Settings) -> None:
-    from dataclasses import replace
+    from msgspec.structs import replace
 
     terminal = console(replace(settings, redis_url="redis://127.0.0.1:1/0"))
     try:
