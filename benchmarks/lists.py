@@ -34,6 +34,8 @@ from backends.history.house import keep_house  # noqa: E402
 from backends.ops import Ops  # noqa: E402
 from backends.queues.streams import StreamQueue  # noqa: E402
 from console.app import ConsoleApp  # noqa: E402
+from console.screens.dead import PAGE  # noqa: E402
+from console.screens.pager import ROWS_HELD  # noqa: E402
 from console.settings import Preferences  # noqa: E402
 from widgets.table import Table  # noqa: E402
 
@@ -189,6 +191,7 @@ async def screens(ops: Ops, rounds: int) -> None:
             await until(lambda: rows.rows[-1].key != last)
 
         await until(lambda: app.state.live and app.state.history)
+        app.settle()
         for name, table in (("dead", "#letters"), ("runs", "#runs")):
             app.action_go("overview")
             await pilot.pause()
@@ -198,6 +201,8 @@ async def screens(ops: Ops, rounds: int) -> None:
             await pilot.pause(0)
             print(f"  {name}: open {1000 * (time.perf_counter() - began):8.1f} ms", flush=True)
             rows = app.screen.query_one(table, Table)
+            for _ in range(ROWS_HELD // PAGE + 5):  # until as many rows are held as ever are
+                await page_on(rows)
             before = process.memory_info().rss / 2**20
             steps = []
             for _ in range(rounds * 20):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
@@ -34,6 +33,7 @@ from console.screens.overview import OverviewScreen
 from console.screens.palette import Palette
 from console.screens.registry import NUMBERED, OVERVIEW, SCREENS
 from console.settings import Preferences, has_terminal, load_preferences, log_to_file, speaks_utf8
+from console.settling import Settles
 from console.state import ConsoleState
 from console.terminal_guard import Guarded, guard
 from console.theme import BUILT_IN, VARIABLES, load_themes, theme_for
@@ -46,8 +46,6 @@ SLOWLY_S = 1.0
 SLOW_LINE = ("the line is slow: drawn once a second", "warn")
 LINE_TOLD_S = 2.0
 QUICK_LINE = ("✓ the line is quick again", "ok")
-SETTLED_S = 3.0
-"""After so long nothing more is loaded."""
 LEAVING = "-leaving"
 NO_TERMINAL = "the console needs a terminal; `cronsole status` prints the same without one"
 
@@ -74,7 +72,7 @@ class Router:
                 return
 
 
-class ConsoleApp(Exports, Guarded, LineApp):
+class ConsoleApp(Exports, Guarded, Settles, LineApp):
     """The first frame appears before anything is connected."""
 
     TITLE = "cronsole"
@@ -179,7 +177,7 @@ class ConsoleApp(Exports, Guarded, LineApp):
             self._let_go = guard(self, self.action_redraw)
             self.theme = theme_for(self.theme, self.console.color_system)
         self.call_next(self._go_on)
-        self.set_timer(SETTLED_S, self.settle)
+        self.begin_to_settle()
 
     def _go_on(self) -> None:
         """Where the operator was the last time. A page of one thing is not gone back to: that thing is of yesterday."""
@@ -192,12 +190,6 @@ class ConsoleApp(Exports, Guarded, LineApp):
         if not self._drawn:
             self._drawn = True
             self.feed.start()
-
-    def settle(self) -> None:
-        """What is there now stays: no collection of garbage has to look through it again."""
-        gc.collect()
-        gc.freeze()
-        gc.enable()
 
     def kept_of(self, screen: str) -> dict[str, Any]:
         """What was remembered of a screen."""

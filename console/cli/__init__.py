@@ -16,7 +16,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     try:  # the console alone: nothing is to be parsed, so that nothing stands before its first frame
         import gc
 
-        gc.disable()  # until it has begun (`ConsoleApp.settle`): there is no garbage yet, only much to look through
+        gc.disable()  # until it has begun (`console.settling`): there is no garbage yet, only much to look through
         from console.cli.screen import open_console
 
         code = open_console()
