@@ -9,7 +9,7 @@ import statistics
 import subprocess
 import sys
 import time
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 from backends.connect import Servers, Settings
@@ -19,6 +19,10 @@ from benchmarks.terminals import APPS, FRAME_END, missed, p95, per_second, runni
 STALL_S = 30
 RATE = 500
 """Runs a second; each is an event when it begins and one when it ends."""
+WAITS = (
+    "select count(*), percentile_cont(0.99) within group (order by extract(epoch from started_at - enqueued_at))"
+    " from cronsole.attempt where finished_at >= %s and finished_at < %s"
+)
 
 
 async def busy(folder: Path, base: dict[str, str], seconds: float) -> None:
@@ -39,12 +43,32 @@ async def busy(folder: Path, base: dict[str, str], seconds: float) -> None:
                 await asyncio.to_thread(terminal.until_raw, b"q00", 30)
                 await asyncio.sleep(5)
                 rate, cpu = await asyncio.to_thread(per_second, terminal, max(10.0, seconds))
+                times = [datetime.now(UTC)]
+                await asyncio.sleep(STALL_S)
+                times.append(datetime.now(UTC))
+                terminal.hold()
+                await asyncio.sleep(STALL_S)
+                times.append(datetime.now(UTC))
+                terminal.go_on()
+                await asyncio.sleep(3)  # until what ended is recorded
+                usual, stalled = [await ended(servers, *times[n : n + 2]) for n in range(2)]
         finally:
             producer.cancel()
             engine.terminate()
             engine.wait(30)
     told("overview of a busy system", rate, "B/s", 4000)
     told("overview of a busy system, of a core", cpu, "%", 15)
+    waits = f"p99 until a run starts {stalled[1]:.1f} ms, {usual[1]:.1f} before"
+    told(f"engine, terminal stalls for {STALL_S} s", stalled[0], "run/s", None, f"{usual[0]:.0f} before; {waits}")
+
+
+async def ended(servers: Servers, since: datetime, until: datetime) -> tuple[float, float]:
+    """(runs a second that ended in that time, 99th percentile of their wait in ms)."""
+    pool = await servers.pool()
+    async with pool.connection() as connection:
+        found = await connection.execute(WAITS, (since, until))
+        count, wait = await found.fetchone()
+    return count / (until - since).total_seconds(), 1000 * float(wait or 0)
 
 
 def many_schedules(env: dict[str, str], rounds: int) -> None:

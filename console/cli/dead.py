@@ -10,6 +10,7 @@ from console.cli.common import ListGroup, json_option, paging, strict_json, with
 from console.cli.dead_acts import edit_command, purge_command, retry_command
 from console.cli.dead_select import filters, selection_of
 from console.cli.output import clock, iso, print_json, table, visible, visible_lines
+from console.error_words import names_itself
 
 if TYPE_CHECKING:
     from backends.model import DeadGroup, DeadLetter, Page
@@ -121,8 +122,8 @@ def groups_command(queue: str, limit: int, as_json: bool) -> None:
 
 
 def _error(of: DeadLetter | DeadGroup) -> str:
-    """The error, after its class where the text does not begin with that."""
-    if not of.error or not of.error_class or of.error.startswith(of.error_class):
+    """The error, after its class where the text does not say that."""
+    if not of.error or names_itself(of.error, of.error_class):
         return of.error or of.error_class
     return f"{of.error_class}: {of.error}"
 

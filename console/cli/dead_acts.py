@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from console.cli.acting import agreed, hint, rate, telling
 from console.cli.common import json_option, seconds, with_ops
 from console.cli.dead_select import filters, selection_of
-from console.cli.edit import Changes, changes, edited
+from console.cli.edit import Changes, changes, edited, tell_replay
 from console.cli.output import print_json, warn
 
 if TYPE_CHECKING:
@@ -147,11 +147,4 @@ def edit_command(run_id: str, hold_s: float, as_json: bool, **given: Any) -> Non
         return None if payload is None else await ops.dead_replay(letter, payload, hold_s=hold_s)
 
     new = with_ops(act)
-    if new is None:
-        click.echo("nothing is sent", err=True)
-        return
-    if as_json:
-        print_json({"run_id": new.run_id, "replay_of": run_id, "receipt": new.receipt})
-    else:
-        click.echo(new.run_id)
-    hint(new.receipt)
+    tell_replay(new, run_id, as_json=as_json)

@@ -8,9 +8,10 @@ from typing import Any, TypeVar
 
 import click
 
-from console.cli.acting import can_ask
+from backends.model import NewRuns
+from console.cli.acting import can_ask, hint
 from console.cli.common import payload_object, strict_json
-from console.cli.output import visible
+from console.cli.output import print_json, visible
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -34,6 +35,18 @@ def changes(function: F) -> F:
     ):  # fmt: skip
         function = option(function)
     return function
+
+
+def tell_replay(new: NewRuns | None, run_id: str, *, as_json: bool) -> None:
+    """What became of a replay of that run; None: the operator changed their mind."""
+    if new is None:
+        click.echo("nothing is sent", err=True)
+        return
+    if as_json:
+        print_json({"run_id": new.run_id, "replay_of": run_id, "receipt": new.receipt})
+    else:
+        click.echo(new.run_id)
+    hint(new.receipt)
 
 
 def edited(envelope: bytes, name: str, wish: Changes) -> dict[str, Any] | None:

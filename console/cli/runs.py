@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from console.cli.acting import hint
 from console.cli.common import ListGroup, json_option, paging, when, with_ops
-from console.cli.edit import Changes, changes, edited
+from console.cli.edit import Changes, changes, edited, tell_replay
 from console.cli.output import clock, coloured, iso, print_json, span, table, visible, visible_lines
 
 if TYPE_CHECKING:
@@ -121,14 +120,7 @@ def replay_command(run_id: str, as_json: bool, **given: Any) -> None:
         return await ops.replay(run_id, payload)
 
     new = with_ops(act, need_postgres=True)
-    if new is None:
-        click.echo("nothing is sent", err=True)
-        return
-    if as_json:
-        print_json({"run_id": new.run_id, "replay_of": run_id, "receipt": new.receipt})
-    else:
-        click.echo(new.run_id)
-    hint(new.receipt)
+    tell_replay(new, run_id, as_json=as_json)
 
 
 def run_row(r: RunRow) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from backends.model import DeadGroup, DeadLetter, to_ms
+from console.error_words import names_itself
 from console.screens.rows import age, count
 from widgets.safe import Cell, cell, cells
 from widgets.table import Column, Row
@@ -18,9 +19,9 @@ LETTERS = (
 
 
 def said(error_class: str, error: str) -> Cell:
-    """An error in one line, its class set off where it is not the beginning of the text anyway."""
+    """An error in one line, its class set off where the text does not say it anyway."""
     text = error.split("\n", 1)[0] if error else ""
-    if not error_class or text.startswith(error_class):
+    if not text or names_itself(text, error_class):
         return cell(text or error_class)
     return cells(cell(error_class, "dim"), cell(f" {text}"))
 

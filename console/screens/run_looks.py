@@ -8,6 +8,7 @@ from datetime import datetime, tzinfo
 from typing import TYPE_CHECKING
 
 from backends.model import RunningRow, from_ms, run_id_ms, to_ms
+from console.error_words import names_itself
 from console.screens.details import field, json_lines
 from console.screens.rows import duration, engine_name, outcome_cell, so_far
 from widgets.safe import Cell, cell, cells, safe_lines
@@ -252,7 +253,7 @@ def error_lines(error_class: str, error: str) -> list[Cell]:
     """An error; the lines that say where it came from are set off."""
     if not error and not error_class:
         return []
-    out = [cell(error_class, "bad")] if error_class and not error.startswith(error_class) else []
+    out = [cell(error_class, "bad")] if not names_itself(error, error_class) else []
     return out + framed_lines(error, "bad")
 
 
