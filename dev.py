@@ -51,23 +51,24 @@ def ready() -> None:
     mark.write_text(wanted)
 
 
-def run(*args: str) -> int:
-    """Run a program of the environment."""
+def run(*args: str, cwd: Path | None = ROOT) -> int:
+    """Run a program of the environment, in the checkout; with `cwd` None, where we are."""
     env = {**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ.get('PATH', '')}", "VIRTUAL_ENV": str(VENV)}
-    return subprocess.run([str(BIN / args[0]), *args[1:]], cwd=ROOT, env=env, check=False).returncode
+    return subprocess.run([str(BIN / args[0]), *args[1:]], cwd=cwd, env=env, check=False).returncode
 
 
 def main() -> int:
     """Do what the first argument says."""
     what, rest = (sys.argv[1] if len(sys.argv) > 1 else ""), sys.argv[2:]
     if what not in ("demo", "test", "lint", "run"):
-        sys.exit(__doc__)
+        say(__doc__ or "")
+        return 2
     ready()
     if what == "test":
         return run("pytest", "-n", "auto", "--dist", "loadfile", *rest)
     if what == "lint":
         return max(run(*line) for line in LINT)
-    return run("cronsole", *(["demo", *rest] if what == "demo" else rest))
+    return run("cronsole", *(["demo", *rest] if what == "demo" else rest), cwd=None)
 
 
 if __name__ == "__main__":
