@@ -124,7 +124,7 @@ class OverviewScreen(ConsoleScreen):
         more = f" · newest {shown} of {look.count(total)}" if total > shown else f" · {total}" if total else ""
         self._title(self._dead, "Dead letters" + more)
         jobs, in_sight = len(live.jobs), min(len(live.jobs), self._timeline.page_rows)
-        self._title(self._timeline, "Time line" + (f" · {in_sight} of {jobs} jobs" if in_sight < jobs else ""))
+        self._title(self._timeline, "Time line" + (f" · {in_sight} of {jobs} jobs, trouble first" if in_sight < jobs else ""))
         self._timeline.set_plan(live.schedules, look.counter(live.schedules))
         self._timeline.set_running(look.running_bars(live.engines))
         self._show_lanes()
@@ -148,10 +148,12 @@ class OverviewScreen(ConsoleScreen):
         running = frozenset(run.job for engine in live.engines for run in engine.running)
         last = history.last_runs if history else {}
         # what is left of the lines changes with these and with the minute; many jobs are not made twice a second
-        seen = (live.jobs, last, running, now // 60_000)
+        fit = len(live.jobs) <= self._timeline.page_rows
+        seen = (live.jobs, last, running, now // 60_000, fit)
         if seen != self._lanes_of:
             self._lanes_of = seen
-            self._timeline.set_lanes(look.lanes(live.jobs, last, running, now, self.zone))
+            jobs = live.jobs if fit else sorted(live.jobs, key=lambda job: not look.went_wrong(job, last))
+            self._timeline.set_lanes(look.lanes(jobs, last, running, now, self.zone))
         self._timeline.set_now(now)
 
     def _show_runs(self) -> None:

@@ -192,6 +192,12 @@ def run_row(run: RunRow, when: str) -> Row:
     )  # fmt: skip
 
 
+def went_wrong(job: JobStatus, last: Mapping[str, LastRun]) -> bool:
+    """Whether the newest attempt of a job did, among `last` or as it was known before."""
+    newest = last.get(job.name) or job.last_run
+    return newest is not None and newest.outcome in ("failed", "timed_out", "lost", "missed")
+
+
 def lanes(
     jobs: Iterable[JobStatus], last: Mapping[str, LastRun], running: frozenset[str], now_ms: int, zone: tzinfo | None
 ) -> tuple[Lane, ...]:

@@ -292,3 +292,16 @@ def test_a_latency_never_touches_what_stands_before_it() -> None:
     for ms in (1.0, 12.0, 112.0, 4_321.0):
         text = "".join(part for part, _ in link_cell(Link("postgres", "ok", T0, T0, ms), T0))
         assert re.fullmatch(rf"● postgres +{ms:.0f} ms", text)
+
+
+async def test_jobs_that_went_wrong_come_first_where_not_all_are_in_sight() -> None:
+    ops = FakeOps()
+    async with console((140, 40), ops) as c:
+        await c.until(lambda: c.timeline.keys and c.app.state.history)
+        assert list(c.timeline.keys) == sorted(c.timeline.keys)
+    async with console((80, 24), ops) as c:
+        await c.until(lambda: c.timeline.keys and c.app.state.history)
+        await c.until(lambda: c.timeline.keys[0] == "sync_prices")
+        assert "trouble first" in c.screen()
+        rest = list(c.timeline.keys)[1:]
+        assert rest == sorted(rest)
