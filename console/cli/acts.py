@@ -29,22 +29,22 @@ def trigger_command(job: str, payload: str | None, wait: bool, as_json: bool) ->
     """Run a job now."""
     given = None if payload is None else payload_object(payload, "--payload")
 
-    async def act(ops: Ops) -> tuple[str, str | None]:
+    async def act(ops: Ops) -> tuple[NewRuns, str | None]:
         new = await ops.trigger(job, given)
-        run_id = new.run_id
         if not wait:
-            hint(new.receipt)
-            return run_id, None
-        click.echo(f"{run_id} is on its way", err=True)
+            return new, None
+        click.echo(f"{new.run_id} is on its way", err=True)
         if not await ops.engines():
             click.echo("cronsole: waiting for an engine; start `cronsole engine -j jobs.toml`", err=True)
-        return run_id, await _outcome(ops, run_id)
+        return new, await _outcome(ops, new.run_id)
 
-    run_id, outcome = with_ops(act, need_postgres=wait)
+    new, outcome = with_ops(act, need_postgres=wait)
     if as_json:
-        print_json({"run_id": run_id, **({"outcome": outcome} if outcome else {})})
+        print_json({"run_id": new.run_id, **({"outcome": outcome} if outcome else {"receipt": new.receipt})})
     else:
-        click.echo(f"{run_id} {coloured(outcome)}" if outcome else run_id)
+        click.echo(f"{new.run_id} {coloured(outcome)}" if outcome else new.run_id)
+    if not wait:
+        hint(new.receipt)
     return 0 if outcome in (None, "succeeded") else 1
 
 
@@ -110,7 +110,7 @@ def pause_command(target: str, note: str, for_s: float | None, as_json: bool) ->
 
     result = with_ops(act)
     if as_json:
-        print_json({"target": target, "paused": True})
+        print_json({"target": target, "paused": True, "receipt": result.receipt})
     else:
         click.echo(f"{visible(target)} is paused")
     hint(result.receipt)
@@ -128,7 +128,7 @@ def resume_command(target: str, as_json: bool) -> None:
     result = with_ops(act)
     was = bool(result.changed)
     if as_json:
-        print_json({"target": target, "paused": False, "was_paused": was})
+        print_json({"target": target, "paused": False, "was_paused": was, "receipt": result.receipt})
     else:
         click.echo(f"{visible(target)} goes on" if was else f"{visible(target)} was not paused")
     hint(result.receipt)
@@ -151,7 +151,7 @@ def cancel_command(run_id: str, as_json: bool) -> None:
             f"no run {run_id[:60]!r} waits or runs", "`cronsole runs show` tells how a finished one ended"
         )
     if as_json:
-        print_json({"run_id": run_id, "result": answer})
+        print_json({"run_id": run_id, "result": answer, "receipt": result.receipt})
     else:
         click.echo("cancelled" if answer == "cancelled" else "it is running; its engine has been asked to end it")
     hint(result.receipt)

@@ -124,7 +124,8 @@ class OverviewScreen(ConsoleScreen):
         more = f" · newest {shown} of {look.count(total)}" if total > shown else f" · {total}" if total else ""
         self._title(self._dead, "Dead letters" + more)
         jobs, in_sight = len(live.jobs), min(len(live.jobs), self._timeline.page_rows)
-        self._title(self._timeline, "Time line" + (f" · {in_sight} of {jobs} jobs, trouble first" if in_sight < jobs else ""))
+        some = f" · {in_sight} of {jobs} jobs, trouble first" if in_sight < jobs else ""
+        self._title(self._timeline, f"Time line{some}")
         self._timeline.set_plan(live.schedules, look.counter(live.schedules))
         self._timeline.set_running(look.running_bars(live.engines))
         self._show_lanes()

@@ -154,7 +154,7 @@ class TestActions:
     def test_trigger_and_cancel(self, cli: Cli, world: list[str]) -> None:
         """`trigger --json` has a run id; that run can be cancelled; once."""
         answer = cli("trigger", "send_email", "--payload", '{"to":"ada"}', "--json")
-        assert list(answer.json) == ["run_id"]
+        assert list(answer.json) == ["run_id", "receipt"]
         assert cli("cancel", answer.json["run_id"], "--json").json["result"] == "cancelled"
         again = cli("cancel", answer.json["run_id"])
         assert again.code == 2

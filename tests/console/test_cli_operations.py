@@ -219,6 +219,17 @@ class TestActs:
         assert list(made) == ["run_id", "replay_of", "receipt"]
         assert cli("dead", "--json").json["total"] == 1
 
+    def test_every_act_has_its_receipt_in_json(self, cli: Cli, world: list[str]) -> None:
+        """And `undo` takes it."""
+        cli("pause", "queue:mail")
+        run = cli("trigger", "send_email", "--json").json
+        for words, back in (
+            (("cancel", run["run_id"]), "1 of 1 taken back"), (("resume", "queue:mail"), "queue:mail is paused, as before"),
+            (("pause", "job:send_email"), "job:send_email is not paused, as before"),
+        ):  # fmt: skip
+            receipt = cli(*words, "--json").json["receipt"]
+            assert cli("undo", receipt).out == back + "\n"
+
     def test_bump_and_move(self, cli: Cli, world: list[str]) -> None:
         """With receipts; bad input is told."""
         first, second = (cli("trigger", "send_email").out.strip() for _ in range(2))
