@@ -224,7 +224,8 @@ class TestActs:
         cli("pause", "queue:mail")
         run = cli("trigger", "send_email", "--json").json
         for words, back in (
-            (("cancel", run["run_id"]), "1 of 1 taken back"), (("resume", "queue:mail"), "queue:mail is paused, as before"),
+            (("cancel", run["run_id"]), "1 of 1 taken back"),
+            (("resume", "queue:mail"), "queue:mail is paused, as before"),
             (("pause", "job:send_email"), "job:send_email is not paused, as before"),
         ):  # fmt: skip
             receipt = cli(*words, "--json").json["receipt"]
