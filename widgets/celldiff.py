@@ -8,9 +8,10 @@ frames rendered inside ``App.batch_update`` are thrown away and must not count a
 from __future__ import annotations
 
 import os
+import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, NamedTuple
 
 from rich.cells import cell_len
@@ -28,6 +29,8 @@ GAP = 3
 """So many unchanged cells between others of one look are sent again: to step over them costs as much."""
 MANY = 20
 """Where fewer cells change, nothing is gained by erasing."""
+STAYS = sys.platform != "win32"
+"""Textual's driver for Linux and macOS switches wrapping off from the beginning to the end."""
 LEAD = 12
 """So many blanks before a text go with it; more are erased by themselves."""
 
@@ -46,8 +49,10 @@ class Run(NamedTuple):
     """Whether it is a stretch of blanks, to be there before what is written into it."""
 
 
-_LOOKS: dict[Style, Style] = {}
-"""Equal styles are one object, so that most comparisons end at once."""
+@lru_cache(4096)
+def one(style: Style) -> Style:
+    """Equal styles are one object, so that most comparisons end at once."""
+    return style
 
 
 def side_by_side(strips: Iterable[Strip]) -> list[Glyph]:
@@ -69,9 +74,9 @@ def explode(strip: Strip) -> list[Glyph]:
         if not text.isprintable():
             text = ODD.sub("\ufffd", text)
         if style is not None:
-            style = _LOOKS.setdefault(style, style)
+            style = one(style)
         blank_look = blank_style(style)
-        blank = (" ", None if blank_look is None else _LOOKS.setdefault(blank_look, blank_look))
+        blank = (" ", None if blank_look is None else one(blank_look))
         if text.isascii():
             glyphs.extend([(char, style) if char != " " else blank for char in text])
             continue
@@ -110,7 +115,7 @@ class RunsUpdate(CompositorUpdate):
         colors = COLOR_SYSTEMS.get(console.color_system or "", ColorSystem.TRUECOLOR)
         pieces = [piece for run in self.runs for piece in _pieces(run, colors)]
         can = erases(os.environ.get("TERM", ""))
-        text, self.held = write(pieces, colors, erases=can, repeats=self.repeats, held=self.held)
+        text, self.held = write(pieces, colors, erases=can, repeats=self.repeats, stays=STAYS, held=self.held)
         return text
 
 
@@ -272,4 +277,4 @@ def _shorter(changed: list[Run], new: list[Glyph], x: int) -> list[Run]:
 def _cost(runs: list[Run]) -> int:
     """How many bytes they take where colours are told in full."""
     pieces = [piece for run in runs for piece in _pieces(run, ColorSystem.TRUECOLOR)]
-    return len(write(pieces, ColorSystem.TRUECOLOR, erases=True, repeats=True)[0].encode())
+    return len(write(pieces, ColorSystem.TRUECOLOR, erases=True, repeats=True, stays=STAYS)[0].encode())

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+from rich.cells import cell_len
 from rich.color import Color, ColorSystem
 from rich.style import Style
 
@@ -35,8 +36,6 @@ CHAIN = 4
 """So many characters above each other, of one pen, are written downwards."""
 UNSURE = -1
 """The column of a cursor that wrote into the last one: terminals differ on where it is then."""
-NO_WRAP, WRAP = "\x1b[?7l", "\x1b[?7h"
-"""Without wrapping the cursor stays where it is behind the last column (DECAWM), on every terminal."""
 REPEATED = re.compile(r"([\u2010-\u2e7f])\1{2,}|([\u00a1-\u02ff])\2{3,}|([ -~])\3{7,}")
 """A character of three, two or one bytes so often that to repeat it is less."""
 ODD = re.compile(r"[\x00-\x1f\x7f-\x9f]")
@@ -103,7 +102,7 @@ def change(before: Pen | None, after: Pen) -> str:
     if before is None:
         return f"\x1b[{';'.join(anew)}m"
     had, wanted = before.attributes.split(";"), after.attributes.split(";")
-    ended = {OFF[code] for code in had if code and code not in wanted}
+    ended = dict.fromkeys(OFF[code] for code in had if code and code not in wanted)
     parts = [*ended, *(code for code in wanted if code and (code not in had or OFF[code] in ended))]
     if before.color != after.color:
         parts.append(after.color or "39")
@@ -128,31 +127,37 @@ class Piece(NamedTuple):
     @property
     def is_sure(self) -> bool:
         """Whether it is as wide on every terminal: nothing wide, nothing combined."""
-        return self.width == len(self.text) and (self.text.isascii() or max(self.text) < "\u2e80")
+        if self.width != len(self.text) or self.text.isascii():
+            return self.width == len(self.text)
+        return max(self.text) < "\u2e80" and all(cell_len(char) == 1 for char in set(self.text))
 
 
 def write(
-    pieces: Iterable[Piece], colors: ColorSystem, *, erases: bool, repeats: bool = False, held: Pen | None = None
+    pieces: Iterable[Piece],
+    colors: ColorSystem,
+    *,
+    erases: bool,
+    repeats: bool = False,
+    stays: bool = False,
+    held: Pen | None = None,
 ) -> tuple[str, Pen | None]:
     """The bytes of a frame, and the pen that the terminal holds afterwards; `held`: the one it holds before, if known.
 
     `erases`: the terminal fills erased cells with the background it is told (terminfo: bce, ech). `repeats`: it writes
-    a character once more when it is told to (REP, ECMA-48 8.3.103).
+    a character once more when it is told to (REP, ECMA-48 8.3.103). `stays`: its cursor stays in the last column when
+    something is written there, for wrapping is off (DECAWM); else nobody knows in which column it is then.
     """
     many = colors in (ColorSystem.EIGHT_BIT, ColorSystem.TRUECOLOR)
     ordered = _by_pen(pieces, held) if many else sorted(pieces, key=lambda p: (not p.erases, p.y, p.x))
-    edge = sum(piece.last and not piece.text.endswith(MANY_BLANKS) for piece in ordered) >= CHAIN
     out: list[str] = []
     at_y, at_x = -1, UNSURE
-    if edge:
-        out.append(NO_WRAP)
     for piece in ordered:
         wanted, text, erased = piece.pen, piece.text, ""
         if held is not None and wanted.is_blank and not text.strip(" ") and not held.marks:
             wanted = held._replace(background=wanted.background)  # the colour of nothing can't be seen
         out += (move(at_y, at_x, piece.y, piece.x), change(held, wanted))
         held, at_y, at_x = wanted, piece.y, piece.x + piece.width
-        if erases and (piece.erases or text.endswith(MANY_BLANKS)):
+        if erases and not wanted.marks and (piece.erases or text.endswith(MANY_BLANKS)):
             text = text.rstrip(" ")
             blank = len(piece.text) - len(text)
             erased = "\x1b[K" if piece.last else f"\x1b[{blank}X"
@@ -163,9 +168,7 @@ def write(
         if not piece.is_sure:
             at_y = -1
         elif piece.last and not erased:
-            at_x = at_x - 1 if edge else UNSURE
-    if edge:
-        out.append(WRAP)
+            at_x = at_x - 1 if stays else UNSURE
     return "".join(out), held
 
 
@@ -192,7 +195,8 @@ def _by_pen(pieces: Iterable[Piece], held: Pen | None) -> list[Piece]:
 
     def place(piece: Piece) -> tuple[Any, ...]:
         first = piece.erases and piece.y in mixed
-        return not first, piece.pen.background != ground, piece.pen, begin.get(piece, piece.y), piece.x, piece.y
+        row = begin.get(piece, piece.y)
+        return not first, piece.pen.background != ground, piece.pen, not piece.erases, row, piece.x, piece.y
 
     return sorted(pieces, key=place)
 
@@ -206,7 +210,7 @@ def move(y: int, x: int, to_y: int, to_x: int) -> str:
     """The fewest bytes that take the cursor from one place to another.
 
     `y` -1: nobody knows where it is; `x` UNSURE: in that line, but nobody knows where. Down goes by VT, which every
-    terminal takes for IND, and neither it nor the tty in between for the beginning of a line.
+    terminal takes for IND (but in LNM, which nobody sets), and a tty leaves alone.
     """
     place = f"\x1b[{to_y + 1};{to_x + 1}H" if to_x else f"\x1b[{to_y + 1}H"
     if y < 0 or not y <= to_y <= y + 3:

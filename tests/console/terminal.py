@@ -7,7 +7,7 @@ import re
 from rich.cells import cell_len
 
 _TOKEN = re.compile(
-    r"\x1b\[(?P<at>\d+(?:;\d+)?)H|(?P<rest>\x1b\[K)|\x1b\[\?7(?P<wrap>[hl])|\x1b\[(?P<right>\d*)C|\x1b\[(?P<erased>\d+)X|\x1b\[(?P<sgr>[\d;]*)m|\x1b\[(?P<left>\d+)D|\x1b\[(?P<again>\d+)b|(?P<char>[^\x1b])",
+    r"\x1b\[(?P<at>\d+(?:;\d+)?)H|(?P<rest>\x1b\[K)|\x1b\[(?P<right>\d*)C|\x1b\[(?P<erased>\d+)X|\x1b\[(?P<sgr>[\d;]*)m|\x1b\[(?P<left>\d+)D|\x1b\[(?P<again>\d+)b|(?P<char>[^\x1b])",
     re.DOTALL,
 )
 _SEEN_IN_BLANKS = {"4", "7", "9"}
@@ -71,7 +71,7 @@ class Terminal:
     def feed(self, data: str) -> None:
         """Write bytes, so to speak. Raises ValueError for a sequence it does not know."""
         x = y = 0
-        look, wraps = self.look, True
+        look = self.look
         self.written += len(data)
         position = 0
         while position < len(data):
@@ -82,10 +82,7 @@ class Terminal:
             if token["at"]:
                 y, x = (int(part) - 1 for part in f"{token['at']};1".split(";")[:2])
             elif token["rest"]:
-                for column in range(x, len(self.cells[y])):
-                    self._put(y, column, " ", look)
-            elif token["wrap"]:
-                wraps = token["wrap"] == "h"
+                self._erase(y, x, len(self.cells[y]), look)
             elif token["right"] is not None:
                 x += int(token["right"] or 1)
             elif token["left"]:
@@ -97,14 +94,11 @@ class Terminal:
             elif token["again"]:
                 for column in range(x, x + int(token["again"])):
                     self._put(y, column, self.cells[y][x - 1][0], look)
-                x += int(token["again"])
-                if not wraps:
-                    x = min(x, len(self.cells[0]) - 1)
+                x = min(x + int(token["again"]), len(self.cells[0]) - 1)
             elif token["char"] == "\b":
                 x -= 1
             elif token["erased"]:
-                for column in range(x, min(x + int(token["erased"]), len(self.cells[y]))):
-                    self._put(y, column, " ", look)
+                self._erase(y, x, min(x + int(token["erased"]), len(self.cells[y])), look)
             elif token["sgr"] is not None:
                 look = look_after(look, token["sgr"])
             elif token["char"] == "\n":
@@ -117,11 +111,13 @@ class Terminal:
                 for i in range(size):
                     if x + i < len(self.cells[y]):
                         self._put(y, x + i, token["char"] if i == 0 else "", look)
-                x += size
-                if not wraps:
-                    x = min(x, len(self.cells[0]) - 1)
-        assert wraps, "the next one to write would stay in the last column"
+                x = min(x + size, len(self.cells[0]) - 1)
         self.look = look
+
+    def _erase(self, y: int, start: int, end: int, look: Look) -> None:
+        """What is erased has the background and nothing else (bce)."""
+        for column in range(start, end):
+            self.cells[y][column] = (" ", (frozenset(), "", look[2]))
 
     def _put(self, y: int, x: int, char: str, look: Look) -> None:
         if char == " " and not look[0] & _SEEN_IN_BLANKS:

@@ -18,7 +18,7 @@ from widgets import celldiff
 from widgets.celldiff import CellDiff, RunsUpdate
 from widgets.pens import UNSURE, Piece, change, move, pen, write
 
-WIDTH, HEIGHT = 30, 5
+WIDTH, HEIGHT = 30, 8
 STYLES = [
     Style.parse(words)
     for words in (
@@ -30,11 +30,18 @@ TEXTS = ("a", "hello", " ", "            ", "1000", "日本", "é\u0301", "━�
 
 
 def frame(rng: random.Random) -> LayoutUpdate:
-    """Lines of a given width, made of pieces at random."""
+    """Lines of a given width, made of pieces at random; some frames have a box around them, or a column."""
     strips = []
+    side, at, boxed = rng.choice(STYLES), rng.choice((0, 7)), rng.random() < 0.5
     for _ in range(HEIGHT):
         parts = [Segment(rng.choice(TEXTS), rng.choice(STYLES)) for _ in range(rng.randrange(9))]
-        strips.append([Strip(parts).adjust_cell_length(WIDTH, STYLES[4])])
+        if not boxed:
+            strips.append([Strip(parts).adjust_cell_length(WIDTH, STYLES[4])])
+            continue
+        inner = Strip([Segment(" " * at, STYLES[4]), Segment("│", side), *parts]).adjust_cell_length(
+            WIDTH - 1, STYLES[4]
+        )
+        strips.append([inner, Strip([Segment("│", side)])])
     return LayoutUpdate(strips, Region(0, 0, WIDTH, HEIGHT))
 
 
