@@ -51,10 +51,21 @@ def ready() -> None:
     mark.write_text(wanted)
 
 
-def run(*args: str, cwd: Path | None = ROOT) -> int:
-    """Run a program of the environment, in the checkout; with `cwd` None, where we are."""
-    env = {**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ.get('PATH', '')}", "VIRTUAL_ENV": str(VENV)}
-    return subprocess.run([str(BIN / args[0]), *args[1:]], cwd=cwd, env=env, check=False).returncode
+def run(*args: str) -> int:
+    """Run a program of the environment, in the checkout."""
+    return subprocess.run([str(BIN / args[0]), *args[1:]], cwd=ROOT, env=environment(), check=False).returncode
+
+
+def become(*args: str) -> int:
+    """Be that program from now on, where we are: what a terminal sends, Ctrl+Z too, reaches nobody else."""
+    if os.name == "nt":
+        return subprocess.run([str(BIN / args[0]), *args[1:]], env=environment(), check=False).returncode
+    return os.execve(BIN / args[0], [str(BIN / args[0]), *args[1:]], environment())
+
+
+def environment() -> dict[str, str]:
+    """With what is in .venv before everything else."""
+    return {**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ.get('PATH', '')}", "VIRTUAL_ENV": str(VENV)}
 
 
 def main() -> int:
@@ -68,7 +79,7 @@ def main() -> int:
         return run("pytest", "-n", "auto", "--dist", "loadfile", *rest)
     if what == "lint":
         return max(run(*line) for line in LINT)
-    return run("cronsole", *(["demo", *rest] if what == "demo" else rest), cwd=None)
+    return become("cronsole", *(["demo", *rest] if what == "demo" else rest))
 
 
 if __name__ == "__main__":

@@ -61,6 +61,11 @@ def result_of(op: Stored) -> ActionResult:
     return ActionResult(op.matched, op.changed, op.id if op.changed else None, op.note)
 
 
+def started_words(count: int) -> str:
+    """Of runs that an undo came too late for."""
+    return f"{count:,} had started and {'goes' if count == 1 else 'go'} on"
+
+
 def _told(op: Stored) -> str:
     """What an operation that was interrupted did, and what can be done about it."""
     what = f"{op.changed:,} {DONE.get(op.verb, 'runs are in the queue')}"

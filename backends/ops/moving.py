@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from backends.errors import BadInputError
 from backends.jobs.words import show
 from backends.model import ActionResult
-from backends.ops.acts import Acts, result_of
+from backends.ops.acts import Acts, result_of, started_words
 from backends.ops.output import OutputReads
 from backends.ops.reads import unknown
 from backends.ops.record import Stored
@@ -123,7 +123,7 @@ class MovingActs(Acts, OutputReads):
         if not back:
             raise BadInputError("nothing left to take back: all have started", "`cronsole cancel` ends a run that runs")
         left = op.changed - back
-        return ActionResult(op.changed, back, note=f"{left:,} had started and go on" if left > 0 else "")
+        return ActionResult(op.changed, back, note=started_words(left) if left > 0 else "")
 
     async def _queued(self, run_id: str) -> tuple[str, str]:
         """(queue, state) of a run that waits in a queue. Raises BadInputError."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from backends.errors import BadInputError
 from backends.model import ActionResult, from_ms, now_ms
-from backends.ops.acts import whoami
+from backends.ops.acts import started_words, whoami
 from backends.ops.kinds import Progress, Tell
 from backends.ops.moving import MovingActs
 from backends.ops.record import Asked, Stored
@@ -75,8 +75,8 @@ class UndoActs(SteeringActs, MovingActs):
             for name in op.queues:
                 await self._restore_queue(op, name, total, told, progress, began)
         left = max(0, total - told.back - told.started)
-        notes = [f"{told.started:,} had started and go on"] if told.started else []
-        notes += [f"{left:,} are not there any more"] if left else []
+        notes = [started_words(told.started)] if told.started else []
+        notes += [f"{left:,} {'is' if left == 1 else 'are'} not there any more"] if left else []
         result = ActionResult(total, told.back, note=", ".join(notes))
         if not told.back and op.state != "undoing" and (total or op.changed):
             await self._not_undone(op)

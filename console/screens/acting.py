@@ -229,7 +229,7 @@ class ActingScreen(Screen[None]):
                 shell.acts.forget(receipt)  # nothing of it is left to take back
                 raise
 
-        self.drive("taking back", undo, told, "not taken back")
+        self.drive("taking back", undo, told, "undo")
 
     @work(group="reads")
     async def read_once(

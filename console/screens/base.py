@@ -24,9 +24,11 @@ from console.screens.rows import age
 from widgets.named import named
 from widgets.rowlist import RowList
 from widgets.safe import Cell, cell, cells, width_of
-from widgets.statusline import StatusLine
+from widgets.statusline import Notice, StatusLine
 
 NOTICE_S = 6.0
+NOTICE_MOST = 600
+"""Characters of a notice that are looked at."""
 RUN_ID = re.compile(r"\b[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{4}([0-9a-f]{8})\b")
 EVERYWHERE = ("command", "help", "quit")
 """What the foot of every screen ends with."""
@@ -135,7 +137,7 @@ class ConsoleScreen(ActingScreen):
         yield StatusLine(id="banner")
         yield from self.body()
         yield StatusLine(id="acts")
-        yield StatusLine(id="notice")
+        yield Notice(id="notice")
         yield StatusLine(id="keys")
 
     def on_mount(self) -> None:
@@ -233,13 +235,13 @@ class ConsoleScreen(ActingScreen):
     def show_keys(self) -> None:
         """The foot: this screen's keys as far as there is room, those of every screen, and the newest notice.
 
-        A notice that does not fit beside the keys has a line of its own above them.
+        A notice that does not fit beside the keys has lines of its own above them.
         """
         own, common = self.own_bindings(), [b for b in self.all_bindings() if b.show and b.id in EVERYWHERE]
         beside = width_of(_foot([*own, *common])) + 1 + width_of(self._notice) <= self.size.width
-        for line in self.query("#notice").results(StatusLine):
-            line.set_class(not beside and bool(self._notice), "-on")
-            line.show(() if beside else cells(" ", self._notice))
+        for notice in self.query("#notice").results(Notice):
+            notice.set_class(not beside and bool(self._notice), "-on")
+            notice.show(() if beside else cells(" ", self._notice), self.size.width)
         room = self.size.width - (width_of(self._notice) + 1 if beside and self._notice else 0)
         while (own or common) and width_of(_foot([*own, *common])) > room:
             own.pop() if own else common.pop(0)
@@ -257,7 +259,7 @@ class ConsoleScreen(ActingScreen):
     def tell(self, text: str, tone: str = "ok", seconds: float = NOTICE_S) -> None:
         """A notice at the foot, for a few seconds."""
         text = RUN_ID.sub(r"…\1", text)
-        self._notice = cells(cell(text[: max(20, self.size.width - 3)], tone), " ")
+        self._notice = cells(cell(text[:NOTICE_MOST], tone), " ")
         self._notices += 1
         self.set_timer(seconds, lambda number=self._notices: self._forget_notice(number))
         self.show_keys()

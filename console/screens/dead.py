@@ -203,7 +203,7 @@ class DeadScreen(FilterableScreen):
 
     def _agrees(self, total: int) -> bool:
         """Whether the list was read, and tells as many letters: it may be younger than what the feed has seen."""
-        narrowed = self._chosen != ALL or bool(self._selection.queue)
+        narrowed = self._chosen != ALL or bool(self._selection.queue) or bool(self._named_groups())
         return self._total is not None and (narrowed or self._total == total)
 
     def _read_groups(self) -> None:

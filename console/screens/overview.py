@@ -52,6 +52,7 @@ class OverviewScreen(ConsoleScreen):
         self._letters: tuple[DeadLetter, ...] = ()
         self._lanes_of: object = None
         self._bars_of: object = None
+        self._runs_of: object = None
         self._titles: dict[Widget, str] = {}
 
     def body(self) -> ComposeResult:
@@ -160,7 +161,10 @@ class OverviewScreen(ConsoleScreen):
     def _show_runs(self) -> None:
         live, history = self.state.live, self.state.history
         engines, runs = live.engines if live else (), history.runs if history else ()
-        self._runs.set_rows(look.run_rows(runs, engines, self.now(), self.zone))
+        running, now = [(engine.id, engine.running) for engine in engines], self.now()
+        if (seen := (runs, running, now // 500)) != self._runs_of:  # durations are in seconds
+            self._runs_of = seen
+            self._runs.set_rows(look.run_rows(runs, engines, now, self.zone))
 
     # --- keys ---
 

@@ -72,7 +72,7 @@ class TestMove:
             taken = await take_one(other)
         assert taken.run_id in ids
         back = await ops.undo(result.receipt or "")
-        assert (back.matched, back.changed, back.note) == (4, 3, "1 had started and go on")
+        assert (back.matched, back.changed, back.note) == (4, 3, "1 had started and goes on")
         assert sum((await there(queue)).values()) == 4
 
     async def test_refused(self, ops: Ops, queue: StreamQueue) -> None:

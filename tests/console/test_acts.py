@@ -185,7 +185,7 @@ async def test_a_retry_says_when_it_begins_and_undo_says_what_had_started() -> N
         await c.until(lambda: "u takes back the retry of 1 letter of mail · for 60 m" in c.screen(), 8)
         ops.started.add("id-0")
         await c.pilot.press("u")
-        await c.until(lambda: "not taken back: nothing left to take back: 1 had started" in c.screen())
+        await c.until(lambda: "undo: nothing left to take back: 1 had started" in c.screen())
         await c.until(lambda: "u takes back" not in c.screen())
         assert c.app.acts.newest(c.clock()) is None
 
