@@ -7,6 +7,8 @@ import re
 
 def names_itself(error: str, error_class: str) -> bool:
     """Whether the first line of an error says its class too: "exit code 1" is the class Exit1."""
+    if not error_class:
+        return True
     said = error.split("\n", 1)[0]
     if error_class.startswith("Exit") and re.match(rf"exit code {re.escape(error_class[4:])}\b", said):
         return True

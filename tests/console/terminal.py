@@ -79,6 +79,8 @@ class Terminal:
             if token is None:
                 raise ValueError(f"unknown sequence: {data[position : position + 20]!r}")
             position = token.end()
+            if token["char"] is None or token["char"] in "\b\v":
+                x = min(x, len(self.cells[0]) - 1)  # it does not wrap: it has stayed in the last column
             if token["at"]:
                 y, x = (int(part) - 1 for part in f"{token['at']};1".split(";")[:2])
             elif token["rest"]:
@@ -92,9 +94,9 @@ class Terminal:
             elif token["char"] == "\r":
                 x = 0
             elif token["again"]:
-                for column in range(x, x + int(token["again"])):
-                    self._put(y, column, self.cells[y][x - 1][0], look)
-                x = min(x + int(token["again"]), len(self.cells[0]) - 1)
+                start, x = x, x + int(token["again"])
+                for column in range(start, x):
+                    self._put(y, column, self.cells[y][start - 1][0], look)
             elif token["char"] == "\b":
                 x -= 1
             elif token["erased"]:
@@ -111,7 +113,7 @@ class Terminal:
                 for i in range(size):
                     if x + i < len(self.cells[y]):
                         self._put(y, x + i, token["char"] if i == 0 else "", look)
-                x = min(x + size, len(self.cells[0]) - 1)
+                x += size
         self.look = look
 
     def _erase(self, y: int, start: int, end: int, look: Look) -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from tests.console.app_helpers import SIZES, console
 from tests.console.fake_ops import HOSTILE, FakeOps
+from widgets.rowlist import RowList
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -28,7 +29,9 @@ async def test_hostile_text_is_shown_and_never_acted_on(size: tuple[int, int]) -
         await c.pilot.press("escape")
         for panel in ("timeline", "queues"):
             c.app.overview.query_one(f"#{panel}").focus()
-            await c.pilot.press("g", "p", "enter")
+            rows = c.app.overview.query_one(f"#{panel}", RowList)
+            rows.choose(list(rows.keys).index(HOSTILE))
+            await c.pilot.press("p", "enter")
             await c.until(lambda: c.app.screen is not c.app.overview)
             assert c.app.trail.here.subject == HOSTILE
             await c.pilot.press("escape")

@@ -69,7 +69,7 @@ async def test_w_writes_the_table_in_focus(tmp_path: Path, monkeypatch: pytest.M
     async with console(ops=FakeOps(hostile=True)) as c:
         c.table("dead").focus()
         await c.pilot.press("w")
-        await c.until(lambda: list(tmp_path.glob("*.csv")) and "rows in" in c.line("notice") + c.line("keys"))
+        await c.until(lambda: list(tmp_path.glob("*.csv")) and "rows in" in c.screen())
         await c.pilot.press("W")
         await c.until(lambda: list(tmp_path.glob("*.json")))
         shown = len(c.table("dead").rows)

@@ -188,6 +188,7 @@ async def test_f_follows_the_run_that_was_triggered_last() -> None:
     async with console() as c:
         await c.pilot.press("F")
         await c.until(lambda: "nothing was triggered from here yet: t triggers a job" in c.screen())
+        await c.until(lambda: c.timeline.keys)
         await c.pilot.press("j", "t", "enter")
         await c.until(lambda: "cleanup_temp runs as" in c.screen() and "F follows it" in c.screen())
         await c.pilot.press("F")

@@ -70,6 +70,7 @@ def test_nothing_of_it_is_sent_and_nothing_of_it_acts(tmp_path: Path) -> None:
             clicked += click_all(terminal)
             terminal.keys("\x0c")
             terminal.until([seen, SIGN])
+            terminal.quiet(0.15, 2)
         terminal.keys("q")
         assert terminal.ended() == 0
         end = terminal.until_raw(b"CALLS ")
