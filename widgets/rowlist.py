@@ -31,6 +31,8 @@ class RowList(LineWidget, can_focus=True):
         Binding("enter", "open", "open", show=False),
     ]
     HEAD = 1
+    KEEPS_FIRST = True
+    """Whether the first row stays chosen once the list has the focus, though nobody has moved yet."""
     EMPTY = "nothing here"
     UNREAD = "reading …"
 
@@ -212,7 +214,7 @@ class RowList(LineWidget, can_focus=True):
 
     def on_focus(self) -> None:
         """From now on the cursor stays on its row: what a key acts on must not change under the finger."""
-        self._pinned = True
+        self._pinned = self._pinned or self.KEEPS_FIRST or self.cursor_index > 0
         self._restyle()
 
     def on_blur(self) -> None:

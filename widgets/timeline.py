@@ -44,6 +44,7 @@ class Timeline(RowList):
     """Give it lanes, bars and a plan as they arrive and the time as it passes; it repaints the lines that change."""
 
     EMPTY = "no jobs yet"
+    KEEPS_FIRST = False  # trouble comes first; what is done to a job names it before
 
     def __init__(self, *, zone: tzinfo | None = None, id: str | None = None) -> None:  # noqa: A002
         super().__init__(id=id)

@@ -44,6 +44,7 @@ class Past:
 class WideTimeline(Timeline):
     """Follows now until it is panned. The cursor is on a job and on a moment, a column of the plot."""
 
+    KEEPS_FIRST = True
     HEAD = 3
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("left", "moment(-1)", "a column back", show=False, id="moment_back"),

@@ -82,9 +82,19 @@ class OverviewScreen(ConsoleScreen):
         super().on_resize()
         self._lay_out()
 
+    @property
+    def _frame(self) -> int:
+        """Lines of a panel's frame."""
+        return 1 if self.has_class("-short") else 2
+
+    def _in_sight(self, jobs: int) -> int:
+        """How many of so many jobs the time line shows, once it has the height it gets."""
+        timeline, _ = heights(self.size.height, jobs, self._frame)
+        return min(jobs, max(1, timeline - self._frame - self._timeline.HEAD))
+
     def _lay_out(self) -> None:
-        frame = 1 if self.has_class("-short") else 2
-        timeline, middle = heights(self.size.height, len(self.state.live.jobs) if self.state.live else 3, frame)
+        jobs = len(self.state.live.jobs) if self.state.live else 3
+        timeline, middle = heights(self.size.height, jobs, self._frame)
         for selector, height in (("#timeline", timeline), ("#middle", middle)):
             widget = self.query_one(selector)
             if widget.styles.height is None or widget.styles.height.value != height:
@@ -124,7 +134,7 @@ class OverviewScreen(ConsoleScreen):
         shown, total = len(live.dead), live.dead_total
         more = f" · newest {shown} of {look.count(total)}" if total > shown else f" · {total}" if total else ""
         self._title(self._dead, "Dead letters" + more)
-        jobs, in_sight = len(live.jobs), min(len(live.jobs), self._timeline.page_rows)
+        jobs, in_sight = len(live.jobs), self._in_sight(len(live.jobs))
         some = f" · {in_sight} of {jobs} jobs, trouble first" if in_sight < jobs else ""
         self._title(self._timeline, f"Time line{some}")
         self._timeline.set_plan(live.schedules, look.counter(live.schedules))
@@ -150,7 +160,7 @@ class OverviewScreen(ConsoleScreen):
         running = frozenset(run.job for engine in live.engines for run in engine.running)
         last = history.last_runs if history else {}
         # what is left of the lines changes with these and with the minute; many jobs are not made twice a second
-        fit = len(live.jobs) <= self._timeline.page_rows
+        fit = self._in_sight(len(live.jobs)) == len(live.jobs)
         seen = (live.jobs, last, running, now // 60_000, fit)
         if seen != self._lanes_of:
             self._lanes_of = seen

@@ -79,7 +79,7 @@ class Terminal:
             if token is None:
                 raise ValueError(f"unknown sequence: {data[position : position + 20]!r}")
             position = token.end()
-            if token["char"] is None or token["char"] in "\b\v":
+            if token["sgr"] is None and (token["char"] is None or token["char"] in "\b\v"):
                 x = min(x, len(self.cells[0]) - 1)  # it does not wrap: it has stayed in the last column
             if token["at"]:
                 y, x = (int(part) - 1 for part in f"{token['at']};1".split(";")[:2])

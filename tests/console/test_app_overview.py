@@ -303,5 +303,6 @@ async def test_jobs_that_went_wrong_come_first_where_not_all_are_in_sight() -> N
         await c.until(lambda: c.timeline.keys and c.app.state.history)
         await c.until(lambda: c.timeline.keys[0] == "sync_prices")
         assert "trouble first" in c.screen()
+        assert (c.timeline.cursor_key, c.timeline.top) == ("sync_prices", 0)
         rest = list(c.timeline.keys)[1:]
         assert rest == sorted(rest)
