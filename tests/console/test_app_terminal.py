@@ -47,6 +47,7 @@ class Run:
         self.status: int | None = None
         self.pid, self.fd = pty.fork()
         if self.pid == 0:
+            signal.signal(signal.SIGHUP, signal.SIG_DFL)  # whoever runs the tests may ignore it
             os.chdir(ROOT)
             os.execve(sys.executable, [sys.executable, "-c", PROGRAM, *arguments], env)
 
