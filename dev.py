@@ -76,7 +76,7 @@ def main() -> int:
         return 2
     ready()
     if what == "test":
-        return run("pytest", "-n", "auto", "--dist", "loadfile", *rest)
+        return run("pytest", "-n", "auto", "--dist", "loadfile", "--no-loadscope-reorder", *rest)
     if what == "lint":
         return max(run(*line) for line in LINT)
     return become("cronsole", *(["demo", *rest] if what == "demo" else rest))
