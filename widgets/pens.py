@@ -43,7 +43,7 @@ ODD = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 class Pen(NamedTuple):
-    """What the terminal is told before text: attributes, colours of text and background, each as SGR codes."""
+    """What the terminal is told before text: colours of background and text, attributes, each as SGR codes."""
 
     background: str
     color: str

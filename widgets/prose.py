@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.cells import cell_len
 
 from widgets.safe import Cell, SafeText, cells
-from widgets.textpane import TextPane
+from widgets.textpane import TextPane, wrapped_lines
 
 INDENT = 3
 
@@ -14,8 +14,13 @@ class Prose(TextPane):
     """A `TextPane` for text that has words."""
 
     def wrapped(self, paragraph: Cell, width: int) -> list[Cell]:
-        """Between words; a word that is longer than a line is cut as `TextPane` cuts."""
-        return [line for part in word_lines(paragraph, width - 1) for line in super(Prose, self).wrapped(part, width)]
+        """Between words, as `prose_lines`."""
+        return prose_lines(paragraph, width)
+
+
+def prose_lines(paragraph: Cell, width: int) -> list[Cell]:
+    """`paragraph` between words; a word that is longer than a line is cut as `TextPane` cuts."""
+    return [line for part in word_lines(paragraph, width - 1) for line in wrapped_lines(part, width)]
 
 
 def word_lines(paragraph: Cell, width: int) -> list[Cell]:

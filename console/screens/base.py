@@ -22,9 +22,10 @@ from console.screens.help import HelpDialog, key_names
 from console.screens.palette import Palette
 from console.screens.rows import age
 from widgets.named import named
+from widgets.notice import Notice
 from widgets.rowlist import RowList
 from widgets.safe import Cell, cell, cells, width_of
-from widgets.statusline import Notice, StatusLine
+from widgets.statusline import StatusLine
 
 NOTICE_S = 6.0
 NOTICE_MOST = 600

@@ -16,6 +16,7 @@ from console.screens import jobs_looks as look
 from console.screens.filterable import FilterableScreen
 from console.screens.job_form import trigger_with_payload
 from console.screens.queues_pause import pause_or_resume
+from console.screens.rows import FINE, trouble
 from widgets.rowlist import RowList
 from widgets.safe import cell, cells
 from widgets.statusline import StatusLine
@@ -91,7 +92,7 @@ class JobsScreen(FilterableScreen):
         self._jobs = {job.name: job for job in jobs}
         chosen = [job for job in jobs if self._fits(job, last.get(job.name), job.name in running)]
         if self.sort == "trouble":
-            chosen.sort(key=lambda job: look.trouble(job, last.get(job.name)))
+            chosen.sort(key=lambda job: trouble(job, last.get(job.name)))
         elif self.sort == "next fire":
             chosen.sort(
                 key=lambda job: (job.next_fire is None, job.next_fire.timestamp() if job.next_fire else 0.0, job.name)
@@ -129,7 +130,7 @@ class JobsScreen(FilterableScreen):
         return chosen.matches(job.name, job.description, job.schedule or "on call")
 
     def _tell_title(self, shown: int, jobs: Sequence[JobStatus], last: Mapping[str, LastRun]) -> None:
-        wrong = sum(run.outcome not in look.FINE for job in jobs if (run := last.get(job.name)))
+        wrong = sum(run.outcome not in FINE for job in jobs if (run := last.get(job.name)))
         paused = sum(job.paused is not None for job in jobs)
         parts = [f"Jobs · {shown}" + (f" of {len(jobs)}" if shown < len(jobs) else "")]
         parts += [f"{wrong} went wrong last"] if wrong else []

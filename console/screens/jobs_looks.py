@@ -14,7 +14,7 @@ from backends.schedule.hints import Hint
 from backends.schedule.preview import NextFire
 from backends.schedule.words import describe
 from console.screens.queues_looks import pause_words
-from console.screens.rows import GLYPHS, age, duration, engine_name, moment, outcome_cell, soon
+from console.screens.rows import FINE, GLYPHS, age, duration, engine_name, moment, outcome_cell, soon
 from widgets.safe import Cell, cell, cells
 from widgets.table import Column, Row
 
@@ -30,7 +30,6 @@ JOB_RUN_COLUMNS = (
 )  # fmt: skip
 FIRE_COLUMNS = (Column("planned", 12), Column("result", 9), Column("reason", 14, flex=4))
 RESULTS = {"fired": ("✓", "ok"), "skipped": ("»", "warn"), "missed": ("◌", "bad")}
-FINE = ("succeeded", "skipped", "running")
 
 
 def strip(outcomes: Sequence[str]) -> Cell:
@@ -45,12 +44,6 @@ def success_cell(stats: JobStats | None) -> Cell:
         return cell("·", "faint")
     part = min(stats.success * 100, 99.0 if stats.success < 1 else 100.0)
     return cell(f"{part:.0f}%", "ok" if part == 100 else "warn" if part >= 80 else "bad")
-
-
-def trouble(job: JobStatus, last: LastRun | None) -> tuple[int, str]:
-    """Sorts what needs a look to the top: what went wrong last, then what is paused."""
-    wrong = last is not None and last.outcome not in FINE
-    return (0 if wrong else 1 if job.paused else 2, job.name)
 
 
 def next_cell(job: JobStatus, now_ms: int, zone: tzinfo | None) -> Cell:

@@ -164,7 +164,8 @@ class OverviewScreen(ConsoleScreen):
         seen = (live.jobs, last, running, now // 60_000, fit)
         if seen != self._lanes_of:
             self._lanes_of = seen
-            jobs = live.jobs if fit else sorted(live.jobs, key=lambda job: not look.went_wrong(job, last))
+            by_trouble = sorted(live.jobs, key=lambda job: look.trouble(job, last.get(job.name) or job.last_run))
+            jobs = live.jobs if fit else by_trouble
             self._timeline.set_lanes(look.lanes(jobs, last, running, now, self.zone))
         self._timeline.set_now(now)
 

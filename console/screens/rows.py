@@ -33,6 +33,7 @@ RUN_COLUMNS = (
 )  # fmt: skip
 HISTORY_COLUMNS = (Column("due", 8), *RUN_COLUMNS[1:])
 """Where runs stand in the order of their ids: by the planned instant, or when they were enqueued."""
+FINE = ("succeeded", "skipped", "running")
 WORDS = {"timed_out": "timed out"}
 GLYPHS = {"succeeded": ("✓", "ok"), **{name: (end[0], end[1]) for name, end in ENDS.items() if name != "succeeded"}}
 SPARK = 60
@@ -192,10 +193,10 @@ def run_row(run: RunRow, when: str) -> Row:
     )  # fmt: skip
 
 
-def went_wrong(job: JobStatus, last: Mapping[str, LastRun]) -> bool:
-    """Whether the newest attempt of a job did, among `last` or as it was known before."""
-    newest = last.get(job.name) or job.last_run
-    return newest is not None and newest.outcome in ("failed", "timed_out", "lost", "missed")
+def trouble(job: JobStatus, last: LastRun | None) -> tuple[int, str]:
+    """Sorts what needs a look to the top: what went wrong last, then what is paused."""
+    wrong = last is not None and last.outcome not in FINE
+    return (0 if wrong else 1 if job.paused else 2, job.name)
 
 
 def lanes(

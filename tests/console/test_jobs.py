@@ -17,6 +17,7 @@ from console.screens.job import JobScreen
 from console.screens.job_form import check
 from console.screens.jobs import JobsScreen
 from console.screens.queue import QueueScreen
+from console.screens.rows import trouble
 from console.screens.run import RunScreen
 from tests.console.app_helpers import SIZES, Console, console
 from tests.console.fake_ops import JOBS, T0, FakeOps
@@ -196,7 +197,7 @@ def test_a_hundred_percent_means_all(judged: int, good: int, says: str) -> None:
 def test_trouble_is_what_went_wrong_then_what_is_paused() -> None:
     job = JobStatus("b", None, "UTC", "q", "command")
     wrong, fine = LastRun("1", "failed", None, 1.0), LastRun("1", "succeeded", None, 1.0)
-    keys = [look.trouble(job, wrong), look.trouble(replace(job, paused=PAUSE), fine), look.trouble(job, None)]
+    keys = [trouble(job, wrong), trouble(replace(job, paused=PAUSE), fine), trouble(job, None)]
     assert keys == sorted(keys)
     assert len(set(keys)) == 3
 
