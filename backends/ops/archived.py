@@ -85,7 +85,12 @@ class WholeQueue(StreamQueue):
 
     async def dead_top(self) -> int:
         """The highest sequence of a dead letter, 0 where there is none."""
-        return max(await super().dead_top(), await self.archived_top())
+        hot = await super().dead_top()
+        if await self.archived_top() <= hot:
+            return hot
+        async with self._archive() as archive:
+            newest = await archive.walk([Stretch(self.name, above=hot)], 1)  # the top itself may have been taken away
+        return newest[0].sequence if newest else hot
 
     async def dead_there(self, run_ids: Sequence[str]) -> list[int]:
         """The sequence of each run's dead letter; 0 where it has none."""

@@ -30,6 +30,7 @@ class Act:
     upto: dict[str, int] = field(default_factory=dict)
     new: str = ""  # edit: the run in place of the letter
     state: str = "done"
+    told: int = 0  # one a crash has left: so many its record tells of
     renamed: set[str] = field(default_factory=set)  # purge of all: queues that are done
 
 

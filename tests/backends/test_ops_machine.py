@@ -52,6 +52,7 @@ class Operator(Ops):
     fuse: int | None = None
     dead = False
     changed = 0
+    saved = 0  # so many the record told of when it was written last
     receipt = ""
 
     def burn(self, changed: int, receipt: str) -> None:
@@ -65,6 +66,7 @@ class Operator(Ops):
 
     async def _asked(self, op: Stored) -> bool:
         asked = await super()._asked(op)
+        self.saved = op.changed
         self.burn(op.changed, op.id)
         return asked
 
@@ -197,7 +199,7 @@ class OpsMachine(RuleBasedStateMachine):
         whole = verb == "dead_purge" and not {"ids", "error"} & set(meant)
         if whole and any(self.model.runs[name].cold for _, name, _ in letters):
             fuse = None  # the newest go first then
-        mine.fuse, mine.receipt, mine.changed = fuse, "", 0
+        mine.fuse, mine.receipt, mine.changed, mine.saved = fuse, "", 0, 0
         try:
             result = self.run_it(getattr(mine, verb)(wanted, progress=mine.tell, **how))
             assert result.changed == len(letters)
@@ -205,7 +207,7 @@ class OpsMachine(RuleBasedStateMachine):
             assert bool(result.receipt) is bool(letters)
             changed, receipt = result.changed, result.receipt or ""
         except Killed:
-            changed, receipt, act.state = mine.changed, mine.receipt, "running"
+            changed, receipt, act.state, act.told = mine.changed, mine.receipt, "running", mine.saved
             self.left_alone(receipt)
         finally:
             mine.fuse, mine.dead = None, False
@@ -293,7 +295,7 @@ class OpsMachine(RuleBasedStateMachine):
             with pytest.raises(BadInputError, match="was taken back already"):
                 self.run_it(mine.undo(receipt))
             return
-        had = bool(act.items) or act.state == "done"
+        had = bool(act.items or act.told) or act.state == "done"
         total, back = self.model.undo(receipt)
         mine.fuse = fuse
         try:
