@@ -53,20 +53,17 @@ class SteeringActs(Acts):
         set_now = op.before["set"]
         if set_now and set_now["until_ms"] and set_now["until_ms"] <= now_ms():
             set_now = None
-        there = [pause for pause in (await self._pauses(queues, job)).values() if pause]
-        if (set_now is None and there) or (set_now and (not there or any(p != set_now for p in there))):
-            how = f"was paused by {there[0]['by']}" if there else "was resumed"
-            raise BadInputError(f"{target} {how} since", "pause or resume it as it shall be")
         was = {name: _in_force(pause) for name, pause in op.before["was"].items()}
-        if set_now is None and not any(was.values()):
-            raise BadInputError("nothing left to take back: the pause would be over by now", "pause it anew")
+        known, back = msgspec.convert(set_now, Pause | None), False
         with redis_talk(self.servers.redis_url):
             for queue in queues:
-                former = was.get(queue.name)
-                if former:
-                    await queue.pause(former, job)
-                else:
-                    await queue.resume(job)
+                back |= await queue.pause_instead(known, was.get(queue.name), job)
+        if not back:
+            there = [pause for pause in (await self._pauses(queues, job)).values() if pause]
+            if not (there or known):
+                raise BadInputError("nothing left to take back: the pause would be over by now", "pause it anew")
+            how = f"was paused by {there[0]['by']}" if there else "was resumed"
+            raise BadInputError(f"{target} {how} since", "pause or resume it as it shall be")
         return ActionResult(1, 1, note=f"{target} is {'paused' if any(was.values()) else 'not paused'}, as before")
 
     async def _pauses(self, queues: list[StreamQueue], job: str) -> dict[str, Any]:

@@ -278,6 +278,10 @@ class Queue(Protocol):
         """End a pause; False where there was none."""
         ...
 
+    async def pause_instead(self, there: Pause | None, pause: Pause | None, job: str = "") -> bool:
+        """Pause (None: resume) where `there` is the pause in force (None: none is); False where it is not."""
+        ...
+
     async def pauses(self) -> dict[str, Pause]:
         """The pauses in force: '' for the queue itself, else by job name."""
         ...

@@ -318,14 +318,23 @@ class StreamQueue(DeadActs, Moves):
 
     async def pause(self, pause: Pause, job: str = "") -> None:
         """Stop handing out runs of the queue, or of one job."""
-        value = b"%d " % (pause.until_ms or 0) + msgspec.json.encode(pause)
-        await self._redis.hset(f"{self.prefix}ctl", _pause_field(job), value)
+        await self._redis.hset(f"{self.prefix}ctl", _pause_field(job), _packed_pause(pause))
 
     async def resume(self, job: str = "") -> bool:
         """End a pause and put parked runs back."""
-        was, moved = await self._call("resume", _pause_field(job), job, BATCH)
+        return await self._resume(job, b"")
+
+    async def pause_instead(self, there: Pause | None, pause: Pause | None, job: str = "") -> bool:
+        """Pause (None: resume) where `there` is the pause in force (None: none is); False where it is not."""
+        known = msgspec.json.encode(there) if there else b""
+        if pause is not None:
+            return bool(await self._call("pause_instead", _pause_field(job), known, _packed_pause(pause)))
+        return there is not None and await self._resume(job, known)
+
+    async def _resume(self, job: str, known: bytes) -> bool:
+        was, moved = await self._call("resume", _pause_field(job), job, BATCH, known)
         while moved == BATCH:
-            _, moved = await self._call("resume", _pause_field(job), job, BATCH)
+            _, moved = await self._call("resume", _pause_field(job), job, BATCH, known)
         return bool(was)
 
     async def pauses(self) -> dict[str, Pause]:
@@ -388,6 +397,10 @@ def _fired(word: bytes, mark: bytes, reason: bytes) -> Fired:
 
 def _pause_field(job: str) -> str:
     return f"pausejob:{job}" if job else "pause"
+
+
+def _packed_pause(pause: Pause) -> bytes:
+    return b"%d " % (pause.until_ms or 0) + msgspec.json.encode(pause)
 
 
 def _read_pause(value: bytes) -> Pause:

@@ -14,7 +14,7 @@ async def test_a_resume_that_was_cut_off_is_finished(connected: Servers) -> None
     await queue.pause(Pause(by="me"), job="a")
     await queue.enqueue([run("a") for _ in range(5)])
     assert (await queue.take(WORKER, 10)).deliveries == ()
-    assert await script("resume")(connected.redis, [queue.prefix], ["pausejob:a", "a", 2]) == [1, 2]
+    assert await script("resume")(connected.redis, [queue.prefix], ["pausejob:a", "a", 2, ""]) == [1, 2]
     assert len((await queue.take(WORKER, 10)).deliveries) == 2, "the pause is over at once"
     assert await queue.promote() == 3
     assert len((await queue.take(WORKER, 10)).deliveries) == 3

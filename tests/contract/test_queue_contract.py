@@ -6,6 +6,7 @@ import asyncio
 import time
 
 import pytest
+from msgspec.structs import replace
 
 from backends.model import FireRecord, FireResult, Overlap, Pause, new_run_id, now_ms
 from backends.queues.base import Entered, NewFire, NewRun, OnFull, Queue, Settle, Settled, Settlement
@@ -287,6 +288,30 @@ async def test_a_paused_job_is_parked_and_others_go_on(queue: Queue) -> None:
     assert list(await queue.pauses()) == ["a"]
     assert await queue.resume(job="a") is True
     assert [d.job for d in (await queue.take(WORKER, 10)).deliveries] == ["a", "a"]
+
+
+async def test_a_pause_instead_of_the_one_that_is_known(queue: Queue) -> None:
+    """Only where that one is in force: nobody's later pause is lost."""
+    mine, other = Pause(by="me", since_ms=now_ms(), until_ms=now_ms() + 60_000), Pause(by="other", note="disk full")
+    await queue.enqueue([run("a")])
+    assert await queue.pause_instead(mine, None, "a") is False
+    assert await queue.pause_instead(None, mine, "a") is True
+    assert await queue.pause_instead(None, other, "a") is False
+    assert await queue.pause_instead(other, None, "a") is False
+    assert (await queue.take(WORKER, 10)).deliveries == ()
+    assert await queue.pauses() == {"a": mine}
+    assert await queue.pause_instead(mine, other, "a") is True
+    assert await queue.pauses() == {"a": other}
+    assert await queue.pause_instead(mine, None, "a") is False
+    assert (await queue.status()).waiting == 1
+    assert await queue.pause_instead(other, None, "a") is True
+    assert await queue.pauses() == {}
+    assert [d.job for d in (await queue.take(WORKER, 10)).deliveries] == ["a"]
+    over = replace(mine, until_ms=1)
+    await queue.pause(over)
+    assert await queue.pause_instead(over, other) is False
+    assert await queue.pause_instead(None, other) is True
+    assert await queue.pauses() == {"": other}
 
 
 def planned(

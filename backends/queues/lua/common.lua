@@ -231,6 +231,9 @@ local function paused(field)
   return till == 0 or till * 1000 > now_us()
 end
 
+-- Whether a value of ctl is that pause; who ends it has changed its time only.
+local function is_pause(value, json) return string.sub(value, string.find(value, ' ', 1, true) + 1) == json end
+
 -- Runs of a paused job that a worker met wait in wait:pause/<job>; this puts them back, in order. Returns how many.
 local function unpark(job, limit)
   local moved = 0
