@@ -6,6 +6,7 @@ is acted on comes back to Redis first.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, TypeAlias
@@ -21,6 +22,10 @@ from backends.queues.dead import Kind
 from backends.queues.dead_index import letter_from
 from backends.queues.dead_walk import RecordReader, pairs_between
 from backends.queues.streams import StreamQueue
+
+WAIT_S = 0.05
+WAITS = 40
+"""So often, that far apart, a letter that is on its way between Redis and the archive is tried again."""
 
 Pool: TypeAlias = Callable[[], AbstractAsyncContextManager[Any]]
 
@@ -162,27 +167,37 @@ class WholeQueue(StreamQueue):
         retry = super().dead_retry
 
         async def act(some: Sequence[Pair]) -> list[bool]:
-            return await retry(op, some, [dues[pair] for pair in some])
+            done = await retry(op, some, [dues[pair] for pair in some])
+            back = await self._bring([pair for pair, did in zip(some, done, strict=True) if not did])
+            again = await retry(op, back, [dues[pair] for pair in back]) if back else []
+            return _either(some, done, back, again)
 
         return await self._act(act, pairs)
 
     async def dead_purge(self, op: Op, pairs: Sequence[Pair]) -> list[bool]:
         """Into the trash of the operation, here or there; False where the pair is not dead any more."""
-        done = await super().dead_purge(op, pairs)
-        missing = [pair for pair, did in zip(pairs, done, strict=True) if not did]
-        if not missing or not await self.archived_top():
-            return done
-        await self.dead_counted(0, op=op)
-        async with self._pool() as pool:
-            took = await ArchiveTrash(pool, self.namespace, self.name).take(op.id, op.expires_ms, missing)
-        await self.dead_counted(-sum(took))
-        taken = {pair for pair, did in zip(missing, took, strict=True) if did}
-        return [did or pair in taken for pair, did in zip(pairs, done, strict=True)]
+        purge = super().dead_purge
+
+        async def act(some: Sequence[Pair]) -> list[bool]:
+            done = await purge(op, some)
+            missing = [pair for pair, did in zip(some, done, strict=True) if not did]
+            if not missing or not await self.archived_top():
+                return done
+            await self.dead_counted(0, op=op)
+            async with self._pool() as pool:
+                took = await ArchiveTrash(pool, self.namespace, self.name).take(op.id, op.expires_ms, missing)
+            await self.dead_counted(-sum(took))
+            return _either(some, done, missing, took)
+
+        return await self._act(act, pairs)
 
     async def dead_replace(self, op: Op, pair: Pair, run: NewRun) -> str:
         """A new run in place of a letter: 'ok', 'gone', 'changed', or 'duplicate'."""
+        async def bring(some: Sequence[Pair]) -> list[bool]:
+            return [some[0] in await self._bring(some)]
+
         if await self.archived_top():
-            await self._bring([pair])
+            await self._act(bring, [pair])
         return await super().dead_replace(op, pair, run)
 
     async def purge_archived(self, op: Op, upto: int, after: int = -1) -> int:
@@ -193,8 +208,18 @@ class WholeQueue(StreamQueue):
         async with self._pool() as pool:
             trash = ArchiveTrash(pool, self.namespace, self.name)
             taken, last = await trash.take_all(op.id, op.expires_ms, upto, after)
+            for _ in range(WAITS):
+                if taken or not await self._between(upto):
+                    break
+                await asyncio.sleep(WAIT_S)
+                taken, last = await trash.take_all(op.id, op.expires_ms, upto)
         await self.dead_counted(-taken)
         return last
+
+    async def _between(self, upto: int) -> bool:
+        """Whether a letter up to there is in the archive, though it can't be taken just now."""
+        async with self._archive() as archive:
+            return bool(await archive.walk([Stretch(self.name, below=upto + 1)], 1))
 
     async def restore(self, op_id: str, limit: int = BATCH) -> Restored:
         """One step of an undo: first what is in Redis, then what is archived."""
@@ -218,16 +243,23 @@ class WholeQueue(StreamQueue):
             return count + await ArchiveTrash(pool, self.namespace, self.name).size(op_id)
 
     async def _act(self, act: Callable[[Sequence[Pair]], Awaitable[list[bool]]], pairs: Sequence[Pair]) -> list[bool]:
-        """Act on letters; those that are not in Redis are brought there first, if they are in the archive."""
-        done = await act(pairs)
-        missing = [pair for pair, did in zip(pairs, done, strict=True) if not did]
-        if not missing or not await self.archived_top():
-            return done
-        back = await self._bring(missing)
-        again = dict(zip(back, await act(back), strict=True)) if back else {}
-        return [did or again.get(pair, False) for pair, did in zip(pairs, done, strict=True)]
+        """Act on letters; once more on those that are on their way between Redis and the archive, when they are there.
+
+        What a crash has left between is not waited for: engines take care of it.
+        """
+        done, rest = dict.fromkeys(pairs, False), list(pairs)
+        for _ in range(WAITS):
+            done |= zip(rest, await act(rest), strict=True)
+            rest = list(await self.kept([pair for pair in rest if not done[pair]]))
+            if not rest:
+                break
+            await asyncio.sleep(WAIT_S)
+        return [done[pair] for pair in pairs]
 
     async def _bring(self, pairs: Sequence[Pair]) -> list[Pair]:
+        """From the archive into Redis; which of them came."""
+        if not pairs or not await self.archived_top():
+            return []
         back: list[Pair] = []
         async with self._pool() as pool:
             spill = Spill(pool, self.namespace, self, self._server_ms)
@@ -238,6 +270,12 @@ class WholeQueue(StreamQueue):
     async def _server_ms(self) -> int:
         seconds, micros = await self._redis.time()
         return int(seconds) * 1000 + int(micros) // 1000
+
+
+def _either(pairs: Sequence[Pair], done: Sequence[bool], others: Sequence[Pair], did: Sequence[bool]) -> list[bool]:
+    """Whether each was done, at once or as one of the others."""
+    later = {pair for pair, it_did in zip(others, did, strict=True) if it_did}
+    return [was or pair in later for pair, was in zip(pairs, done, strict=True)]
 
 
 class Reader:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -181,3 +182,34 @@ async def test_without_postgres_the_list_ends_above_the_archive(ops: Ops) -> Non
         ]  # fmt: skip
         with pytest.raises(UnreachableError):
             await cut_off.dead_retry(Selection(everything=True))
+
+
+@pytest.mark.parametrize("verb", ["dead_retry", "dead_purge", "purge of all"])
+async def test_a_spill_meanwhile(ops: Ops, verb: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is on its way into the archive is waited for: none is told to have gone that is dead."""
+    queue = ops.live.queue("mail")
+    await bury_many(queue, 400)
+    spill = Spill(await ops.servers.pool(), ops.namespace, queue, clock)
+    drop, half_way, acted = spill._drop, asyncio.Event(), asyncio.Event()
+
+    async def slowly(*args: Any) -> list[bool]:
+        gone = await drop(*args)
+        half_way.set()
+        await acted.wait()
+        await asyncio.sleep(0.2)
+        return gone
+
+    monkeypatch.setattr(spill, "_drop", slowly)
+    leaving = asyncio.create_task(spill.leave(await queue.dead_pairs(100, 0, 1 << 53)))
+    await half_way.wait()
+    chosen = Selection(queue="mail") if verb == "purge of all" else Selection(queue="mail", error="boom")
+    how: dict[str, Any] = {"hold_s": 0} if verb == "dead_retry" else {}
+    acting = asyncio.create_task(getattr(ops, verb if verb in dir(ops) else "dead_purge")(chosen, **how))
+    await asyncio.sleep(0.1)
+    acted.set()
+    result = await acting
+    assert sum(await leaving) == 100
+    assert (result.matched, result.changed, result.note) == (400, 400, "")
+    assert await ops.dead_count(Selection(everything=True)) == 0
+    assert (await ops.undo(result.receipt or "")).changed == 400
+    assert await ops.dead_count(Selection(everything=True)) == 400
