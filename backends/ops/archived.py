@@ -193,6 +193,7 @@ class WholeQueue(StreamQueue):
 
     async def dead_replace(self, op: Op, pair: Pair, run: NewRun) -> str:
         """A new run in place of a letter: 'ok', 'gone', 'changed', or 'duplicate'."""
+
         async def bring(some: Sequence[Pair]) -> list[bool]:
             return [some[0] in await self._bring(some)]
 
