@@ -66,13 +66,18 @@ class Tidying:
                 await asyncio.sleep(PAUSE_S)
 
     async def reconcile(self) -> None:
-        """Finish moves between Redis and the archive that a driver which died has left, and put counts right."""
+        """Finish moves between Redis and the archive that a driver which died has left, put counts right, and merge
+        lists of the archive where there are many."""
         stale = await stale_queues(await self._engine.servers.pool(), self._engine.namespace)
         async for queue in self._queues():
             spill = await self._spill(queue)
             if queue.name in stale or await queue.dead_marks():
                 await spill.reconcile()
             await spill.recount()
+            for _ in range(STEPS_MOST):
+                if self._engine.parts_stopping.is_set() or not await spill.merge():
+                    break
+                await asyncio.sleep(PAUSE_S)
 
     async def _spill(self, queue: StreamQueue) -> Spill:
         return Spill(await self._engine.servers.pool(), self._engine.namespace, queue, self._clock)

@@ -9,16 +9,18 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from backends.history.archive_lists import DEAD, changing, open_list
 from backends.history.rows import clean
 
-_OF = "namespace = %(ns)s and queue = %(queue)s and why = 'spilled'"
-_FIELDS = "a.queue, a.run_id, a.sequence, a.state, a.move, a.head"
+_FIELDS = "x.queue, a.run_id, a.sequence, a.state, a.move, a.head"
+_LETTERS = "cronsole.dead_archive_lists x join cronsole.dead_archive a on a.list = x.list and x.namespace = %(ns)s"
 _WALK = (
     "select {fields} from unnest(%(queues)s::text[], %(groups)s::text[], %(above)s::bigint[], %(below)s::bigint[])"
-    " as l(queue, fingerprint, above, below) cross join lateral (select * from cronsole.dead_archive r"
-    " where r.namespace = %(ns)s and r.queue = l.queue and r.why = 'spilled' {of_group}"
+    " as l(queue, fingerprint, above, below)"
+    " join cronsole.dead_archive_lists x on x.namespace = %(ns)s and x.queue = l.queue and x.why = 'spilled'"
+    " cross join lateral (select * from cronsole.dead_archive r where r.list = x.list {of_group}"
     " and r.sequence > l.above and r.sequence < l.below order by r.sequence {way} limit %(n)s) a"
-    " order by a.sequence {way}, a.queue {other} limit %(n)s"
+    " order by a.sequence {way}, x.queue {other} limit %(n)s"
 )
 END = 1 << 53
 """Above every sequence."""
@@ -92,7 +94,8 @@ class Archive:
     async def records(self, queue: str, pairs: Sequence[tuple[str, int]]) -> list[Archived | None]:
         """Letters with their envelopes; None for a pair that is not here."""
         rows = await self._all(
-            f"select {_FIELDS}, a.envelope from cronsole.dead_archive a where {_OF} and sequence = any(%(sequences)s)",
+            f"select {_FIELDS}, a.envelope from {_LETTERS} where x.queue = %(queue)s and x.why = 'spilled'"
+            " and a.sequence = any(%(sequences)s)",
             {"queue": queue, "sequences": [sequence for _, sequence in pairs]},
         )
         known = {(letter.run_id, letter.sequence): letter for letter in await self._here(rows)}
@@ -101,8 +104,8 @@ class Archive:
     async def find(self, run_ids: Sequence[str]) -> list[Archived]:
         """The archived letters of these runs, without envelopes."""
         rows = await self._all(
-            f"select {_FIELDS} from cronsole.dead_archive a where namespace = %(ns)s and why = 'spilled'"
-            " and run_id = any(%(runs)s) order by sequence desc",
+            f"select {_FIELDS} from {_LETTERS} where x.why = 'spilled' and a.run_id = any(%(runs)s)"
+            " order by a.sequence desc",
             {"runs": list(run_ids)},
         )
         return await self._here(rows)
@@ -110,8 +113,10 @@ class Archive:
     async def groups(self, queues: Sequence[str]) -> list[ArchivedGroup]:
         """Every group there is in these queues, the largest first."""
         rows = await self._all(
-            "select queue, fingerprint, job, error_class, n from cronsole.dead_archive_groups"
-            " where namespace = %(ns)s and queue = any(%(queues)s) and n > 0 order by n desc, queue, fingerprint",
+            "select x.queue, g.fingerprint, min(g.job), min(g.error_class), sum(g.n)::bigint as there"
+            " from cronsole.dead_archive_lists x join cronsole.dead_archive_groups g using (list)"
+            " where x.namespace = %(ns)s and x.queue = any(%(queues)s) and x.why = 'spilled' and g.n > 0"
+            " group by 1, 2 order by there desc, 1, 2",
             {"queues": list(queues)},
         )
         return [ArchivedGroup(*row) for row in rows]
@@ -119,13 +124,14 @@ class Archive:
     async def ends(self, groups: Sequence[tuple[str, str]]) -> dict[tuple[str, str], tuple[Archived, Archived]]:
         """(queue, group) → its oldest and its newest letter here, without envelopes."""
         edge = (
-            "(select r.* from cronsole.dead_archive r where r.namespace = %(ns)s and r.queue = l.queue"
-            " and r.why = 'spilled' and r.fingerprint = l.fingerprint order by r.sequence {} limit 1)"
+            "(select r.* from cronsole.dead_archive r where r.list = x.list and r.fingerprint = l.fingerprint"
+            " order by r.sequence {} limit 1)"
         )
         both = f"{edge.format('asc')} union all {edge.format('desc')}"
         rows = await self._all(
             f"select l.queue, l.fingerprint, {_FIELDS} from unnest(%(queues)s::text[], %(groups)s::text[])"
-            f" as l(queue, fingerprint) cross join lateral ({both}) a order by a.sequence",
+            " as l(queue, fingerprint) join cronsole.dead_archive_lists x on x.namespace = %(ns)s and x.queue = l.queue"
+            f" and x.why = 'spilled' cross join lateral ({both}) a order by a.sequence",
             {"queues": [queue for queue, _ in groups], "groups": [group for _, group in groups]},
         )
         found: dict[tuple[str, str], tuple[Archived, Archived]] = {}
@@ -141,13 +147,10 @@ class Archive:
         """
         args: dict[str, Any] = {"queue": queue, "groups": list(groups), "above": above, "below": below}
         chosen = " and fingerprint = any(%(groups)s)" if groups else ""
-        sql = (
-            "select coalesce(sum(n), 0)::bigint from cronsole.dead_archive_groups"
-            f" where namespace = %(ns)s and queue = %(queue)s{chosen}"
-        )
+        sql = f"select coalesce(sum(n), 0)::bigint from cronsole.dead_archive_groups where list = any({DEAD}){chosen}"
         if above >= 0 or below < END:
             sql = (
-                f"select count(*) from cronsole.dead_archive where {_OF} and state <> 'leaving'"
+                f"select count(*) from cronsole.dead_archive where list = any({DEAD}) and state <> 'leaving'"
                 f" and sequence > %(above)s and sequence < %(below)s{chosen}"
             )
         return int((await self._all(sql, args))[0][0])
@@ -155,19 +158,19 @@ class Archive:
     async def keep_edited(self, queue: str, run_id: str, sequence: int, record: bytes, move: str) -> None:
         """Keep the original of a letter that was edited; `move`: the receipt of that."""
         head, _, envelope = record.partition(b"\n")
-        async with self._pool.connection() as connection:
+        where = {"ns": self._namespace, "queue": queue}
+        async with changing(self._pool, where) as connection:
             await connection.execute(
-                "insert into cronsole.dead_archive"
-                " (namespace, queue, why, sequence, run_id, fingerprint, state, move, head, envelope)"
-                " values (%s, %s, 'edited', %s, %s, '', 'there', %s, %s, %s) on conflict do nothing",
-                (self._namespace, queue, sequence, run_id, move, head, envelope),
+                "insert into cronsole.dead_archive (list, sequence, run_id, fingerprint, state, move, head, envelope)"
+                " values (%s, %s, %s, '', 'there', %s, %s, %s) on conflict do nothing",
+                (await open_list(connection, where, "edited"), sequence, run_id, move, head, envelope),
             )
 
     async def edited(self, run_id: str) -> list[Archived]:
         """The originals of a run that were edited, newest first, with their envelopes."""
         rows = await self._all(
-            f"select {_FIELDS}, a.envelope from cronsole.dead_archive a where namespace = %(ns)s and why = 'edited'"
-            " and run_id = %(run)s order by sequence desc",
+            f"select {_FIELDS}, a.envelope from {_LETTERS} where x.why = 'edited' and a.run_id = %(run)s"
+            " order by a.sequence desc",
             {"run": run_id},
         )
         return [_letter(row) for row in rows]
@@ -212,7 +215,8 @@ class Archive:
         return [_letter(row) for row in rows if (row[0], row[2]) not in elsewhere]
 
     async def _states(self, queue: str, sequences: Sequence[int]) -> dict[int, str]:
-        sql = f"select sequence, state from cronsole.dead_archive where {_OF} and sequence = any(%(sequences)s)"
+        where = f"list = any({DEAD}) and sequence = any(%(sequences)s)"
+        sql = f"select sequence, state from cronsole.dead_archive where {where}"
         return dict(await self._all(sql, {"queue": queue, "sequences": sequences}))
 
     async def _all(self, sql: str, args: Mapping[str, Any]) -> list[Any]:

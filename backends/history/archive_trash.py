@@ -6,46 +6,44 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+from backends.history.archive_lists import DEAD, STEP, changing, count, drop_empty, held_lists, move, open_list, top
 from backends.model import from_ms
 
-STEP = 2_000
-"""Letters a statement at most."""
-
-_TRASHED = "namespace = %(ns)s and queue = %(queue)s and why = 'trashed' and move = %(op)s"
-_TO_TRASH = "update cronsole.dead_archive a set why = 'trashed', move = %(op)s, expires_at = %(until)s"
-_HERE = "a.namespace = %(ns)s and a.queue = %(queue)s and a.why = 'spilled' and a.state = 'there'"
-_COUNTED = """
-with changed as ({change} returning a.run_id, a.sequence, a.fingerprint),
-counts as (select fingerprint, count(*) as n from changed group by fingerprint),
-noted as (update cronsole.dead_archive_groups g set n = g.n + {sign} counts.n from counts
-  where g.namespace = %(ns)s and g.queue = %(queue)s and g.fingerprint = counts.fingerprint)
-select run_id, sequence from changed
+_PICK = f"""
+select a.list, a.sequence from unnest(%(runs)s::text[], %(sequences)s::bigint[]) as t(r, s)
+join cronsole.dead_archive a on a.list = any({DEAD}) and a.sequence = t.s
+where a.run_id = t.r and a.state = 'there' for update of a
 """
-_TAKE = _COUNTED.format(
-    change=f"{_TO_TRASH} from unnest(%(runs)s::text[], %(sequences)s::bigint[]) as t(r, s)"
-    f" where {_HERE} and a.sequence = t.s and a.run_id = t.r",
-    sign="-",
-)
-# By ctid, for the planner knows nothing of rows that have just gone from one list to the other.
-_TAKE_ALL = _COUNTED.format(
-    change=f"{_TO_TRASH} where a.ctid = any(array(select r.ctid from cronsole.dead_archive r"
-    " where r.namespace = %(ns)s and r.queue = %(queue)s and r.why = 'spilled' and r.state = 'there'"
-    " and r.sequence <= %(upto)s and r.sequence > %(after)s order by r.sequence limit %(n)s for update))",
-    sign="-",
-)
-_GIVE_BACK = _COUNTED.format(
-    change="update cronsole.dead_archive a set why = 'spilled', expires_at = null"
-    f" where a.ctid = any(array(select ctid from cronsole.dead_archive where {_TRASHED}"
-    " and sequence > %(after)s order by sequence limit %(n)s for update))",
-    sign="+",
-)
+_ANY = """
+select 1 from cronsole.dead_archive where list = any(%(lists)s) and state = 'there' and sequence <= %(upto)s limit 1
+"""
+# what is between Redis and here, and what died since the purge was asked for
+_NOT_MEANT = """
+select list, sequence from cronsole.dead_archive where list = any(%(lists)s) and state <> 'there'
+union all
+select list, sequence from cronsole.dead_archive where list = any(%(lists)s) and state = 'there' and sequence > %(upto)s
+"""
+_TRASH = """
+update cronsole.dead_archive_lists set why = 'trashed', op = %(op)s, expires_at = %(until)s where list = any(%(lists)s)
+"""
+_BACK = """
+update cronsole.dead_archive_lists set why = 'spilled', op = null, expires_at = null
+where namespace = %(ns)s and queue = %(queue)s and why = 'trashed' and op = %(op)s returning list
+"""
+_SIZE = """
+select coalesce(sum(n), 0)::bigint from cronsole.dead_archive_groups where list in (
+  select list from cronsole.dead_archive_lists
+  where namespace = %(ns)s and queue = %(queue)s and why = 'trashed' and op = %(op)s)
+"""
+_EXPIRE = """
+update cronsole.dead_archive_lists set why = 'expired'
+where namespace = %(ns)s and why = 'trashed' and expires_at < %(now)s
+"""
+_EXPIRED = "select list from cronsole.dead_archive_lists where namespace = %(ns)s and why = 'expired'"
 _SWEEP = """
-delete from cronsole.dead_archive where (namespace, queue, why, sequence) in (
-  select namespace, queue, why, sequence from cronsole.dead_archive
-  where namespace = %s and why = 'trashed' and expires_at < %s limit %s)
+delete from cronsole.dead_archive where ctid = any(array(
+  select ctid from cronsole.dead_archive where list = any(%(lists)s) limit %(n)s for update skip locked))
 """
-LOCK_COUNTS = "select pg_advisory_xact_lock(hashtextextended('cronsole archive ' || %(ns)s || '/' || %(queue)s, 0))"
-"""The counts of a queue's groups are changed by one at a time: two could lock them in different orders."""
 
 
 class ArchiveTrash:
@@ -57,41 +55,49 @@ class ArchiveTrash:
 
     async def take(self, op: str, until_ms: int, pairs: Sequence[tuple[str, int]]) -> list[bool]:
         """Take letters away until then; False where one is not in the archive."""
-        args = {"runs": [run for run, _ in pairs], "sequences": [sequence for _, sequence in pairs]}
-        taken = set(await self._change(_TAKE, {"op": op, "until": from_ms(until_ms), **args}))
+        args = {**self._where, "runs": [run for run, _ in pairs], "sequences": [sequence for _, sequence in pairs]}
+        async with changing(self._pool, self._where) as connection:
+            trash = await open_list(connection, self._where, "trashed", op)
+            taken = set(await move(connection, _PICK, trash, args))
+            await connection.execute(_TRASH, {"op": op, "until": from_ms(until_ms), "lists": [trash]})
         return [pair in taken for pair in pairs]
 
-    async def take_all(self, op: str, until_ms: int, upto: int, after: int = -1) -> tuple[int, int]:
-        """Take some of the letters up to a sequence away: (how many, the last of them); (0, 0) where none is left.
+    async def take_all(self, op: str, until_ms: int, upto: int) -> int:
+        """Take all letters up to a sequence away, however many; returns how many that were.
 
-        To go on above the last one spares a walk over the places of those that have gone.
+        Those that are between Redis and the archive just now are left.
         """
-        until = from_ms(until_ms)
-        return _last(await self._change(_TAKE_ALL, {"op": op, "until": until, "upto": upto, "after": after, "n": STEP}))
+        async with changing(self._pool, self._where) as connection:
+            lists = await held_lists(connection, self._where)
+            args = {"op": op, "until": from_ms(until_ms), "lists": lists, "upto": upto}
+            if not await (await connection.execute(_ANY, args)).fetchone():
+                return 0
+            await connection.execute(_TRASH, args)
+            if await (await connection.execute(f"{_NOT_MEANT} limit 1", args)).fetchone():
+                await move(connection, _NOT_MEANT, await open_list(connection, self._where, "spilled"), args)
+            return await count(connection, lists)
 
-    async def give_back(self, op: str, after: int = -1) -> tuple[int, int]:
-        """Give some of what an operation took back, as in `take_all`."""
-        return _last(await self._change(_GIVE_BACK, {"op": op, "after": after, "n": STEP}))
+    async def give_back(self, op: str) -> tuple[int, int]:
+        """Give back what an operation took: (how many, the highest sequence of them), (0, 0) where there is nothing."""
+        async with changing(self._pool, self._where) as connection:
+            cursor = await connection.execute(_BACK, {**self._where, "op": op})
+            lists = [row[0] for row in await cursor.fetchall()]
+            return await count(connection, lists), await top(connection, lists)
 
     async def size(self, op: str) -> int:
         """How many an operation has taken."""
-        sql = f"select count(*) from cronsole.dead_archive where {_TRASHED}"
         async with self._pool.connection() as connection:
-            row = await (await connection.execute(sql, {**self._where, "op": op})).fetchone()
+            row = await (await connection.execute(_SIZE, {**self._where, "op": op})).fetchone()
         return int(row[0])
-
-    async def _change(self, sql: str, args: dict[str, Any]) -> list[tuple[str, int]]:
-        async with self._pool.connection() as connection, connection.transaction():
-            await connection.execute(LOCK_COUNTS, self._where)
-            await connection.execute("set local enable_sort = off")  # along an index that has the order
-            return list(await (await connection.execute(sql, {**self._where, **args})).fetchall())
-
-
-def _last(changed: Sequence[tuple[str, int]]) -> tuple[int, int]:
-    return len(changed), max((sequence for _, sequence in changed), default=0)
 
 
 async def sweep_trash(pool: Any, namespace: str, now: datetime) -> int:
     """Delete some letters that can't be asked back any more; returns how many."""
+    where = {"ns": namespace, "now": now}
     async with pool.connection() as connection:
-        return int((await connection.execute(_SWEEP, (namespace, now, STEP))).rowcount)
+        await connection.execute(_EXPIRE, where)
+        lists = [row[0] for row in await (await connection.execute(_EXPIRED, where)).fetchall()]
+        gone = (await connection.execute(_SWEEP, {"lists": lists, "n": STEP})).rowcount if lists else 0
+        if lists and not gone:
+            await drop_empty(connection, lists)
+    return int(gone)

@@ -19,7 +19,7 @@ from uuid import uuid4
 
 import msgspec
 
-from backends.history.archive_trash import LOCK_COUNTS
+from backends.history.archive_lists import DEAD, HOLD_DEAD, LOCK_COUNTS, TOP, changing, merge, open_list
 from backends.history.rows import clean
 
 BATCH = 200
@@ -80,50 +80,49 @@ class _Head(msgspec.Struct):
 
 _head = msgspec.json.Decoder(_Head)
 
-_LEAVE = """
-insert into cronsole.dead_archive (namespace, queue, why, sequence, run_id, fingerprint, state, move, head, envelope)
-select %(ns)s, %(queue)s, 'spilled', s, r, f, 'leaving', %(move)s, h, e
+_LEAVE = f"""
+with {HOLD_DEAD}
+insert into cronsole.dead_archive (list, sequence, run_id, fingerprint, state, move, head, envelope)
+select (select max(list) from held), s, r, f, 'leaving', %(move)s, h, e
 from unnest(%(sequences)s::bigint[], %(runs)s::text[], %(groups)s::text[], %(heads)s::bytea[], %(envelopes)s::bytea[])
   as t(s, r, f, h, e)
+where exists (select from held)
+  and not exists (
+    select from cronsole.dead_archive o where o.list = any(array(select list from held)) and o.sequence = t.s)
 on conflict do nothing returning run_id, sequence
 """
-_CLAIM = """
+_CLAIM = f"""
+with {HOLD_DEAD}
 update cronsole.dead_archive a set state = 'returning', move = %(move)s, moved_at = now()
 from unnest(%(runs)s::text[], %(sequences)s::bigint[]) as t(r, s)
-where a.namespace = %(ns)s and a.queue = %(queue)s and a.why = 'spilled' and a.sequence = t.s and a.run_id = t.r
-  and a.state = 'there'
+where a.list = any(array(select list from held)) and a.sequence = t.s and a.run_id = t.r and a.state = 'there'
 returning a.run_id, a.sequence, a.head, a.envelope
 """
-_AT = (
-    "namespace = %(ns)s and queue = %(queue)s and why = 'spilled' and sequence = any(%(sequences)s)"
-    " and state = %(state)s and move = %(move)s"
-)
-_STAY = f"update cronsole.dead_archive set state = 'there' where {_AT} returning fingerprint, head"
-_FORGET = f"delete from cronsole.dead_archive where {_AT} returning fingerprint, head"
+_AT = f"list = any({DEAD}) and sequence = any(%(sequences)s) and state = %(state)s and move = %(move)s"
+_STAY = f"update cronsole.dead_archive set state = 'there' where {_AT} returning list, fingerprint, head"
+_FORGET = f"delete from cronsole.dead_archive where {_AT} returning list, fingerprint, head"
 _COUNT = """
-insert into cronsole.dead_archive_groups as g (namespace, queue, fingerprint, job, error_class, n)
-values (%s, %s, %s, %s, %s, %s) on conflict (namespace, queue, fingerprint) do update set n = g.n + excluded.n
+insert into cronsole.dead_archive_groups as g (list, fingerprint, job, error_class, n)
+values (%s, %s, %s, %s, %s) on conflict (list, fingerprint) do update set n = g.n + excluded.n
 """
-_STALE = """
+_STALE = f"""
 select state, move, array_agg(sequence) from cronsole.dead_archive
-where namespace = %(ns)s and queue = %(queue)s and why = 'spilled' and state <> 'there'
-  and moved_at < now() - make_interval(secs => %(stale)s)
+where list = any({DEAD}) and state <> 'there' and moved_at < now() - make_interval(secs => %(stale)s)
 group by state, move
 """
 _STALE_QUEUES = """
-select distinct queue from cronsole.dead_archive
-where namespace = %s and state <> 'there' and moved_at < now() - make_interval(secs => %s)
+select distinct l.queue from cronsole.dead_archive_lists l join cronsole.dead_archive a using (list)
+where l.namespace = %s and a.state <> 'there' and a.moved_at < now() - make_interval(secs => %s)
 """
-_COUNTED = """
-select sum(n)::bigint, coalesce((select max(sequence) from cronsole.dead_archive
-  where namespace = %(ns)s and queue = %(queue)s and why = 'spilled'), 0)
-from cronsole.dead_archive_groups where namespace = %(ns)s and queue = %(queue)s and not exists (
-  select from cronsole.dead_archive where namespace = %(ns)s and queue = %(queue)s and state <> 'there')
+_COUNTED = f"""
+select coalesce(sum(n), 0)::bigint,
+  (select coalesce(max({TOP}), 0) from cronsole.dead_archive_lists l where list = any({DEAD}))
+from cronsole.dead_archive_groups where list = any({DEAD})
+having not exists (select from cronsole.dead_archive where list = any({DEAD}) and state <> 'there')
 """
-_BETWEEN = """
+_BETWEEN = f"""
 select sequence, move from cronsole.dead_archive
-where namespace = %(ns)s and queue = %(queue)s and why = 'spilled' and state <> 'there'
-  and sequence = any(%(sequences)s)
+where list = any({DEAD}) and state <> 'there' and sequence = any(%(sequences)s)
 """
 
 
@@ -198,25 +197,33 @@ class Spill:
         """Put right how many letters Redis takes to be in the archive, after a crash between the two; by how many."""
         before = await self._queue.dead_spilled()
         async with self._pool.connection() as connection:
-            count, top = await (await connection.execute(_COUNTED, self._where)).fetchone()
-        if count in (None, before[0]) or await self._queue.dead_spilled() != before:  # right, or changing now
-            return 0
+            found = await (await connection.execute(_COUNTED, self._where)).fetchone()
+        if found is None or found[0] == before[0] or await self._queue.dead_spilled() != before:
+            return 0  # it is changing now, or right
+        count, top = found
         await self._queue.dead_counted(count - before[0], top)
         return int(count - before[0])
 
+    async def merge(self) -> int:
+        """One step of making few lists of many in the archive; returns how many letters that were."""
+        return await merge(self._pool, self._where)
+
     async def _write(self, records: Mapping[Pair, bytes], move: str) -> list[Pair]:
         parts = [record.partition(b"\n") for record in records.values()]
-        async with self._pool.connection() as connection:
-            cursor = await connection.execute(
-                _LEAVE,
-                {
-                    **self._where, "move": move, "runs": [clean(run) for run, _ in records],
-                    "sequences": [sequence for _, sequence in records],
-                    "groups": [clean(_head.decode(head).group) for head, _, _ in parts],
-                    "heads": [head for head, _, _ in parts], "envelopes": [envelope for _, _, envelope in parts],
-                },
-            )  # fmt: skip
-            return [(run, sequence) for run, sequence in await cursor.fetchall()]
+        args = {
+            **self._where, "move": move, "runs": [clean(run) for run, _ in records],
+            "sequences": [sequence for _, sequence in records],
+            "groups": [clean(_head.decode(head).group) for head, _, _ in parts],
+            "heads": [head for head, _, _ in parts], "envelopes": [envelope for _, _, envelope in parts],
+        }  # fmt: skip
+        for opened in (False, True):
+            async with self._pool.connection() as connection:
+                rows = await (await connection.execute(_LEAVE, args)).fetchall()
+            if rows or opened or not records:
+                break
+            async with changing(self._pool, self._where) as connection:  # there may be no list to put them into
+                await open_list(connection, self._where, "spilled")
+        return [(run, sequence) for run, sequence in rows]
 
     async def _drop(self, pairs: Sequence[Pair], until: int, move: str) -> list[bool]:
         return await self._queue.dead_drop(pairs, until, move) if pairs else []
@@ -233,15 +240,14 @@ class Spill:
         await self._queue.dead_settled(dict.fromkeys(moved, _mark(state, move)))
 
     async def _count(self, connection: Any, rows: Sequence[Any], sign: int) -> None:
-        counts: dict[tuple[str, str, str], int] = {}
-        for fingerprint, head in rows:
+        counts: dict[tuple[int, str, str, str], int] = {}
+        for into, fingerprint, head in rows:
             told = _head.decode(bytes(head))
-            key = (fingerprint, clean(told.job), clean(told.error_class))
+            key = (into, fingerprint, clean(told.job), clean(told.error_class))
             counts[key] = counts.get(key, 0) + sign
         if counts:
             async with connection.cursor() as cursor:
-                where = tuple(self._where.values())
-                await cursor.executemany(_COUNT, [(*where, *key, n) for key, n in sorted(counts.items())])
+                await cursor.executemany(_COUNT, [(*key, n) for key, n in sorted(counts.items())])
 
     async def _forget_marks(self) -> None:
         """Take away marks of moves that were noted."""

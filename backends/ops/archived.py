@@ -41,7 +41,6 @@ class WholeQueue(StreamQueue):
     def __init__(self, client: Any, namespace: str, name: str, pool: Pool) -> None:
         super().__init__(client, namespace, name)
         self._pool = pool
-        self._given: dict[str, int] = {}  # operation → so far its undo came in the archive
 
     @asynccontextmanager
     async def _archive(self) -> AsyncIterator[Archive]:
@@ -201,21 +200,24 @@ class WholeQueue(StreamQueue):
             await self._act(bring, [pair])
         return await super().dead_replace(op, pair, run)
 
-    async def purge_archived(self, op: Op, upto: int, after: int = -1) -> int:
-        """What a purge of all leaves in the archive: one step above `after`; so far it came, 0 when nothing is left."""
+    async def purge_archived(self, op: Op, upto: int) -> int:
+        """What a purge of all leaves in the archive, at once; returns how many letters that were.
+
+        Those that are on their way between Redis and the archive are waited for.
+        """
         if not await self.archived_top():
             return 0
         await self.dead_counted(0, op=op)
         async with self._pool() as pool:
-            trash = ArchiveTrash(pool, self.namespace, self.name)
-            taken, last = await trash.take_all(op.id, op.expires_ms, upto, after)
+            trash, taken = ArchiveTrash(pool, self.namespace, self.name), 0
             for _ in range(WAITS):
-                if taken or not await self._between(upto):
+                took = await trash.take_all(op.id, op.expires_ms, upto)
+                await self.dead_counted(-took)
+                taken += took
+                if not await self._between(upto):
                     break
                 await asyncio.sleep(WAIT_S)
-                taken, last = await trash.take_all(op.id, op.expires_ms, upto)
-        await self.dead_counted(-taken)
-        return last
+        return taken
 
     async def _between(self, upto: int) -> bool:
         """Whether a letter up to there is in the archive, though it can't be taken just now."""
@@ -227,13 +229,10 @@ class WholeQueue(StreamQueue):
         step = await super().restore(op_id, limit)
         if step.more or not await self.dead_trashed(op_id):
             return step
-        after = self._given.pop(op_id, -1)
         async with self._pool() as pool:
-            back, top = await ArchiveTrash(pool, self.namespace, self.name).give_back(op_id, after)
+            back, top = await ArchiveTrash(pool, self.namespace, self.name).give_back(op_id)
         await self.dead_counted(back, top)
-        if back:
-            self._given[op_id] = top
-        return Restored(step.back + back, step.started, back > 0 or after >= 0)
+        return Restored(step.back + back, step.started, False)
 
     async def op_size(self, op_id: str) -> int:
         """How many are in the operation's trash."""

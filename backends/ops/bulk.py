@@ -231,7 +231,7 @@ class BulkActs(Acts):
         return act
 
     async def _purge_whole(self, op: Stored, chosen: Selection, progress: Tell | None) -> None:
-        """Each queue in one step, however much lies in Redis; what of it is archived follows in steps."""
+        """Each queue in two steps, one for what lies in Redis and one for its archive, however much it is."""
         began = time.monotonic()
         found = await parts(await self.all_queues(), chosen)
         op.queues = [part.queue.name for part in found]
@@ -243,8 +243,7 @@ class BulkActs(Acts):
             op.matched += await part.size()
             others = op.changed
             await part.queue.dead_purge_all(op_of(op), part.upto)
-            after = -1
-            while after:
+            while True:
                 op.changed = others + await part.queue.op_size(op.id)
                 op.matched = max(op.matched, op.changed)
                 if progress:
@@ -252,8 +251,8 @@ class BulkActs(Acts):
                 stop_if_cancelled()
                 if await self._asked(op):
                     return
-                after = await part.queue.purge_archived(op_of(op), part.upto, after)
-            op.changed = others + await part.queue.op_size(op.id)
+                if not await part.queue.purge_archived(op_of(op), part.upto):
+                    break
         self._count_gone(op, chosen)
 
     def _count_gone(self, op: Stored, chosen: Chosen) -> None:
