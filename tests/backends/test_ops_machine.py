@@ -197,8 +197,8 @@ class OpsMachine(RuleBasedStateMachine):
         assert self.run_it(getattr(mine, verb)(wanted, dry_run=True)).matched == len(letters)
         act = Act(verb, meant=meant, upto=upto)
         whole = verb == "dead_purge" and not {"ids", "error"} & set(meant)
-        if whole and any(self.model.runs[name].cold for _, name, _ in letters):
-            fuse = None  # the newest go first then
+        if whole:  # what is archived goes after what is not
+            letters.sort(key=lambda letter: (letter[0], self.model.runs[letter[1]].cold))
         mine.fuse, mine.receipt, mine.changed, mine.saved = fuse, "", 0, 0
         try:
             result = self.run_it(getattr(mine, verb)(wanted, progress=mine.tell, **how))
