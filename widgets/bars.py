@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from textual.strip import Strip
 
 from widgets.line import LineWidget
+from widgets.prose import word_lines
 from widgets.safe import Cell, cell, cells, fit
 from widgets.sparkline import LEVELS
 
@@ -37,7 +38,8 @@ class Bars(LineWidget):
         """A line of bars, or of their ends."""
         width, height = self.size.width - SCALE - 2, self.size.height - 1
         if not self._values:
-            return self.strip(cell(f"  {self._empty}" if y == 0 else "", "dim"))
+            lines = word_lines(cell(self._empty, "dim"), self.size.width - 2)
+            return self.strip(cells("  ", lines[y]) if y < len(lines) else ())
         if self._drawn[0] != (width, height):
             self._drawn = ((width, height), bar_lines(self._values, width, height), top_of(self._values))
         if y >= height:

@@ -134,6 +134,11 @@ class RowList(LineWidget, can_focus=True):
             if not self.keys:
                 self.refresh_lines(self.HEAD)
 
+    def explain_unread(self, why: str) -> None:
+        """As `set_unread`, where it is still not known whether there are any rows."""
+        if self._unread:
+            self.set_unread(why)
+
     def set_keys(self, keys: Sequence[str], changed: set[str]) -> None:
         """New order of the rows; `changed` are those whose look is new. Repaints only the lines that differ."""
         self.set_unread("")

@@ -21,6 +21,7 @@ from console.feed import Feed, one_line
 from console.screens.acts_looks import SILENT_MS, taken_back
 from console.screens.dialog import AskDialog, PickDialog
 from console.state import ConsoleState
+from widgets.rowlist import RowList
 from widgets.safe import cell, cells
 from widgets.table import Column, Row
 
@@ -33,6 +34,11 @@ PICK_JOB = (Column("job", 12, 2), Column("schedule", 12, 1, drop=2), Column("wha
 
 class ActingScreen(Screen[None]):
     """A screen that reads and acts. What goes wrong is told, never raised."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.answers = asyncio.Event()
+        """Set when a server answers again, or no longer: what is read again and again is read at once."""
 
     @property
     def shell(self) -> ConsoleApp:
@@ -76,6 +82,12 @@ class ActingScreen(Screen[None]):
     def show_acts(self) -> None:
         """Show how far the operation under way is, or what can be taken back."""
         raise NotImplementedError
+
+    @property
+    def unread(self) -> str:
+        """What stands where nothing could be read yet: that it is read, or who does not answer."""
+        down = [link.name for link in self.state.links.values() if link.state == "down"]
+        return f"can't be read: no answer from {' and '.join(down)}" if down else RowList.UNREAD
 
     # --- in the background ---
 
@@ -258,6 +270,7 @@ class ActingScreen(Screen[None]):
         """Read something again and again while this screen is in front. Failures wait; the last truth stays shown."""
         worker, pause = get_current_worker(), every_s
         while not worker.is_cancelled:
+            self.answers.clear()
             if self.is_current:
                 try:
                     show(await self.feed.read(ask))
@@ -267,7 +280,9 @@ class ActingScreen(Screen[None]):
                         self.log.error(one_line(error))
                     pause = min(pause * 2, max(every_s, 10.0))
             least = 1.0 if self.shell.low_bandwidth else 0.0
-            await asyncio.sleep(max(pause, least) if self.is_current else 0.2)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(max(pause, least) if self.is_current else 0.2):
+                    await self.answers.wait()
 
     @work(group="unfinished")
     async def tell_unfinished(self) -> None:

@@ -88,6 +88,7 @@ class ConsoleScreen(ActingScreen):
         self._notice: Cell = ()
         self._acts: Cell = ()
         self._notices = 0
+        self._unread = RowList.UNREAD
 
     # --- what a subclass provides ---
 
@@ -110,6 +111,9 @@ class ConsoleScreen(ActingScreen):
 
     def show_history(self) -> None:
         """`state.history` is new, or the screen has come to the front."""
+
+    def show_unread(self) -> None:
+        """`unread` has other words: show them where nothing but lists is not known yet."""
 
     def show_time(self) -> None:
         """A second has passed."""
@@ -180,6 +184,12 @@ class ConsoleScreen(ActingScreen):
         self.show_acts()
         if not self._begun:
             return
+        if self.unread != self._unread:
+            self._unread = self.unread
+            for rows in self.query(RowList):
+                rows.explain_unread(self._unread)
+            self.show_unread()
+            self.answers.set()
         if self.state.live is not None:
             self.show_live()
         if self.state.history is not None:

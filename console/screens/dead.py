@@ -145,17 +145,16 @@ class DeadScreen(FilterableScreen):
         self._check_marks()
         group = self._group()
         of = f" of {count(total)}" if total is not None else ""
-        if self.filter:
-            read = f"{len(pager.items)} match"
+        read = ""
+        if self.filter and pager.known:
+            read = f" · {len(pager.items)} match"
             read += "" if pager.at_end else f", {count(pager.looked_at)}{of} read, G reads on"
-        elif total is None:
-            read = "reading …"
-        else:
-            read = f"{total:,}"
+        elif total is not None:
+            read = f" · {total:,}"
         words = f" · {group.job}: {group.error_class or group.error[:30]}" if group else ""
         text = f" · /{self.filter.text}" if self.filter else ""
         held = f" · {len(self._marks)} marked" if self._marks else ""
-        self._list.border_title = Content(safe_line(f"Dead letters{words} · {read}{held}{text}"))
+        self._list.border_title = Content(safe_line(f"Dead letters{words}{read}{held}{text}"))
         self._list.show_empty("no letter matches" if self.filter or group else "no dead letter")
 
     def _group(self) -> DeadGroup | None:

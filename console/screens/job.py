@@ -123,7 +123,8 @@ class JobScreen(ConsoleScreen):
     def show_subject(self, subject: str | None) -> None:
         """Another job."""
         self._known, self._about_of, self._newest = None, None, None
-        self._about.show([cell("reading …" if subject else "no job is chosen", "dim")])
+        if not subject:
+            self._about.show([cell("no job is chosen", "dim")])
         self._run_pager.restart()
         self._fire_pager.restart()
         self.show_live()
@@ -168,17 +169,18 @@ class JobScreen(ConsoleScreen):
         job = self.status()
         self._facts()
         if job is None:
-            if self.state.live is not None and self.subject:
-                self._about.show([cell("there is no such job: it is not published any more", "warn")])
+            if self.subject:
+                gone = cell("there is no such job: it is not published any more", "warn")
+                self._about.show([gone if self.state.live else cell(self.unread, "dim")])
                 self._about_of = None
             return
         spec = self._known.spec if self._known else None
         usual = self._known.stats.p50_ms if self._known and self._known.stats else None
-        read = self._known is not None
-        seen = (job.name, job.schedule, job.timezone, job.next_fire, job.description, read, spec, usual, self.brief)
+        unread = "" if self._known else self.unread
+        seen = (job.name, job.schedule, job.timezone, job.next_fire, job.description, unread, spec, usual, self.brief)
         if seen != self._about_of:
             self._about_of = seen
-            self._about.show(look.about_lines(job, spec, self._when(job, usual), brief=self.brief, read=read))
+            self._about.show(look.about_lines(job, spec, self._when(job, usual), brief=self.brief, unread=unread))
 
     def _when(self, job: JobStatus, usual_ms: float | None) -> list[Cell]:
         live = self.state.live
@@ -192,6 +194,10 @@ class JobScreen(ConsoleScreen):
         except ScheduleError:
             found = ()
         return look.schedule_lines(job, schedule, found, fires, self.zone, brief=self.brief)
+
+    def show_unread(self) -> None:
+        """Of what it is."""
+        self.show_live()
 
     def show_history(self) -> None:
         """Something ended: was it this job?"""
@@ -227,7 +233,7 @@ class JobScreen(ConsoleScreen):
         running = any(run.job == job.name for engine in live.engines for run in engine.running)
         state.show(cells(name, look.job_state(job, self._last(), running, self.now(), self.zone)))
         known = self._known
-        numbers.show(cells(" ", look.stats_line(known.stats, drawn=True)) if known else cell(" …", "dim"))
+        numbers.show(cells(" ", look.stats_line(known.stats, drawn=True)) if known else cell(f" {self.unread}", "dim"))
 
     def _run_row(self, run: RunRow) -> Row:
         return look.run_of_job(run, look.when_ended(run, self.now(), self.zone))

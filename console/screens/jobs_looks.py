@@ -191,9 +191,11 @@ def spec_lines(spec: JobSpec) -> list[Cell]:
     return [cells(cell(name.ljust(14), "dim"), cell(value)) for name, value in found]
 
 
-def about_lines(job: JobStatus, spec: JobSpec | None, when: Sequence[Cell], *, brief: bool, read: bool) -> list[Cell]:
-    """Everything that stands left of a job's lists, or above them (`brief`). `read`: whether `spec` is known."""
-    what = spec_lines(spec) if spec else [cell("it is not published any more" if read else "reading …", "dim")]
+def about_lines(
+    job: JobStatus, spec: JobSpec | None, when: Sequence[Cell], *, brief: bool, unread: str
+) -> list[Cell]:  # fmt: skip
+    """Everything that stands left of a job's lists, or above them (`brief`). `unread`: why `spec` is not known."""
+    what = spec_lines(spec) if spec else [cell(unread or "it is not published any more", "dim")]
     told = [cell(job.description)] if job.description else []
     if brief:
         return [*told, *when, *what]

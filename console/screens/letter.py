@@ -111,12 +111,17 @@ class LetterScreen(ConsoleScreen):
         self._letter, self._gone, self._missing = None, "", ""
         self._tree.show(())
         self._tree.border_title = Content("Payload")
-        self._story.show((), empty="reading …" if subject else "no letter is chosen")
-        self._facts()
+        self.show_unread()
         if subject:
             self.keep_reading(
                 lambda ops: self._ask(ops, subject), lambda found: self._take(found) if found else None, LOOK_S
             )
+
+    def show_unread(self) -> None:
+        """Of the letter."""
+        if self._letter is None and not self._gone:
+            self._story.show((), empty=self.unread if self.subject else "no letter is chosen")
+            self._facts()
 
     async def _ask(self, ops: ConsoleOps, letter_id: str) -> _Letter | str | None:
         """The letter once; then only whether it still is one: what has become of it, None for nothing new."""
@@ -194,7 +199,7 @@ class LetterScreen(ConsoleScreen):
             self.query_one("#facts2", StatusLine),
         )
         if letter is None:
-            first.show(cell(f" {self._gone or ('reading …' if self.subject else 'no letter')}", "dim"))
+            first.show(cell(f" {self._gone or (self.unread if self.subject else 'no letter')}", "dim"))
             second.show(())
             return
         ago, died = age(self.now() - to_ms(letter.failed_at)), clock_ms(letter.failed_at, self.zone)

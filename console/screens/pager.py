@@ -169,14 +169,8 @@ class Pager(Generic[T]):
             made[key] = known if known is not None and known[0] == item else (item, self._row(item))
         self._rows = made
         self._table.set_rows(tuple([row for _, row in made.values()]))
-        self._table.set_unread("" if self._parts else self._why)
+        self._table.set_unread("" if self._parts else self._screen.unread)
         self._told()
-
-    @property
-    def _why(self) -> str:
-        """Why nothing is known."""
-        down = [link.name for link in self._screen.state.links.values() if link.state == "down"]
-        return f"can't be read: no answer from {' and '.join(down)}" if down else self._table.UNREAD
 
     def _retry(self, generation: int) -> None:
         if generation == self._generation and not self._parts:
@@ -190,7 +184,7 @@ class Pager(Generic[T]):
             if generation == self._generation:
                 self._asking = False
                 if not self._parts:
-                    self._table.set_unread(self._why)
+                    self._table.set_unread(self._screen.unread)
                     self._screen.set_timer(RETRY_S, lambda: self._retry(generation))
 
         def show(found: U) -> None:

@@ -104,11 +104,15 @@ class QueueScreen(ConsoleScreen):
         self.shown, self._chosen_by_hand = STATES[0], False
         self.flow, self.found, self._looked, self._because = None, None, None, None
         self._mark(frozenset())
-        for chart in self.query(Bars):
-            chart.show((), "reading …")
+        self.show_unread()
         self.query_one("#assumed", StatusLine).show(())
         self._pager.restart()
         self.show_live()
+
+    def show_unread(self) -> None:
+        """Of the charts."""
+        for chart in self.query(Bars) if self.found is None else ():
+            chart.show((), self.unread)
 
     def status(self) -> QueueStatus | None:
         """The queue this is about, as it was last seen."""

@@ -124,12 +124,18 @@ class RunScreen(RunActs):
         self._forget_output()
         self._attempts.show((), (), self.now())
         self._facts.show(())
-        self._output.show((), empty="reading …" if subject else "no run is chosen")
-        self.query_one("#facts1", StatusLine).show(cell(" reading …" if subject else " no run", "dim"))
         self.query_one("#facts2", StatusLine).show(())
+        self.show_unread()
         self._title()
         if subject:
             self._look_again()
+
+    def show_unread(self) -> None:
+        """Of the run, or of what its attempt printed."""
+        if self.page is None:
+            self.query_one("#facts1", StatusLine).show(cell(f" {self.unread if self.subject else 'no run'}", "dim"))
+        if self._shown is None:
+            self._output.show((), empty=self.unread if self.subject else "no run is chosen")
 
     def _look_again(self) -> None:
         """At once, and then twice a second."""
@@ -314,7 +320,7 @@ class RunScreen(RunActs):
             self._pick = int(event.key)
         if self._shown is None or self._shown[0] != self._number(self.page):
             self._forget_output()
-            self._output.show((), empty="reading …")
+            self.show_unread()
             self._show_attempt()
             self._look_again()
 

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 import pytest
 from textual.app import ComposeResult
 
+from backends.errors import UnreachableError
 from console.screens.base import ConsoleScreen
 from console.screens.registry import NUMBERED, SCREENS
 from console.settings import Preferences
@@ -125,6 +126,58 @@ async def test_a_list_that_was_never_read_does_not_say_that_nothing_is_there() -
         for name, subject in screens.items():
             c.app.open(name, subject)
             await c.until(lambda name=name: words[name] in c.screen() and "can't be read" not in c.screen())  # type: ignore[misc]
+
+
+@asynccontextmanager
+async def dead_from_the_start(size: tuple[int, int], opens: bool) -> AsyncIterator[Console]:
+    """`opens`: the context does, and then no server answers."""
+    clock = Clock()
+    ops = FakeOps(clock)
+    ops.redis_error = ops.postgres_error = "no server at db.eu"
+
+    @asynccontextmanager
+    async def open_ops() -> AsyncIterator[FakeOps]:
+        if ops.redis_error and not opens:
+            raise UnreachableError(ops.redis_error)
+        yield ops
+
+    app = Recorded(open_ops, "prod-eu", preferences=Preferences(timezone="UTC"), clock=clock, pace=QUICK)
+    async with app.run_test(size=size) as pilot:
+        yield Console(app, pilot, ops, clock)
+
+
+AWAY = "can't be read: no answer from redis and postgres"
+PAGES = {
+    "run": ("Attempts · 1 ended", "no attempt of it"), "letter": ("attempts 3", "it is no dead letter"),
+    "queue": ("Forecast", "nothing is ready"), "job": ("command  ", "not published"),
+}  # fmt: skip
+"""What stands there when all is known, and what must not before."""
+
+
+@pytest.mark.parametrize(("size", "opens"), [(SIZES[0], True), (SIZES[1], False)])
+@pytest.mark.parametrize("name", PAGES)
+async def test_the_page_of_one_thing_says_which_server_does_not_answer(
+    name: str, size: tuple[int, int], opens: bool
+) -> None:
+    async with dead_from_the_start(size, opens) as c:
+        ops, (known, unknown) = c.ops, PAGES[name]
+        subjects = {"run": ops.ended[0].run_id, "letter": ops.dead[0].id, "queue": "mail", "job": "backup_history"}
+        c.app.open(name, subjects[name])
+        await c.until(lambda: AWAY in c.screen() and "reading …" not in c.screen())
+        assert unknown not in c.screen()
+        assert name != "queue" or c.screen().count("can't be read") == 3 <= c.screen().count("and postgres")
+        ops.redis_error = ops.postgres_error = ""
+        # its own next look may be seconds away
+        await c.until(lambda: known in c.screen() and "can't be read" not in c.screen(), 1.5)
+
+
+async def test_every_list_says_which_server_does_not_answer() -> None:
+    async with dead_from_the_start((120, 40), True) as c:
+        for name in ("overview", "queues", "jobs", "engines", "dead", "runs", "timeline", "audit"):
+            c.app.open(name)
+            await c.until(lambda: AWAY in c.screen() and "reading …" not in c.screen())
+        c.ops.redis_error = c.ops.postgres_error = ""
+        await c.until(lambda: "Audit · " in c.screen() and "can't be read" not in c.screen())
 
 
 async def test_what_fails_while_the_console_is_left_is_told_to_nobody() -> None:
