@@ -10,8 +10,9 @@ from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.strip import Strip
 
+from widgets.heading import with_sign
 from widgets.line import LineWidget
-from widgets.safe import Cell, cell, cells, fit, width_of
+from widgets.safe import Cell, cell
 
 
 class RowList(LineWidget, can_focus=True):
@@ -97,6 +98,16 @@ class RowList(LineWidget, can_focus=True):
         """Pinned line `line` (0 … HEAD-1)."""
         return ()
 
+    @property
+    def count_line(self) -> int:
+        """The pinned line that tells how many rows are above what is in sight."""
+        return self.HEAD - 1
+
+    @property
+    def count_room(self) -> int:
+        """In so many columns of it."""
+        return self.size.width
+
     def row_version(self, index: int) -> object:
         """Anything that is equal exactly when the row looks the same."""
         raise NotImplementedError
@@ -174,7 +185,7 @@ class RowList(LineWidget, can_focus=True):
     def _clamp(self) -> None:
         self.top = max(0, min(self.top, len(self.keys) - self.page_rows))
         if self.HEAD and self.top != self._told_top:
-            self.refresh_lines(self.HEAD - 1)
+            self.refresh_lines(self.count_line)
 
     # --- cursor ---
 
@@ -268,12 +279,12 @@ class RowList(LineWidget, can_focus=True):
         self._strips.clear()
 
     def _head(self, line: int) -> Strip:
-        """Pinned line `line`; the last one tells how many rows are above what is in sight."""
+        """Pinned line `line`; one of them tells how many rows are above what is in sight."""
         content = self.head_content(line)
-        self._told_top = self.top
-        if line == self.HEAD - 1 and self.top:
-            sign = cell(f" ↑ {self.top}", "accent")
-            content = cells(fit(content, self.size.width - width_of(sign)), sign)
+        if line == self.count_line:
+            self._told_top = self.top
+            if self.top:
+                content = with_sign(content, cell(f" ↑ {self.top}", "accent"), self.count_room)
         return self.strip(content)
 
     def render_line(self, y: int) -> Strip:

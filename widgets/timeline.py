@@ -149,6 +149,11 @@ class Timeline(RowList):
         return 3 + name + 1 + note + 2
 
     @property
+    def count_room(self) -> int:
+        """Beside the plot: what stands over it are times."""
+        return self.label_width - 1
+
+    @property
     def view(self) -> Window:
         """The visible stretch of time."""
         columns = max(1, self.size.width - self.label_width)

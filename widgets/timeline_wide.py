@@ -304,6 +304,11 @@ class WideTimeline(Timeline):
             return self._axis[1]
         return self._herd(view)
 
+    @property
+    def count_line(self) -> int:
+        """That of the titles."""
+        return 1
+
     def _axis_content(self) -> Cell:
         """Times, now, and clock changes."""
         view = self.view

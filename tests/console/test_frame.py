@@ -16,6 +16,7 @@ from console.settings import Preferences
 from console.trail import Trail
 from tests.console.app_helpers import QUICK, SIZES, Clock, Console, Recorded, console
 from tests.console.fake_ops import HOSTILE, FakeOps
+from widgets.rowlist import RowList
 from widgets.safe import cell
 from widgets.statusline import StatusLine
 from widgets.table import Table
@@ -264,3 +265,20 @@ async def test_help_stands_in_two_columns_where_there_is_room(size: tuple[int, i
         await c.until(lambda: "Here" in c.screen())
         line = next(line for line in c.screen().split("\n") if "Here" in line)
         assert ("In lists" in line or "Screens" in line) is beside
+
+
+@pytest.mark.parametrize("width", [80, 97, 120])
+async def test_the_count_of_rows_above_covers_no_title(width: int) -> None:
+    async with console((width, 14)) as c:
+        for name in ("timeline", "runs", "jobs", "dead", "audit", "job"):
+            c.app.open(name, "health_ping" if name == "job" else None)
+            await c.until(lambda: isinstance(c.app.screen.focused, RowList) and len(c.app.screen.focused.keys) > 8)
+            rows = c.app.screen.focused
+            assert isinstance(rows, RowList)
+            before = rows._head(rows.count_line).text
+            rows.choose(len(rows.keys) - 1)
+            await c.until(lambda rows=rows: rows.top)  # type: ignore[misc]
+            after = rows._head(rows.count_line).text
+            assert f" ↑ {rows.top}" in after
+            assert set(after.split()) - {"↑", str(rows.top)} <= set(before.split()), name
+            assert len(after) == len(before)

@@ -7,7 +7,8 @@ from datetime import UTC
 import pytest
 from rich.cells import cell_len
 
-from widgets.safe import cell, cells, fit, fitting, safe_line, safe_lines, to_ascii, width_of
+from widgets.heading import with_sign
+from widgets.safe import Cell, cell, cells, fit, fitting, safe_line, safe_lines, to_ascii, width_of
 from widgets.sparkline import sparkline
 from widgets.table import Column, column_widths
 from widgets.textpane import wrapped_lines
@@ -64,6 +65,32 @@ def test_ascii_keeps_the_width() -> None:
     for text in ("✓ ━━• │ ▼ now", "日本語", "␛[2J‹9B›", "naïve"):
         assert to_ascii(text).isascii()
         assert len(to_ascii(text)) == cell_len(text)
+
+
+JOBS = cells(
+    "   ", fit(cell("job", "head"), 8), " ", fit(cell("next", "head"), 5, "right"), "  ", cell("22:00", "head")
+)
+
+
+@pytest.mark.parametrize(
+    ("head", "sign", "room", "shown"),
+    [
+        (cells("job", "    ", "error", "       "), " ↑ 12", 19, "job    error   ↑ 12"),
+        (cells("job", "       ", "took", " ", "error"), " ↑ 12", 20, "job  ↑ 12 took error"),
+        (cells("job", "      ", "took", "  ", "error"), " ↑ 12", 20, "job ↑ 12 took  error"),
+        (cells("job", "     ", "took", "  ", "a word"), " ↑ 12", 20, "job     took    ↑ 12"),
+        (cells("job", " ", "a word", " ", "try"), " ↑ 123,456", 14, "job  ↑ 123,456"),
+        (cells("job", " ", "try"), " ↑ 12", 7, "   ↑ 12"),
+        (cells("job"), " ↑ 12", 3, " ↑ "),
+        (JOBS, " ↑ 9", 18, "   job   ↑ 9 next  22:00"),
+        (JOBS, " ↑ 12345", 18, "   job     ↑ 12345 22:00"),
+        ((), " ↑ 1", 10, "       ↑ 1"),
+        (cells("job"), " ↑ 1", 0, "job"),
+    ],
+)
+def test_what_a_heading_tells_besides_covers_no_word(head: Cell, sign: str, room: int, shown: str) -> None:
+    found = "".join(text for text, _ in with_sign(head, cell(sign), room))
+    assert found == shown
 
 
 def test_columns_fill_the_width_and_drop_the_least_wanted() -> None:
