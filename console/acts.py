@@ -21,11 +21,13 @@ HELD = 50
 class Act(msgspec.Struct, frozen=True):
     """Something that can be taken back. `words`: what it was; times in milliseconds since the epoch.
 
+    `receipts`: one, or for many that were done one after the other those of each, the newest last.
+
     `begins_ms`: when the first of what it set going may start; `until_ms`: when its undo ends, None while that is not
     known.
     """
 
-    receipt: str
+    receipts: tuple[str, ...]
     words: str
     at_ms: int
     begins_ms: int = 0
@@ -59,15 +61,17 @@ class Acts:
 
     def add(self, act: Act) -> None:
         """The newest."""
-        self._done = [*(a for a in self._done if a.receipt != act.receipt), act][-HELD:]
+        self.forget(*act.receipts)
+        self._done = [*self._done, act][-HELD:]
 
     def until(self, receipt: str, until_ms: int) -> None:
         """When the undo of an act ends, now that it is known."""
-        self._done = [replace(a, until_ms=until_ms) if a.receipt == receipt else a for a in self._done]
+        self._done = [replace(a, until_ms=until_ms) if receipt in a.receipts else a for a in self._done]
 
-    def forget(self, receipt: str) -> None:
-        """It was taken back, or can't be any more."""
-        self._done = [a for a in self._done if a.receipt != receipt]
+    def forget(self, *receipts: str) -> None:
+        """They were taken back, or can't be any more."""
+        left = [replace(a, receipts=tuple(r for r in a.receipts if r not in receipts)) for a in self._done]
+        self._done = [a for a in left if a.receipts]
 
     def newest(self, now_ms: int) -> Act | None:
         """The newest act that can still be taken back."""

@@ -295,7 +295,8 @@ class ConsoleApp(Exports, Guarded, Settles, LineApp):
         if driving is None or self.screen.has_class(LEAVING):
             self.exit()
             return
-        lines = [cell(f"{driving.doing} is under way and stops half-way."), cell("The audit can go on with it.", "dim")]
+        lines = [cell(f"{driving.doing} is under way and stops half-way.")]
+        lines += [cell("The audit can go on with it.", "dim")] if driving.progress.receipt else []
         dialog = AskDialog("Leave?", lines, "leave")
         dialog.add_class(LEAVING)
         self.push_screen(dialog, lambda yes: self.exit() if yes else None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import tzinfo
 from typing import TYPE_CHECKING, TypeVar
 
@@ -18,6 +18,7 @@ from backends.ops.kinds import Progress, Tell
 from console.acts import Act, Driving
 from console.console_ops import ConsoleOps
 from console.feed import Feed, one_line
+from console.screens import by_one
 from console.screens.acts_looks import SILENT_MS, taken_back
 from console.screens.dialog import AskDialog, PickDialog
 from console.state import ConsoleState
@@ -128,18 +129,20 @@ class ActingScreen(Screen[None]):
         failed: str,
         ended: Callable[[T | None], None] | None = None,
         *,
-        back: str = "",
+        back: str | Callable[[T], str] = "",
         hold_s: float = 0.0,
+        stop: Callable[[], None] | None = None,
     ) -> None:
         """Run a long operation in the background, one at a time; the line at the foot says how far it is.
 
-        `doing`: what it does, as "retrying". `ended` gets the result, or None where it failed. As `do` otherwise.
+        `doing`: what it does, as "retrying". `ended` gets the result, or None where it failed. `stop`: what stops it
+        where it has no receipt yet; else it is cancelled. `back` may be told by the result. As `do` otherwise.
         """
         shell, acts = self.shell, self.shell.acts
         if acts.driving is not None:
             self.tell(f"{acts.driving.doing} is under way: Esc stops it", "warn")
             return
-        driving = acts.driving = Driving(doing, get_current_worker().cancel)
+        driving = acts.driving = Driving(doing, stop or get_current_worker().cancel)
 
         def tell(progress: Progress) -> None:
             driving.progress = progress
@@ -160,14 +163,15 @@ class ActingScreen(Screen[None]):
             shell.front().show_acts()
             if ended:
                 ended(result)
+        was = back if isinstance(back, str) else "" if result is None else back(result)
         if result is not None:
             if text := told(result):
                 shell.front().tell_done(text, "" if driving.stopping else self.feed.warned)
-            await self._can_be_taken_back(result, back, hold_s)
+            await self._can_be_taken_back(result, was, hold_s)
         progress = driving.progress
         if driving.stopping and progress.scanned != progress.total:
             receipt = progress.receipt
-            self._stopped(progress, lambda ops, tell: ops.resume_operation(receipt, tell), doing, back)
+            self._stopped(progress, lambda ops, tell: ops.resume_operation(receipt, tell), doing, was)
 
     def _stopped(
         self, progress: Progress, action: Callable[[ConsoleOps, Tell], Awaitable[ActionResult]], doing: str, back: str
@@ -196,19 +200,20 @@ class ActingScreen(Screen[None]):
             self.tell(text)
 
     async def _can_be_taken_back(self, result: object, words: str, hold_s: float, one_run: bool = False) -> None:
-        receipt = getattr(result, "receipt", None)
-        if not (words and receipt) or getattr(result, "changed", 1) == 0:
+        one = getattr(result, "receipt", None)
+        receipts = getattr(result, "receipts", (one,) if one else ())
+        if not (words and receipts) or getattr(result, "changed", 1) == 0:
             return
         acts, now = self.shell.acts, self.now()
-        acts.add(Act(receipt, words, now, now + round(hold_s * 1000), one_run=one_run))
+        acts.add(Act(receipts, words, now, now + round(hold_s * 1000), one_run=one_run))
         self.shell.front().show_acts()
         try:
             found = await self.feed.read(lambda ops: ops.operations(20))
         except (CronsoleError, OSError):
             return
         for operation in found:
-            if operation.id == receipt:
-                acts.until(receipt, operation.until_ms)
+            if operation.id == receipts[-1]:
+                acts.until(operation.id, operation.until_ms)
 
     def stop_driving(self) -> bool:
         """Have the operation under way stop after its step; False where there is none."""
@@ -225,9 +230,12 @@ class ActingScreen(Screen[None]):
         self.show_acts()
         return True
 
-    def take_back(self, receipt: str, words: str) -> None:
-        """Undo an operation, a long one with progress."""
-        shell = self.shell
+    def take_back(self, receipts: Sequence[str], words: str) -> None:
+        """Undo an operation, or one after the other several that were one act; with progress."""
+        if len(receipts) > 1:
+            by_one.take_back(self, receipts, words)
+            return
+        shell, receipt = self.shell, receipts[0]
 
         def told(result: ActionResult) -> str:
             shell.acts.forget(receipt)

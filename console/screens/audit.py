@@ -195,7 +195,7 @@ class AuditScreen(FilterableScreen):
         ]  # fmt: skip
         self.app.push_screen(
             AskDialog("Take this back?", lines, "take it back"),
-            lambda yes: self.take_back(receipt, f"{verb} of {changed:,}") if yes else None,
+            lambda yes: self.take_back((receipt,), f"{verb} of {changed:,}") if yes else None,
         )
 
     def _chosen_open(self) -> Operation | None:

@@ -294,12 +294,12 @@ class ConsoleScreen(ActingScreen):
             self.tell("nothing that was done from here can be taken back; the audit has the rest", "warn")
             return
         if act.is_recent(now):
-            self.take_back(act.receipt, act.words)
+            self.take_back(act.receipts, act.words)
             return
         lines = [cell(act.words, "strong"), cell(f"done {age(now - act.at_ms)} ago", "dim")]
         self.app.push_screen(
             AskDialog("Take this back?", lines, "take it back"),
-            lambda yes: self.take_back(act.receipt, act.words) if yes else None,
+            lambda yes: self.take_back(act.receipts, act.words) if yes else None,
         )
 
     def action_command(self) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import ClassVar
 
 from textual import on
@@ -12,15 +11,13 @@ from textual.containers import Horizontal
 from textual.content import Content
 
 from backends.forecast import Forecast
-from backends.model import ActionResult, Page, Pause, QueueStatus
+from backends.model import Page, Pause, QueueStatus
 from backends.ops.queueing import QueueFlow
 from backends.queues.peek import STATES, QueuedRun
 from console.console_ops import ConsoleOps
 from console.screens import queues_looks as look
-from console.screens.base import ConsoleScreen
-from console.screens.dialog import AskDialog, PickDialog
-from console.screens.engines import cancelled_words
 from console.screens.pager import Pager
+from console.screens.queue_acts import QueueActs
 from console.screens.queues_pause import pause_or_resume
 from console.screens.rows import count
 from widgets.bars import Bars
@@ -39,7 +36,7 @@ EMPTY = {
 }  # fmt: skip
 
 
-class QueueScreen(ConsoleScreen):
+class QueueScreen(QueueActs):
     """Opened for a queue's name."""
 
     NAME = "queue"
@@ -55,14 +52,14 @@ class QueueScreen(ConsoleScreen):
     }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("c", "cancel", "cancel run"),
+        Binding("c", "cancel", "cancel"),
         Binding("b", "bump", "to the front"),
-        Binding("m", "move", "to another queue"),
+        Binding("m", "move", "move"),
+        Binding("space", "mark", "mark"),
         Binding("enter", "open_selected", "open run"),
         Binding("p", "pause", "pause/resume"),
         Binding("l,right", "state(1)", "next list"),
         Binding("h,left", "state(-1)", "list before", show=False),
-        Binding("space", "mark", "mark to move"),
         Binding("M", "drop_marks", "drop the marks"),
     ]
 
@@ -75,7 +72,6 @@ class QueueScreen(ConsoleScreen):
         self._looked: object = None
         self._because: object = None
         self._titles: dict[str, str] = {}
-        self._marks: frozenset[str] = frozenset()
 
     def body(self) -> ComposeResult:
         """Top to bottom."""
@@ -103,7 +99,7 @@ class QueueScreen(ConsoleScreen):
         """Another queue."""
         self.shown, self._chosen_by_hand = STATES[0], False
         self.flow, self.found, self._looked, self._because = None, None, None, None
-        self._mark(frozenset())
+        self.action_drop_marks()
         self.show_unread()
         self.query_one("#assumed", StatusLine).show(())
         self._pager.restart()
@@ -226,13 +222,36 @@ class QueueScreen(ConsoleScreen):
 
     def _told(self) -> None:
         status, pager = self.status(), self._pager
+        if self.marks:  # a marked run may be at work by now
+            self.marks |= {run.run_id: run for run in pager.items if run.run_id in self.marks}
+        self._list.mark(frozenset(self.marks))
         read = count(pager.first + len(pager.items))
         total = getattr(status, self.shown) if status else 0
         part = f" · {read}" + ("" if pager.at_end else f" of {count(total)} read, more below")
-        part += f" · {len(self._marks)} marked" if self._marks else ""
+        part += f" · {len(self.marks)} marked" if self.marks else ""
         self._title(self._list, "lying", self.shown.capitalize() + (part if pager.known else ""))
         missing = self.shown == "waiting" and pager.at_end and not pager.items and total
         self._list.show_empty("they wait for slots of jobs that are not published" if missing else EMPTY[self.shown])
+
+    def chosen(self) -> QueuedRun | None:
+        """Under the cursor."""
+        return self._pager.item(self._list.cursor_key)
+
+    def go_down(self) -> None:
+        """In the list."""
+        self._list.action_move(1)
+
+    def show_marks(self) -> None:
+        """In the list and over it."""
+        self._told()
+
+    def read_anew(self) -> None:
+        """From the newest on; what is shown stays until then."""
+        self._pager.begin_anew()
+
+    def undone(self) -> None:
+        """Runs may be back."""
+        self._looked = None
 
     def _title(self, widget: Table | Bars, name: str, text: str) -> None:
         if self._titles.get(name) != text:
@@ -275,108 +294,3 @@ class QueueScreen(ConsoleScreen):
             self.tell("no queue to pause", "warn")
         else:
             pause_or_resume(self, f"queue:{status.name}", status.paused)
-
-    def _told_and_read(self, words: Callable[[ActionResult], str]) -> Callable[[ActionResult], str]:
-        """`words`, and the list is read anew."""
-
-        def told(result: ActionResult) -> str:
-            self._pager.begin_anew()
-            return words(result)
-
-        return told
-
-    def _in_hand(self, verb: str) -> QueuedRun | None:
-        run = self._pager.item(self._list.cursor_key)
-        if run is None:
-            self.tell(f"no run to {verb}", "warn")
-        elif run.state == "running" and verb != "cancel":
-            self.tell("it runs already", "warn")
-            return None
-        return run
-
-    def action_cancel(self) -> None:
-        """Ask, then cancel the chosen run."""
-        if not self.may_act():
-            return
-        run = self._in_hand("cancel")
-        if run is None:
-            return
-        running = run.state == "running"
-        what = "Its processes are ended; it is not tried again."
-        if not running:
-            what = "It leaves the queue without having run; it is not tried again."
-        lines = [
-            cells(cell("job    ", "dim"), cell(run.job, "strong")), cells(cell("run    ", "dim"), cell(run.run_id)),
-            cell(what),
-        ]  # fmt: skip
-
-        def cancel(yes: bool | None) -> None:
-            if yes:
-                self.do(
-                    lambda ops: ops.cancel(run.run_id), self._told_and_read(cancelled_words), "not cancelled",
-                    back="" if running else f"the cancel of {run.job}",
-                )  # fmt: skip
-
-        self.app.push_screen(AskDialog("Cancel this run?", lines, "cancel it"), cancel)
-
-    def action_bump(self) -> None:
-        """The chosen run goes before all others of its queue."""
-        if not self.may_act():
-            return
-        run = self._in_hand("put in front")
-        if run is not None:
-            told = self._told_and_read(lambda r: f"✓ {run.job} is next" + (f" · {r.note}" if r.note else ""))
-            self.do(
-                lambda ops: ops.bump(run.run_id), told, f"{run.job} not put in front", back=f"the bump of {run.job}"
-            )
-
-    def action_mark(self) -> None:
-        """Mark the chosen run, or take its mark away; then the next one."""
-        run = self._in_hand("mark")
-        if run is not None:
-            self._mark(self._marks ^ {run.run_id})
-            self._list.action_move(1)
-
-    def action_drop_marks(self) -> None:
-        """No run is marked any more."""
-        self._mark(frozenset())
-
-    def _mark(self, keys: frozenset[str]) -> None:
-        self._marks = keys
-        self._list.mark(keys)
-        self._told()
-
-    def action_move(self) -> None:
-        """The marked runs, else the chosen one, go to another queue: asks to which."""
-        if not self.may_act():
-            return
-        live, run = self.state.live, self._in_hand("move") if not self._marks else None
-        moved = sorted(self._marks) or ([run.run_id] if run else [])
-        if live is None or not moved:
-            return
-        others = [q for q in live.queues if q.name != self.subject]
-        if not others:
-            self.tell("there is no other queue", "warn")
-            return
-        what = run.job if run else f"{len(moved)} marked runs"
-        rows = [
-            Row(
-                q.name, (cell(q.name, "warn" if q.paused else "strong"), cell(count(q.ready)), look.taken_cell(q, live))
-            )
-            for q in others
-        ]
-
-        def told(result: ActionResult) -> str:
-            self._mark(frozenset())
-            some = f"{result.changed} of {result.matched} are" if result.matched > 1 else f"{what} is"
-            return f"✓ {some} in another queue" + (f" · {result.note}" if result.note else "")
-
-        def move(name: str | None) -> None:
-            if name is not None:
-                self.do(
-                    lambda ops: ops.move(moved, name), self._told_and_read(told), f"{what} not moved",
-                    back=f"the move of {what} to {name}",
-                )  # fmt: skip
-
-        verb = "move it" if len(moved) == 1 else "move them"
-        self.app.push_screen(PickDialog(f"Move {what} to which queue?", look.MOVE_COLUMNS, rows, None, verb), move)

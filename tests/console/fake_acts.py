@@ -55,6 +55,7 @@ class FakeActs:
         self._left: dict[str, list[tuple[str, str, int]]] = {}
         self._gone: dict[str, list[DeadLetter]] = {}
         self._asked: set[str] = set()
+        self._in_front: set[str] = set()
 
     def _may(self, what: str) -> None:
         if self.read_only:
@@ -256,8 +257,10 @@ class FakeActs:
         self.calls.append(("cancel", run_id))
         found = self._queued(run_id)
         receipt = self._begin("cancel", {"run_id": run_id})
+        if run_id in self.started:
+            return self._end(receipt, 0, 0, "unknown")
         if found is None or found[1].state == "running":
-            return self._end(receipt, 1, 1, "asked")
+            return replace(self._end(receipt, 1, 1, "asked"), receipt=None)
         where, run = found
         self.lying[where].remove(run)
         self._back[receipt] = lambda: (self.lying[where].append(run), (1, 0))[1]  # type: ignore[func-returns-value]
@@ -267,7 +270,7 @@ class FakeActs:
         return next(((w, r) for w, runs in self.lying.items() for r in runs if r.run_id == run_id), None)
 
     async def bump(self, run_id: str) -> ActionResult:
-        """To the front of its queue."""
+        """To the front of its queue, behind those that were put there before."""
         self._may("bump")
         self.calls.append(("bump", run_id))
         found = self._queued(run_id)
@@ -275,9 +278,12 @@ class FakeActs:
             raise BadInputError("it is in no queue any more", "`cronsole why` tells where it is")
         (queue, _), run = found
         if run.state == "running":
-            raise BadInputError("it runs already", "there is nothing to bump")
+            raise BadInputError(f"run '{run_id}' has started", "there is nothing to bump")
         self.lying[found[0]].remove(run)
-        self.lying.setdefault((queue, "ready"), []).insert(0, replace(run, state="ready", ready_ms=self.clock()))
+        ready = self.lying.setdefault((queue, "ready"), [])
+        behind = sum(other.run_id in self._in_front for other in ready)
+        ready.insert(behind, replace(run, state="ready", ready_ms=self.clock()))
+        self._in_front.add(run_id)
         receipt = self._begin("bump", {"run_id": run_id})
         self._back[receipt] = lambda: (1, 0)
         return self._end(receipt, 1, 1)

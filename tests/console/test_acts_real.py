@@ -15,8 +15,9 @@ from msgspec.structs import replace
 from backends.connect import Settings
 from backends.jobs.load import load_text
 from backends.jobs.publish import publish_jobs
-from backends.model import now_ms
+from backends.model import new_run_id, now_ms
 from backends.ops import Ops
+from backends.queues.base import NewRun
 from backends.queues.streams import StreamQueue
 from console.app import ConsoleApp
 from console.contexts import open_ops
@@ -28,6 +29,7 @@ from tests.console.app_helpers import QUICK, Clock, Console, Recorded
 from tests.console.cli_helpers import JOBS
 from tests.console.fake_ops import FakeOps
 from tests.console.test_dead import groups, letters
+from widgets.table import Table
 
 pytestmark = pytest.mark.usefixtures("notices_stay")
 
@@ -176,6 +178,43 @@ async def test_an_edited_letter_becomes_a_new_run_that_says_what_it_replays(
         await c.pilot.press("u")
         await c.until(lambda: "✓ taken back" in c.screen(), 20)
     assert await there(mail) == {"dead": 1}
+
+
+async def test_marked_runs_go_to_the_front_are_cancelled_and_are_back_by_one_key(
+    ops: Ops, mail: StreamQueue, settings: Settings
+) -> None:
+    await bury(mail, 1)
+    ids = [new_run_id() for _ in range(6)]
+    await mail.enqueue([NewRun(run_id, "send", b"{}") for run_id in ids])
+
+    async def ready() -> list[str]:
+        return [run.run_id for run in (await ops.queue_runs("mail", "ready")).items]
+
+    async with real(settings, 1) as c:
+        c.app.open("queue", "mail")
+        await c.until(
+            lambda: c.app.screen.query("#lying") and len(c.app.screen.query_one("#lying", Table).rows) == 6, 20
+        )
+        lying = c.app.screen.query_one("#lying", Table)
+        for index in (4, 2):
+            lying.choose(index)
+            await c.pilot.press("space")
+        await c.pilot.press("b")
+        await c.until(lambda: "Put 2 runs in front?" in c.screen())
+        await c.pilot.press("y")
+        await c.until(lambda: "✓ 2 are next" in c.screen() and lying.keys[:2] == [ids[4], ids[2]], 20)
+        assert await ready() == [ids[4], ids[2], ids[0], ids[1], ids[3], ids[5]]
+        lying.choose(0)
+        await c.pilot.press("space", "space", "c")
+        await c.until(lambda: "Cancel 2 runs?" in c.screen())
+        await c.pilot.press("y")
+        await c.until(lambda: "✓ 2 cancelled before they started" in c.screen(), 20)
+        assert await ready() == [ids[0], ids[1], ids[3], ids[5]]
+        for words in ("the cancel of 2 runs", "the bump of 2 runs"):
+            await c.until(lambda words=words: f"u takes back {words}" in c.screen(), 20)
+            await c.pilot.press("u")
+            await c.until(lambda words=words: f"✓ taken back: {words}" in c.screen(), 20)
+        assert sorted(await ready()) == sorted(ids)
 
 
 async def test_a_read_only_context_refuses_in_ops(ops: Ops, mail: StreamQueue, settings: Settings) -> None:
