@@ -17,10 +17,12 @@ from console.screens.run_looks import clock_ms
 from widgets.safe import Cell, cell, cells
 from widgets.table import Column, Row
 
+UNDO = 9
+"""Columns for what became of an action's undo."""
 COLUMNS = (
     Column("when", 8), Column("who", 14, flex=1), Column("what", 10), Column("on", 14, flex=9),
     Column("meant", 6, align="right", drop=2), Column("changed", 7, align="right"),
-    Column("receipt", 11, drop=3), Column("undo", 9),
+    Column("receipt", 11, drop=3), Column("undo", UNDO),
 )  # fmt: skip
 OPEN_COLUMNS = (
     Column("what", 10), Column("on", 12, flex=4), Column("who", 14, flex=2, drop=2), Column("is", 12),
@@ -29,12 +31,19 @@ OPEN_COLUMNS = (
 )  # fmt: skip
 
 
+def undone_words(number: int) -> str:
+    """``undone 12``; many as ``1517 back``, which the column has room for. `number` is 0 where it is not known."""
+    told = f"undone {number}" if number else "undone"
+    size, unit = (1, "") if number < 10_000 else (1000, "k") if number < 1_000_000 else (1_000_000, "M")
+    return told if len(told) <= UNDO else f"{number // size}{unit} back"
+
+
 def undo_cell(operation: Operation | None, now_ms: int) -> Cell:
     """Whether an action can be taken back: how long still, or why not."""
     if operation is None:
         return cell("")
     if operation.state in ("undone", "undoing"):
-        return cell("undone" if operation.state == "undone" else "undoing", "dim")
+        return cell(undone_words(operation.undone) if operation.state == "undone" else "undoing", "dim")
     if operation.until_ms <= now_ms:
         return cell("over", "faint")
     return cell(f"for {left_words((operation.until_ms - now_ms) / 1000)}", "accent")

@@ -111,7 +111,7 @@ class FakeActs:
         if op.until_ms <= self.clock():
             raise BadInputError(f"the time to take {receipt} back ended", "`cronsole audit` tells what it did")
         back, started = self._back[receipt]()
-        self._note(receipt, state="undone", undone_by=BY, undone_ms=self.clock())
+        self._note(receipt, state="undone", undone_by=BY, undone_ms=self.clock(), undone=back)
         note = f"{started:,} had started and {'goes' if started == 1 else 'go'} on" if started else ""
         if not back:
             raise BadInputError(f"nothing left to take back: {note}", "`cronsole cancel` ends a run that runs")

@@ -8,6 +8,7 @@ from msgspec.structs import replace
 from backends.model import from_ms
 from backends.ops.audit import Action
 from backends.ops.kinds import Operation
+from console.screens.audit_looks import UNDO, undone_words
 from console.screens.dialog import AskDialog, TextDialog
 from tests.console.app_helpers import SIZES, Console, console
 from tests.console.fake_ops import HOSTILE, T0, FakeOps
@@ -55,7 +56,7 @@ async def test_u_takes_the_chosen_line_back_after_a_question(size: tuple[int, in
         assert not ops.calls, "the key that asked does not confirm"
         await c.pilot.press("y")
         await c.until(lambda: ops.calls == [("undo", receipt)])
-        await c.until(lambda: "✓ taken back: purge dead of 3" in c.screen() and "undone" in c.screen())
+        await c.until(lambda: "✓ taken back: purge dead of 3" in c.screen() and " undone 3" in c.screen())
         await c.pilot.press("u", "y")
         await c.until(lambda: "was taken back already, by ana@web-1" in c.screen())
         await c.pilot.press("enter")
@@ -96,6 +97,18 @@ async def test_what_can_no_longer_be_taken_back_says_so(case: dict[str, object],
         await c.until(lambda: shown in c.screen())
         await c.pilot.press("j", "u", "y")
         await c.until(lambda: says in c.screen())
+
+
+@pytest.mark.parametrize(
+    ("number", "shown"),
+    [
+        (0, "undone"), (3, "undone 3"), (99, "undone 99"), (100, "100 back"), (1517, "1517 back"), (9999, "9999 back"),
+        (10_000, "10k back"), (999_999, "999k back"), (1_234_567, "1M back"), (12_000_000, "12M back"),
+    ],
+)  # fmt: skip
+def test_how_many_came_back_is_told_in_the_columns_there_are(number: int, shown: str) -> None:
+    assert undone_words(number) == shown
+    assert len(shown) <= UNDO
 
 
 async def test_what_was_left_half_way_is_told_at_the_start_stands_on_top_and_goes_on() -> None:
