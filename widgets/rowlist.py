@@ -12,7 +12,8 @@ from textual.strip import Strip
 
 from widgets.heading import with_sign
 from widgets.line import LineWidget
-from widgets.safe import Cell, cell
+from widgets.prose import word_lines
+from widgets.safe import Cell, cell, cells
 
 
 class RowList(LineWidget, can_focus=True):
@@ -143,7 +144,7 @@ class RowList(LineWidget, can_focus=True):
         if why != self._unread:
             self._unread = why
             if not self.keys:
-                self.refresh_lines(self.HEAD)
+                self.refresh_lines(self.HEAD, self.page_rows)
 
     def explain_unread(self, why: str) -> None:
         """As `set_unread`, where it is still not known whether there are any rows."""
@@ -177,9 +178,9 @@ class RowList(LineWidget, can_focus=True):
 
     def _visible(self) -> list[str]:
         rows = self.page_rows
-        shown = list(self.keys[self.top : self.top + rows])
         if not self.keys:
-            shown = ["\0empty"]
+            return ["\0empty"] * rows
+        shown = list(self.keys[self.top : self.top + rows])
         return shown + [""] * (rows - len(shown))
 
     def _clamp(self) -> None:
@@ -291,10 +292,12 @@ class RowList(LineWidget, can_focus=True):
         """One line of the content area."""
         if y < self.HEAD:
             return self._head(y)
+        if not self.keys:
+            lines = word_lines(cell(self._unread or self.EMPTY, "dim"), self.size.width - 2)
+            return self.strip(cells("  ", lines[y - self.HEAD]) if y - self.HEAD < len(lines) else ())
         index = y - self.HEAD + self.top
         if index >= len(self.keys):
-            empty = not self.keys and y == self.HEAD
-            return self.strip(cell(f"  {self._unread or self.EMPTY}", "dim") if empty else ())
+            return self.strip(())
         key = self.keys[index]
         selected = key == self._cursor
         version = self.row_version(index)

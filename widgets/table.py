@@ -93,7 +93,7 @@ class Table(RowList):
         if text != self.EMPTY:
             self.EMPTY = text
             if not self.rows:
-                self.refresh_lines(self.HEAD)
+                self.refresh_lines(self.HEAD, self.page_rows)
 
     def widths(self) -> list[int]:
         """Column widths at the present size."""

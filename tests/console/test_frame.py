@@ -173,10 +173,14 @@ async def test_the_page_of_one_thing_says_which_server_does_not_answer(
 
 
 async def test_every_list_says_which_server_does_not_answer() -> None:
-    async with dead_from_the_start((120, 40), True) as c:
+    async with dead_from_the_start((80, 24), True) as c:
         for name in ("overview", "queues", "jobs", "engines", "dead", "runs", "timeline", "audit"):
             c.app.open(name)
             await c.until(lambda: AWAY in c.screen() and "reading …" not in c.screen())
+            for rows in c.app.screen.query(RowList).results(RowList):
+                if rows.page_rows > 1 and rows.display:  # also where it takes two lines
+                    lines = [rows.render_line(rows.HEAD + y).text for y in range(2)]
+                    assert " ".join(lines).split() == AWAY.split(), (name, rows.id)
         c.ops.redis_error = c.ops.postgres_error = ""
         await c.until(lambda: "Audit · " in c.screen() and "can't be read" not in c.screen())
 
