@@ -41,7 +41,10 @@ def cancelled_many(found: Each) -> str:
 def bumped_many(found: Each) -> str:
     """What became of the bumps of many."""
     of = f" of {found.matched:,}" if found.changed != found.matched else ""
-    notes = "".join(f" · {number:,}: {note}" for note, number in found.notes.items() if note)
+    notes = ""
+    for note, number in found.notes.items():
+        who = "" if number == found.changed else f"{number:,}: "
+        notes += f" · {who}{note if number == 1 else note.replace('it starts', 'they start')}" if note else ""
     return f"{found.changed:,}{of} {'is' if found.changed == 1 and not of else 'are'} next{notes}"
 
 

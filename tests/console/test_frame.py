@@ -169,7 +169,7 @@ async def test_the_page_of_one_thing_says_which_server_does_not_answer(
         assert name != "queue" or c.screen().count("can't be read") == 3 <= c.screen().count("and postgres")
         ops.redis_error = ops.postgres_error = ""
         # its own next look may be seconds away
-        await c.until(lambda: known in c.screen() and "can't be read" not in c.screen(), 1.5)
+        await c.until(lambda: known in c.screen() and "can't be read" not in c.screen(), 2.5)
 
 
 async def test_every_list_says_which_server_does_not_answer() -> None:

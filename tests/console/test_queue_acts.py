@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 
 import pytest
 from msgspec.structs import replace
@@ -10,7 +11,9 @@ from msgspec.structs import replace
 from backends.errors import UnreachableError
 from backends.model import ActionResult
 from console.screens.bulk_dialog import BulkDialog
+from console.screens.by_one import Each
 from console.screens.dialog import AskDialog, PickDialog
+from console.screens.queue_acts import bumped_many
 from tests.console.app_helpers import SIZES, Console, console
 from tests.console.fake_ops import HOSTILE, FakeOps
 from widgets.table import Table
@@ -215,6 +218,15 @@ async def test_those_that_wait_for_a_slot_are_bumped_from_the_last_to_the_first(
         keys = [row.key for row in lying(c).rows]
         await c.pilot.press("space", "space", "b", "y")
         await c.until(lambda: ops.calls == [("bump", keys[1]), ("bump", keys[0])])
+
+
+@pytest.mark.parametrize(
+    ("held", "told"),
+    [(0, "2 are next"), (1, "2 are next · 1: it starts when"), (2, "2 are next · they start when")],
+)
+def test_what_a_pause_holds_back_is_told_of_those_it_holds(held: int, told: str) -> None:
+    found = Each(2, 2, notes=+Counter({"it starts when": held, "": 2 - held}))
+    assert bumped_many(found) == told
 
 
 async def test_one_marked_run_is_as_the_chosen_one() -> None:
