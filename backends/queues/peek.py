@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -13,6 +14,8 @@ from backends.queues.base import BATCH
 from backends.queues.scripts import script
 from backends.queues.streams import PLACES
 
+_decoder = json.JSONDecoder()
+
 STATES = ("ready", "running", "later", "waiting")
 
 
@@ -20,7 +23,7 @@ class QueuedRun(msgspec.Struct, frozen=True):
     """A run in a queue. `state`: one of STATES. Times in milliseconds since the epoch.
 
     `slot`: the overlap or concurrency limit it counts under, '' for none; `waits_for`: the slot it waits for, or
-    ``pause/<job>``; `holder`: a run that holds that slot. `payload`: its beginning, as it was written.
+    ``pause/<job>``; `holder`: a run that holds that slot. `payload`: as it was written, of a long one its beginning.
     """
 
     run_id: str
@@ -79,12 +82,20 @@ def _run(state: str, where: str, row: Sequence[bytes]) -> QueuedRun:
     engine, _, idle = rest.rpartition(" ") if state == "running" else ("", "", "")
     return QueuedRun(
         run, state, job, int(float(attempt)), int(float(crashes)), int(float(priority)), slot.rpartition("|")[0],
-        payload,
+        _alone(payload),
         ready_ms=int(cursor.partition("-")[0]) if state in ("ready", "running") else None,
         engine=engine, seen_ms=int(idle) if idle else None,
         due_ms=int(rest) if state == "later" else None,
         waits_for=where if state == "waiting" else "",
     )  # fmt: skip
+
+
+def _alone(payload: str) -> str:
+    """Without the rest of the envelope behind it; a long one does not end within what was read."""
+    try:
+        return payload[: _decoder.raw_decode(payload)[1]]
+    except ValueError:
+        return payload
 
 
 async def wait_sizes(client: Any, prefix: str, jobs: Iterable[str]) -> dict[str, int]:
