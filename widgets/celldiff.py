@@ -16,12 +16,15 @@ from typing import Any, NamedTuple
 
 from rich.cells import cell_len
 from rich.color import ColorSystem
-from rich.console import COLOR_SYSTEMS, Console
+from rich.console import COLOR_SYSTEMS, Console, ConsoleOptions, RenderResult
+from rich.control import Control
+from rich.segment import Segment
 from rich.style import Style
-from textual._compositor import ChopsUpdate, CompositorUpdate, LayoutUpdate
+from textual._compositor import ChopsUpdate, LayoutUpdate
 from textual.app import App
 from textual.screen import Screen
 from textual.strip import Strip
+from textual.widgets import Input
 
 from widgets.pens import NO_STYLE, ODD, Pen, Piece, blank_style, pen, write
 
@@ -93,29 +96,59 @@ def explode(strip: Strip) -> list[Glyph]:
 
 
 @cache
-def erases(term: str) -> bool:
-    """Whether the terminal of that name fills what is erased with the colour it is told; false where nobody knows."""
+def told(term: str, name: str) -> bytes | None:
+    """What terminfo says of the terminal of that name; None where nobody knows."""
     try:
         import curses
 
         curses.setupterm(term, 1)
-        return curses.tigetflag("bce") == 1 and curses.tigetstr("ech") == b"\x1b[%p1%dX"
+        return b"" if curses.tigetflag(name) == 1 else curses.tigetstr(name)
     except Exception:  # no curses in this Python, no such terminal, no standard output
-        return False
+        return None
 
 
-class RunsUpdate(CompositorUpdate):
-    """A frame made of runs. `held`: the pen that the terminal holds, before it and then after it."""
+def erases(term: str) -> bool:
+    """Whether the terminal of that name fills what is erased with the colour it is told."""
+    return told(term, "bce") == b"" and told(term, "ech") == b"\x1b[%p1%dX"
 
-    def __init__(self, runs: list[Run], *, repeats: bool = False, held: Pen | None = None) -> None:
-        self.runs, self.repeats, self.held = runs, repeats, held
+
+def columns(term: str) -> bool:
+    """Whether the terminal of that name goes to a column of its line."""
+    return told(term, "hpa") == b"\x1b[%i%p1%dG"
+
+
+class RunsUpdate:
+    """A frame made of runs. `held`: the pen that the terminal holds, before it and then after it.
+
+    It is no ``CompositorUpdate``: behind each of those Textual puts the hidden cursor back. Only an input method looks
+    where it is, so that is done where there is something to type into: `cursor` (column, line).
+    """
+
+    def __init__(
+        self,
+        runs: list[Run],
+        *,
+        repeats: bool = False,
+        held: Pen | None = None,
+        cursor: tuple[int, int] | None = None,
+    ) -> None:
+        self.runs, self.repeats, self.held, self.cursor = runs, repeats, held, cursor
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """As it is."""
+        yield Segment(self.render_segments(console))
+        if self.cursor is not None:
+            yield Control.move_to(*self.cursor).segment
 
     def render_segments(self, console: Console) -> str:
         """The bytes of the runs."""
         colors = COLOR_SYSTEMS.get(console.color_system or "", ColorSystem.TRUECOLOR)
         pieces = [piece for run in self.runs for piece in _pieces(run, colors)]
-        can = erases(os.environ.get("TERM", ""))
-        text, self.held = write(pieces, colors, erases=can, repeats=self.repeats, stays=STAYS, held=self.held)
+        term = os.environ.get("TERM", "")
+        text, self.held = write(
+            pieces, colors, erases=erases(term), columns=columns(term), repeats=self.repeats, stays=STAYS,
+            held=self.held,
+        )  # fmt: skip
         return text
 
 
@@ -191,9 +224,12 @@ class CellDiff(App[int]):
             if not runs:
                 self.post_display_hook()
                 return
-            renderable = RunsUpdate(runs, repeats=self.repeats, held=self._held)
+            types = isinstance(self.focused, Input)
+            cursor = self.screen.outer_size.clamp_offset(self.cursor_position) if types else None
+            renderable = RunsUpdate(runs, repeats=self.repeats, held=self._held, cursor=cursor)
         super()._display(screen, renderable)
-        self._held = renderable.held if isinstance(renderable, RunsUpdate) else None
+        if renderable is not None:
+            self._held = renderable.held if isinstance(renderable, RunsUpdate) else None
 
     def changed_runs(
         self, update: LayoutUpdate | ChopsUpdate, width: int, height: int, *, clears: bool = False
@@ -277,4 +313,4 @@ def _shorter(changed: list[Run], new: list[Glyph], x: int) -> list[Run]:
 def _cost(runs: list[Run]) -> int:
     """How many bytes they take where colours are told in full."""
     pieces = [piece for run in runs for piece in _pieces(run, ColorSystem.TRUECOLOR)]
-    return len(write(pieces, ColorSystem.TRUECOLOR, erases=True, repeats=True, stays=STAYS)[0].encode())
+    return len(write(pieces, ColorSystem.TRUECOLOR, erases=True, columns=True, repeats=True, stays=STAYS)[0].encode())

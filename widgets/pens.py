@@ -7,6 +7,7 @@ is written pen by pen, not line by line: a cursor move costs 6 to 8 bytes, and w
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -125,6 +126,11 @@ class Piece(NamedTuple):
     """Whether it is a stretch that is erased before anything is written into it."""
 
     @property
+    def is_nothing(self) -> bool:
+        """Whether nothing but its ground is seen."""
+        return self.pen.is_blank and not self.text.strip(" ")
+
+    @property
     def is_sure(self) -> bool:
         """Whether it is as wide on every terminal: nothing wide, nothing combined."""
         if self.width != len(self.text) or self.text.isascii():
@@ -137,15 +143,17 @@ def write(
     colors: ColorSystem,
     *,
     erases: bool,
+    columns: bool = False,
     repeats: bool = False,
     stays: bool = False,
     held: Pen | None = None,
 ) -> tuple[str, Pen | None]:
     """The bytes of a frame, and the pen that the terminal holds afterwards; `held`: the one it holds before, if known.
 
-    `erases`: the terminal fills erased cells with the background it is told (terminfo: bce, ech). `repeats`: it writes
-    a character once more when it is told to (REP, ECMA-48 8.3.103). `stays`: its cursor stays in the last column when
-    something is written there, for wrapping is off (DECAWM); else nobody knows in which column it is then.
+    `erases`: the terminal fills erased cells with the background it is told (terminfo: bce, ech). `columns`: it goes to
+    a column of its line (terminfo: hpa). `repeats`: it writes a character once more when it is told to (REP, ECMA-48
+    8.3.103). `stays`: its cursor stays in the last column when something is written there, for wrapping is off
+    (DECAWM); else nobody knows in which column it is then.
     """
     many = colors in (ColorSystem.EIGHT_BIT, ColorSystem.TRUECOLOR)
     ordered = _by_pen(pieces, held) if many else sorted(pieces, key=lambda p: (not p.erases, p.y, p.x))
@@ -153,9 +161,9 @@ def write(
     at_y, at_x = -1, UNSURE
     for piece in ordered:
         wanted, text, erased = piece.pen, piece.text, ""
-        if held is not None and wanted.is_blank and not text.strip(" ") and not held.marks:
-            wanted = held._replace(background=wanted.background)  # the colour of nothing can't be seen
-        out += (move(at_y, at_x, piece.y, piece.x), change(held, wanted))
+        if piece.is_nothing:
+            wanted = _on(held, wanted)
+        out += (move(at_y, at_x, piece.y, piece.x, columns), change(held, wanted))
         held, at_y, at_x = wanted, piece.y, piece.x + piece.width
         if erases and not wanted.marks and (piece.erases or text.endswith(MANY_BLANKS)):
             text = text.rstrip(" ")
@@ -172,12 +180,67 @@ def write(
     return "".join(out), held
 
 
+def _on(held: Pen | None, blank: Pen) -> Pen:
+    """The pen for blanks: the colour of nothing can't be seen, so it stays the held one."""
+    return blank if held is None or held.marks else held._replace(background=blank.background)
+
+
 def _by_pen(pieces: Iterable[Piece], held: Pen | None) -> list[Piece]:
-    """Pen by pen, from the held one's ground on, and line by line, but for what stands in a column.
+    """Ground by ground and pen by pen, and with a pen line by line, but for what stands in a column.
 
     What is erased comes before what is written there.
     """
     pieces = list(pieces)
+    grounds = {p.y: p.pen.background for p in pieces if p.erases}
+    mixed = {p.y for p in pieces if p.pen.background != grounds.get(p.y)}  # else its ground comes first anyway
+    ground = held.background if held else None
+    first = [p for p in pieces if p.erases and p.y in mixed]
+    first.sort(key=lambda p: (p.pen.background != ground, p.pen.background, p.y, p.x))
+    if first:
+        held = _on(held, first[-1].pen)
+    rest = [p for p in pieces if not (p.erases and p.y in mixed)]
+    turns = _turns(rest, held)
+    whole: dict[str, int] = {}
+    plain: dict[str, Pen] = {}
+    for look, turn in turns.items():
+        whole.setdefault(look.background, turn)
+        if not look.marks:
+            plain.setdefault(look.background, look)
+    rest = [p._replace(pen=plain[p.pen.background]) if p.is_nothing else p for p in rest]
+    begin = _columns(rest)
+
+    def place(piece: Piece) -> tuple[Any, ...]:
+        row = begin.get(piece, piece.y)
+        return whole[piece.pen.background], not piece.erases, turns[piece.pen], row, piece.x, piece.y
+
+    return first + sorted(rest, key=place)
+
+
+def _turns(pieces: list[Piece], held: Pen | None) -> dict[Pen, int]:
+    """The order of the pens, from the held one on: on each ground, what another one has as well comes last.
+
+    So that of the two pens between which the ground changes nothing else does.
+    """
+    left = {p.pen for p in pieces if not p.is_nothing}
+    seen = {look.background for look in left if not look.marks}
+    left |= {p.pen for p in pieces if p.is_nothing and p.pen.background not in seen}
+    looks = Counter(look[1:] for look in left)
+    turns: dict[Pen, int] = {}
+
+    def cost(look: Pen) -> tuple[Any, ...]:
+        ground, color = (held.background, held.color) if held else (None, None)
+        return look.background != ground, look.color != color, looks[look[1:]] > 1, len(change(held, look)), look
+
+    while left:
+        held = min(left, key=cost)
+        left.remove(held)
+        looks[held[1:]] -= 1
+        turns[held] = len(turns)
+    return turns
+
+
+def _columns(pieces: list[Piece]) -> dict[Piece, int]:
+    """The line in which a column of single characters begins, for each of them: they are written downwards."""
     narrow = {(p.x, p.y): p for p in pieces if p.width == 1}
     begin: dict[Piece, int] = {}
     for piece in narrow.values():
@@ -189,16 +252,7 @@ def _by_pen(pieces: Iterable[Piece], held: Pen | None) -> list[Piece]:
             column.append(next_one)
         if len(column) >= CHAIN:
             begin |= dict.fromkeys(column, piece.y)
-    grounds = {p.y: p.pen.background for p in pieces if p.erases}
-    mixed = {p.y for p in pieces if p.pen.background != grounds.get(p.y)}  # else the pen of blanks comes first anyway
-    ground = held.background if held else None
-
-    def place(piece: Piece) -> tuple[Any, ...]:
-        first = piece.erases and piece.y in mixed
-        row = begin.get(piece, piece.y)
-        return not first, piece.pen.background != ground, piece.pen, not piece.erases, row, piece.x, piece.y
-
-    return sorted(pieces, key=place)
+    return begin
 
 
 def _once(found: re.Match[str]) -> str:
@@ -206,8 +260,8 @@ def _once(found: re.Match[str]) -> str:
 
 
 @lru_cache(8192)
-def move(y: int, x: int, to_y: int, to_x: int) -> str:
-    """The fewest bytes that take the cursor from one place to another.
+def move(y: int, x: int, to_y: int, to_x: int, columns: bool = False) -> str:
+    """The fewest bytes that take the cursor from one place to another. `columns`: it can be told the column alone.
 
     `y` -1: nobody knows where it is; `x` UNSURE: in that line, but nobody knows where. Down goes by VT, which every
     terminal takes for IND (but in LNM, which nobody sets), and a tty leaves alone.
@@ -216,6 +270,8 @@ def move(y: int, x: int, to_y: int, to_x: int) -> str:
     if y < 0 or not y <= to_y <= y + 3:
         return place
     ways = ["\r" + _right(to_x)]
+    if columns:
+        ways.append(f"\x1b[{to_x + 1}G")
     if x != UNSURE:
         ways.append(_right(to_x - x) if to_x >= x else "\b" * (x - to_x) if x - to_x <= 4 else f"\x1b[{x - to_x}D")
     return min(*("\v" * (to_y - y) + way for way in ways), place, key=len)

@@ -7,7 +7,7 @@ import re
 from rich.cells import cell_len
 
 _TOKEN = re.compile(
-    r"\x1b\[(?P<at>\d+(?:;\d+)?)H|(?P<rest>\x1b\[K)|\x1b\[(?P<right>\d*)C|\x1b\[(?P<erased>\d+)X|\x1b\[(?P<sgr>[\d;]*)m|\x1b\[(?P<left>\d+)D|\x1b\[(?P<again>\d+)b|(?P<char>[^\x1b])",
+    r"\x1b\[(?P<at>\d+(?:;\d+)?)H|(?P<rest>\x1b\[K)|\x1b\[(?P<column>\d+)G|\x1b\[(?P<right>\d*)C|\x1b\[(?P<erased>\d+)X|\x1b\[(?P<sgr>[\d;]*)m|\x1b\[(?P<left>\d+)D|\x1b\[(?P<again>\d+)b|(?P<char>[^\x1b])",
     re.DOTALL,
 )
 _SEEN_IN_BLANKS = {"4", "7", "9"}
@@ -85,6 +85,8 @@ class Terminal:
                 y, x = (int(part) - 1 for part in f"{token['at']};1".split(";")[:2])
             elif token["rest"]:
                 self._erase(y, x, len(self.cells[y]), look)
+            elif token["column"]:
+                x = int(token["column"]) - 1
             elif token["right"] is not None:
                 x += int(token["right"] or 1)
             elif token["left"]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import sys
 
 import pytest
 from rich.color import ColorSystem
@@ -16,7 +17,7 @@ from textual.strip import Strip
 from tests.console.terminal import PLAIN, Terminal, look_after
 from widgets import celldiff
 from widgets.celldiff import CellDiff, RunsUpdate
-from widgets.pens import UNSURE, Piece, change, move, pen, write
+from widgets.pens import UNSURE, Pen, Piece, change, move, pen, write
 
 WIDTH, HEIGHT = 30, 8
 STYLES = [
@@ -46,12 +47,14 @@ def frame(rng: random.Random) -> LayoutUpdate:
 
 
 @pytest.mark.parametrize("clears", [True, False])
+@pytest.mark.parametrize("columns", [True, False])
 @pytest.mark.parametrize("erasing", [True, False])
 @pytest.mark.parametrize("colors", ["truecolor", "256", "standard"])
 def test_any_frame_after_any_other_leaves_the_same_cells(
-    colors: str, erasing: bool, clears: bool, monkeypatch: pytest.MonkeyPatch
+    colors: str, erasing: bool, columns: bool, clears: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(celldiff, "erases", lambda term: erasing)
+    monkeypatch.setattr(celldiff, "columns", lambda term: columns)
     console = Console(color_system=colors, force_terminal=True, width=WIDTH)
     for style in STYLES:
         style._ansi = None  # Rich keeps the bytes of the first terminal that a style was written to
@@ -106,6 +109,53 @@ def test_a_frame_is_written_pen_by_pen() -> None:
     )
 
 
+def looks(*words: str) -> list[Pen]:
+    return [pen(Style.parse(word), ColorSystem.TRUECOLOR) for word in words]
+
+
+def test_what_two_grounds_have_in_common_is_written_where_they_meet() -> None:
+    """The ground that is held comes first, with its colour first; green stays when the ground changes."""
+    plain, green, grey = looks("#010101 on #828282", "#00fe00 on #828282", "#999999 on #828282")
+    chosen, green_too = looks("#010101 on #909090", "#00fe00 on #909090")
+    pieces = [Piece(0, x, "a", 1, look) for x, look in enumerate((plain, green, grey))]
+    pieces += [Piece(1, x, "b", 1, look) for x, look in enumerate((chosen, green_too))]
+    sent, held = write(pieces, ColorSystem.TRUECOLOR, erases=False, held=chosen)
+    assert sent == (
+        "\x1b[2Hb\x1b[38;2;0;254;0mb\x1b[1;2H\x1b[48;2;130;130;130ma\r\x1b[38;2;1;1;1ma\x1b[C\x1b[38;2;153;153;153ma"
+    )
+    assert held == grey
+
+
+def test_what_is_erased_has_the_colour_of_what_follows() -> None:
+    """The colour of nothing can't be seen, and two style sequences are more than one."""
+    (held,), (look,) = looks("#010101 on #828282"), looks("#00fe00 on #909090")
+    pieces = [Piece(0, 0, " " * 20, 20, look._replace(color=""), erases=True), Piece(0, 5, "a", 1, look)]
+    sent = write(pieces, ColorSystem.TRUECOLOR, erases=True, held=held)[0]
+    assert sent == "\x1b[1H\x1b[38;2;0;254;0;48;2;144;144;144m\x1b[20X\x1b[5Ca"
+
+
+def test_what_is_seen_in_blanks_is_not_erased_with() -> None:
+    (line,) = looks("underline #00fe00 on #909090")
+    ground = line._replace(color="", attributes="")
+    pieces = [Piece(0, 0, " " * 20, 20, ground, erases=True), Piece(0, 5, "a", 1, line)]
+    sent = write(pieces, ColorSystem.TRUECOLOR, erases=True)[0]
+    assert sent == "\x1b[1H\x1b[0;48;2;144;144;144m\x1b[20X\x1b[5C\x1b[4;38;2;0;254;0ma"
+
+
+def test_the_hidden_cursor_has_a_place_where_there_is_something_to_type_into() -> None:
+    console = Console(color_system="truecolor", force_terminal=True, width=WIDTH)
+    runs = CellDiff().changed_runs(frame(random.Random(1)), WIDTH, HEIGHT)
+    plain = RunsUpdate(runs).render_segments(console)
+    for cursor, end in ((None, ""), ((3, 1), "\x1b[2;4H")):
+        assert console._render_buffer(console.render(RunsUpdate(runs, cursor=cursor))) == plain + end
+
+
+def test_of_a_terminal_that_nobody_knows_nothing_is_assumed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "curses", None)  # as on Windows
+    assert not celldiff.erases("unknown")
+    assert not celldiff.columns("unknown")
+
+
 def test_after_a_character_whose_width_is_not_sure_the_cursor_is_placed_anew() -> None:
     look = pen(None, ColorSystem.TRUECOLOR)
     for piece in (Piece(0, 0, "👍", 2, look), Piece(0, 0, "é\u0301", 1, look)):
@@ -132,6 +182,17 @@ def test_after_the_last_column_the_cursor_starts_from_the_first() -> None:
 )  # fmt: skip
 def test_the_shortest_way_is_taken(here: tuple[int, int], there: tuple[int, int], way: str) -> None:
     assert move(*here, *there) == way
+
+
+@pytest.mark.parametrize(
+    ("here", "there", "way"),
+    [
+        ((3, 90), (3, 38), "\x1b[39G"), ((3, 90), (4, 5), "\v\x1b[6G"), ((3, UNSURE), (3, 20), "\x1b[21G"),
+        ((3, 90), (3, 0), "\r"), ((3, 10), (3, 12), "\x1b[2C"), ((3, 9), (2, 9), "\x1b[3;10H"),
+    ],
+)  # fmt: skip
+def test_to_a_column_where_the_terminal_goes_to_one(here: tuple[int, int], there: tuple[int, int], way: str) -> None:
+    assert move(*here, *there, True) == way
 
 
 def test_a_blank_between_words_is_sent_and_not_stepped_over() -> None:
