@@ -111,9 +111,9 @@ def run_of_job(run: RunRow, when: str) -> Row:
     return Row(
         f"{run.run_id}/{run.attempt}",
         (
-            cell(when, "dim"), outcome_cell(run.outcome), cell(run.attempt, "warn" if run.attempt > 1 else "faint"),
-            cell(duration(run.duration_ms)), cell(run.trigger, "faint" if run.trigger == "schedule" else "plan"),
-            cell(engine_name(run.worker or ""), "faint"), cell(error, "" if wrong else "dim"),
+            cell(when, "dim"), outcome_cell(run.outcome), cell(run.attempt, "warn" if run.attempt > 1 else "dim"),
+            cell(duration(run.duration_ms)), cell(run.trigger, "dim" if run.trigger == "schedule" else "plan"),
+            cell(engine_name(run.worker or ""), "dim"), cell(error, "" if wrong else "dim"),
         ),
     )  # fmt: skip
 

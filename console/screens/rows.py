@@ -186,9 +186,9 @@ def run_row(run: RunRow, when: str) -> Row:
         (
             cell(when, "dim"), outcome_cell(run.outcome),
             cell(run.job, "strong" if trouble else ""), cell(run.queue, "dim"),
-            cell(run.attempt, "warn" if run.attempt > 1 else "faint"), cell(duration(run.duration_ms)),
-            cell(run.trigger, "faint" if run.trigger in ("schedule", "enqueue") else "plan"),
-            cell(engine_name(run.worker or ""), "faint"), cell(error, "" if trouble else "dim"),
+            cell(run.attempt, "warn" if run.attempt > 1 else "dim"), cell(duration(run.duration_ms)),
+            cell(run.trigger, "dim" if run.trigger in ("schedule", "enqueue") else "plan"),
+            cell(engine_name(run.worker or ""), "dim"), cell(error, "" if trouble else "dim"),
         ),
     )  # fmt: skip
 
