@@ -20,7 +20,7 @@ from tests.support.terminal import Terminal  # noqa: E402
 COLUMNS, ROWS = 140, 40
 APPS = str(ROOT / "benchmarks" / "pty_apps.py")
 MARK = "▌".encode()
-FRAME_BEGIN, FRAME_END = b"\x1b[?2026h", b"\x1b[?2026l"
+FRAME_END = b"\x1b[?2026l"
 missed: list[str] = []
 
 

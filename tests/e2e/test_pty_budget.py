@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import os
+import re
 import signal
+import statistics
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -38,11 +40,11 @@ Start = Callable[..., Terminal]
 def start(tmp_path: Path) -> Iterator[Start]:
     terminals: list[Terminal] = []
 
-    def begin(*arguments: str, program: Sequence[str] = ("-c", PROGRAM)) -> Terminal:
+    def begin(*arguments: str, program: Sequence[str] = ("-c", PROGRAM), emulate: bool = True) -> Terminal:
         env = {name: value for name, value in os.environ.items() if not name.startswith("CRONSOLE_")}
         env |= {"CRONSOLE_DATA_DIR": str(tmp_path), "CRONSOLE_CONFIG": str(tmp_path / "none.toml")}
         env |= {"PYTHONPATH": str(ROOT), "HOME": str(tmp_path)}
-        terminals.append(Terminal([sys.executable, *program, *arguments], env, 140, 40))
+        terminals.append(Terminal([sys.executable, *program, *arguments], env, 140, 40, emulate=emulate))
         return terminals[-1]
 
     yield begin
@@ -79,6 +81,24 @@ def test_what_changes_by_itself_takes_few_bytes(start: Start, changes: str, scre
         if rates[-1] <= most:
             return
     pytest.fail(f"bytes a second: {rates}")
+
+
+def test_a_cursor_move_takes_few_bytes(start: Start) -> None:
+    """On a terminal that repeats characters; the same mark and the same data as in benchmarks/console.py."""
+    terminal = start("console", "still", program=(str(ROOT / "benchmarks" / "pty_apps.py"),), emulate=False)
+    terminal.until_raw(b"engines")
+    terminal.quiet(0.5, 3)
+    for key in "15346":
+        terminal.keys(key)
+        terminal.quiet(0.5, 3)
+        terminal.keys("jj")
+        frames = [terminal.frame("j", 0.15) for _ in range(7)]
+        sizes = [len(frame) for frame in frames if key != "5" or b"Error: " not in frame]  # two rows of long errors
+        assert statistics.median(sizes) <= 300, (key, sizes)
+        assert not any(re.search(rb"H\x1b\[\?2026l$", frame) for frame in frames)  # nothing is typed into
+    terminal.keys(":")
+    terminal.quiet()
+    assert re.search(rb"\x1b\[\d+;\d+H\x1b\[\?2026l$", terminal.raw[: terminal.raw.rindex(b"l") + 1])
 
 
 def sent(terminal: Terminal, act: Callable[[], None]) -> int:

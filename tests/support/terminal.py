@@ -152,6 +152,14 @@ class Terminal:
             time.sleep(0.002)
         return at + len(wanted)
 
+    def frame(self, key: str, still_s: float = 0.4) -> bytes:
+        """The frame in which a list's cursor moves; it begins when nothing else is written."""
+        self.quiet(still_s)
+        before = len(self.raw)
+        self.keys(key)
+        end = self.until_raw(b"\x1b[?2026l", after=self.until_raw("▌".encode(), after=before))
+        return bytes(self.raw[self.raw.rindex(b"\x1b[?2026h", before, end) : end])
+
     def arrived(self, position: int) -> float:
         """When the byte before `position` in `raw` was read, by `time.perf_counter`."""
         with self._lock:
