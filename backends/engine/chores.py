@@ -63,6 +63,7 @@ class Chores:
             ("clock", self._every(CLOCK_S, self._engine.clock.probe)),
             ("house", self._every(HOUSE_S, self._keep_house)),
             ("sweep", self._every(SWEEP_S, self._tidying.sweep)),
+            ("finish undos", self._every(SWEEP_S, self._tidying.finish_undos)),
             ("spill", self._every(SPILL_S, self._tidying.spill)),
             ("sweep archive", self._every(RECONCILE_S, self._tidying.sweep_archive)),
             ("reconcile", self._every(RECONCILE_S, self._tidying.reconcile)),

@@ -13,6 +13,7 @@ from backends.history.spill import Spill, stale_queues
 from backends.jobs.spec import HOT_MAX
 from backends.model import from_ms
 from backends.queues import live
+from backends.queues.keys import ops_key
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -42,6 +43,14 @@ class Tidying:
                 if self._engine.parts_stopping.is_set() or not await queue.sweep(self._engine.clock()):
                     break
                 await asyncio.sleep(PAUSE_S)
+
+    async def finish_undos(self) -> None:
+        """Undos that an operator has begun and nobody goes on with: to their end, with their line in the audit."""
+        servers = self._engine.servers
+        if await servers.redis.scard(f"{ops_key(self._engine.namespace)}:open"):
+            from backends.ops import Ops  # seldom needed
+
+            await Ops(servers).finish_undos()
 
     async def sweep_archive(self) -> None:
         """Delete what was purged in the archive and can't be asked back any more."""

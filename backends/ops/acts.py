@@ -19,6 +19,7 @@ from backends.ops.reads import Reads
 from backends.ops.record import DAY_MS, Records, Stored
 from backends.ops.talk import redis_talk
 from backends.queues.base import Op
+from backends.queues.operations import keepers
 
 QUEUE_KINDS = {
     "dead_retry": "retry", "dead_replay": "retry", "dead_purge": "purge", "cancel": "cancel",
@@ -64,6 +65,11 @@ def result_of(op: Stored) -> ActionResult:
 def started_words(count: int) -> str:
     """Of runs that an undo came too late for."""
     return f"{count:,} had started and {'goes' if count == 1 else 'go'} on"
+
+
+def ended_words(count: int) -> str:
+    """Of runs that are not where an undo looks for them."""
+    return f"{count:,} {'has' if count == 1 else 'have'} ended, or been moved or cancelled"
 
 
 def _told(op: Stored) -> str:
@@ -128,23 +134,48 @@ class Acts(Reads):
                     self.warnings.append(_told(op))
                 raise
 
+    async def _asked(self, op: Stored) -> bool:
+        """Write how far it is; whether somebody wants it to stop, or goes on with it himself."""
+        asked = await self.records.save(op)
+        if asked == "undo":
+            op.state, op.note = "undoing", "it was taken back meanwhile"
+        elif asked == "taken":
+            op.state, op.note = "taken", "somebody else goes on with it"
+        elif asked:
+            op.state, op.note = "stopped", "stopped on request"
+        return bool(asked)
+
+    async def kept_in(self, op: Stored) -> list[str]:
+        """The queues that keep something of an operation. They are asked: its record may be behind."""
+        prefixes = {q.name: q.prefix for q in await self.all_queues()}
+        with redis_talk(self.servers.redis_url):
+            found = await keepers(self.servers.redis, prefixes, op.id)
+        return list(dict.fromkeys((*op.queues, *found)))
+
+    async def held(self, op: Stored) -> int:
+        """How many runs or letters they keep."""
+        with redis_talk(self.servers.redis_url):
+            return sum([await self.live.queue(name).op_size(op.id) for name in await self.kept_in(op)])
+
     async def _end(self, op: Stored) -> None:
         again = op.audited
         try:
             with redis_talk(self.servers.redis_url):
                 if op.state == "stopped" and op.queues and op.verb not in ("bump", "move"):
                     # what was under way when it stopped may have been done
-                    op.changed = sum([await self.live.queue(name).op_size(op.id) for name in op.queues])
+                    op.changed = await self.held(op)
                     op.matched = max(op.matched, op.changed)
                 op.audited = op.audited or op.changed > 0
-                if op.changed or op.state == "undoing":
-                    await self.records.save(op)
-                else:
-                    await self.records.forget(op.id)
+                kept = op.changed or op.state == "undoing"
+                if op.state == "taken" or await (self.records.save(op) if kept else self.records.drop(op)) == "taken":
+                    self.warnings.append(f"{op.id}: somebody else goes on with it; `cronsole ops` tells how far it is")
+                    return  # who does tells the audit
         except CronsoleError as error:
             self.warnings.append(f"{op.id} is not finished: {error}")
         if op.changed and op.state == "stopped":
             self.warnings.append(_told(op))
+        elif op.state == "undoing" and op.verb not in DONE:
+            self.warnings.append(f"{op.id} {op.note.removeprefix('it ')}: what was still to come stays out")
         if again:  # its receipt stands in the audit already
             await self._audit("ops_resume", {"receipt": op.id, "verb": op.verb}, op.matched, op.changed, note=op.note)
         elif op.matched or op.changed:

@@ -96,15 +96,11 @@ class BulkActs(Acts):
             found = await self.records.newest(limit, unfinished)
             for op in found:
                 if op.left and op.state != "undoing":
-                    op.changed = max(op.changed, await self._held(op))
+                    try:
+                        op.changed = max(op.changed, await self.held(op))
+                    except UnreachableError as error:
+                        self.warn_once(f"what {op.id} did is not counted: {error}")
             return tuple(op.shown() for op in found)
-
-    async def _held(self, op: Stored) -> int:
-        try:
-            return sum([await self.live.queue(name).op_size(op.id) for name in op.queues])
-        except UnreachableError as error:
-            self.warn_once(f"what {op.id} did is not counted: {error}")
-            return 0
 
     async def operation(self, receipt: str) -> Operation:
         """One operation, by its receipt. Raises BadInputError where there is none."""
@@ -122,17 +118,22 @@ class BulkActs(Acts):
                 undoes if shown in ("done", "running") else "`cronsole audit` tells what it did",
             )
         if op.state != "stopped" and not op.left:
-            raise BadInputError(
-                f"{op.id} is at work, driven by {op.by}",
-                f"if that is gone, try again in {BEAT_MS // 1000} s; `cronsole ops stop {op.id}` stops it",
-            )
+            raise self._at_work(op)
         with redis_talk(self.servers.redis_url):
+            if not await self.records.take_over(op):
+                raise self._at_work(op)
             marked = await self.records.marked(op.id)
             await self.records.ask(op.id, None)
-            op.changed = sum([await self.live.queue(name).op_size(op.id) for name in op.queues])
+            op.queues, op.changed = await self.kept_in(op), await self.held(op)
         chosen: Any = marked or msgspec.convert(op.target, Selection, strict=False)
         op.state, op.note, op.matched = "running", "", op.changed
         return await self._drive(op, chosen, progress)
+
+    def _at_work(self, op: Stored) -> BadInputError:
+        return BadInputError(
+            f"{op.id} is at work, driven by {op.by}",
+            f"if that is gone, try again in {BEAT_MS // 1000} s; `cronsole ops stop {op.id}` stops it",
+        )
 
     async def stop_operation(self, receipt: str) -> ActionResult:
         """Have whoever drives an operation stop after its step."""
@@ -142,7 +143,7 @@ class BulkActs(Acts):
             raise BadInputError(f"{op.id} does not run: it is {op.shown().state}", "`cronsole ops` lists them")
         with redis_talk(self.servers.redis_url):
             await self.records.ask(op.id, None if op.left else Asked("stop", whoami(), now_ms()))
-            if op.left:  # nobody is there to hear it
+            if op.left and await self.records.take_over(op):  # nobody is there to hear it
                 op.state = "stopped"
                 await self.records.save(op)
         await self._audit("stop", {"receipt": op.id, "verb": op.verb}, 1, 1)
@@ -196,15 +197,6 @@ class BulkActs(Acts):
                 if progress:
                     progress(Progress(op.total, scanned + before, op.matched, op.changed, began, receipt=op.id))
         self._count_gone(op, chosen)
-
-    async def _asked(self, op: Stored) -> bool:
-        """Write how far it is; whether somebody wants it to stop."""
-        asked = await self.records.save(op)
-        if asked == "undo":
-            op.state, op.note = "undoing", "it was taken back meanwhile"
-        elif asked:
-            op.state, op.note = "stopped", "stopped on request"
-        return bool(asked)
 
     def _dues(self, op: Stored, count: int) -> list[int]:
         """When the letters of a step are due: after the hold, and as far apart as the rate wants it."""

@@ -32,6 +32,7 @@ class MovingActs(Acts, OutputReads):
             name, state = await self._queued(run_id)
             op.queues, op.before, op.target = [name], state, {"queue": name, **op.target}
             with redis_talk(self.servers.redis_url):
+                await self.records.save(op)
                 answer = await self.live.queue(name).bump(run_id)
             if answer != "ok":
                 raise BadInputError(f"run {show(run_id)} has started", "`cronsole why` tells where it is")
@@ -50,6 +51,8 @@ class MovingActs(Acts, OutputReads):
 
     async def _undo_bump(self, op: Stored) -> ActionResult:
         run_id = str(op.target["run_id"])
+        if not op.queues:
+            raise BadInputError("nothing left to take back: it was interrupted before it began", "bump the run anew")
         with redis_talk(self.servers.redis_url):
             answer = await self.live.queue(op.queues[0]).unbump(run_id)
         if answer != "ok":

@@ -1,21 +1,25 @@
 """What is kept of an operation until its undo ends: in Redis, beside the queues, written before the first step.
 
 Keys are ``cronsole:{<namespace>}:ops…``. The hash itself, op → JSON, is written by whoever drives the operation and
-nobody else; ``:asked`` op → what others want of it (stop, undo) and how far that is; ``:marked`` op → letters that were
-marked one by one, until it is done; ``:at`` and ``:until`` order the ops by when they began and by when their undo
-ends; ``:open`` are those that are not finished. What an operation did to a queue is kept by the queue itself
+nobody else; ``:driver`` op → the token of who that is: one that slept while somebody went on with it writes nothing any
+more; ``:asked`` op → what others want of it (stop, undo) and how far that is; ``:marked`` op → letters that were marked
+one by one, until it is done; ``:at`` and ``:until`` order the ops by when they began and by when their undo ends;
+``:open`` are those that are not finished. What an operation did to a queue is kept by the queue itself
 (``trash:<op>``): that is the truth, this only tells of it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from secrets import token_hex
 from typing import Any
 
 import msgspec
 
 from backends.model import now_ms
 from backends.ops.kinds import BEAT_MS, Marked, Operation
+from backends.queues.keys import ops_key
+from backends.queues.scripts import Arg, script
 
 DAY_MS = 86_400_000
 PURGE_MS = 7 * DAY_MS
@@ -39,6 +43,7 @@ class Stored(msgspec.Struct, kw_only=True, omit_defaults=True):
     by: str
     at_ms: int
     until_ms: int
+    driver: str = ""  # a token of whoever drives it
     state: str = "running"
     target: dict[str, Any] = {}
     matched: int = 0
@@ -78,7 +83,7 @@ class Asked(msgspec.Struct, frozen=True, omit_defaults=True):
     by: str
     at_ms: int  # when it was asked for; of an undo, when it was last heard of
     done: bool = False
-    back: int = 0  # so many an undo has taken back; 0 where that is not known
+    back: int = 0  # so many an undo has taken back
 
 
 _decoder = msgspec.json.Decoder(Stored)
@@ -91,13 +96,14 @@ class Records:
 
     def __init__(self, client: Any, namespace: str) -> None:
         self._redis = client
-        self._key = f"cronsole:{{{namespace}}}:ops"
+        self._key = ops_key(namespace)
 
     async def begin(self, op: Stored, marked: Marked | None = None) -> None:
         """Keep a new operation; forget some whose undo has ended long ago."""
-        op.beat_ms = now_ms()
+        op.beat_ms, op.driver = now_ms(), token_hex(8)
         pipe = self._redis.pipeline(transaction=True)
         pipe.hset(self._key, op.id, msgspec.json.encode(op))
+        pipe.hset(f"{self._key}:driver", op.id, op.driver)
         pipe.zadd(f"{self._key}:at", {op.id: op.at_ms})
         pipe.zadd(f"{self._key}:until", {op.id: op.until_ms})
         pipe.sadd(f"{self._key}:open", op.id)
@@ -110,17 +116,32 @@ class Records:
             await self.forget(*[op_id.decode() for op_id in old])
 
     async def save(self, op: Stored) -> str:
-        """Write how far it is; answers what somebody wants of it: '', 'stop' or 'undo'."""
+        """Write how far it is; answers what somebody wants of it: '', 'stop' or 'undo'.
+
+        Where somebody else drives it by now nothing is written, and the answer is 'undo' or 'taken'.
+        """
         op.beat_ms = now_ms()
-        pipe = self._redis.pipeline(transaction=True)
-        pipe.hset(self._key, op.id, msgspec.json.encode(op))
-        pipe.zadd(f"{self._key}:until", {op.id: op.until_ms})
-        if op.state not in OPEN:
-            pipe.srem(f"{self._key}:open", op.id)
-            pipe.hdel(f"{self._key}:marked", op.id)
-        pipe.hget(f"{self._key}:asked", op.id)
-        asked = (await pipe.execute())[-1]
-        return _asked.decode(asked).what if asked else ""
+        return await self._save(op, msgspec.json.encode(op), over=op.state not in OPEN)
+
+    async def drop(self, op: Stored) -> str:
+        """Forget one that has changed nothing; answers as `save`."""
+        return await self._save(op, b"", over=True)
+
+    async def _save(self, op: Stored, record: bytes, *, over: bool) -> str:
+        args: list[Arg] = [op.id, op.driver, record, op.until_ms, int(over)]
+        written, asked = await script("op_save")(self._redis, [self._key], args)
+        what = _asked.decode(asked).what if asked else ""
+        return what if written or what == "undo" else "taken"
+
+    async def take_over(self, op: Stored) -> bool:
+        """Drive an operation from now on; False where somebody else has begun to since it was read."""
+        was, op.driver = op.driver, token_hex(8)
+        return bool(await script("op_take")(self._redis, [self._key], [op.id, was, op.driver]))
+
+    async def drives(self, op: Stored) -> bool:
+        """Whether nobody else has taken it over."""
+        driver = await self._redis.hget(f"{self._key}:driver", op.id)
+        return (driver or b"").decode() == op.driver
 
     async def ask(self, op_id: str, asked: Asked | None) -> None:
         """Say what is wanted of an operation; None takes that back."""
@@ -132,6 +153,8 @@ class Records:
             if asked.done:
                 pipe.srem(f"{self._key}:open", op_id)
                 pipe.hdel(f"{self._key}:marked", op_id)
+            elif asked.what == "undo":
+                pipe.sadd(f"{self._key}:open", op_id)
         await pipe.execute()
 
     async def get(self, op_id: str) -> Stored | None:
@@ -142,8 +165,9 @@ class Records:
         pipe = self._redis.pipeline(transaction=False)
         pipe.hmget(self._key, ids)
         pipe.hmget(f"{self._key}:asked", ids)
-        found, asked = await pipe.execute()
-        return [_merged(_decoder.decode(op), what) for op, what in zip(found, asked, strict=True) if op]
+        pipe.hmget(f"{self._key}:driver", ids)
+        rows = zip(*await pipe.execute(), strict=True)
+        return [_merged(_decoder.decode(op), what, driver) for op, what, driver in rows if op]
 
     async def marked(self, op_id: str) -> Marked | None:
         """The letters that were marked for it."""
@@ -162,7 +186,7 @@ class Records:
     async def forget(self, *op_ids: str) -> None:
         """As if they had never been."""
         pipe = self._redis.pipeline(transaction=True)
-        for part in ("", ":asked", ":marked"):
+        for part in ("", ":asked", ":marked", ":driver"):
             pipe.hdel(f"{self._key}{part}", *op_ids)
         for part in (":at", ":until"):
             pipe.zrem(f"{self._key}{part}", *op_ids)
@@ -170,8 +194,9 @@ class Records:
         await pipe.execute()
 
 
-def _merged(op: Stored, asked: bytes | None) -> Stored:
+def _merged(op: Stored, asked: bytes | None, driver: bytes | None) -> Stored:
     """An operation with what others want of it."""
+    op.driver = (driver or b"").decode()
     if not asked:
         return op
     wish = _asked.decode(asked)

@@ -62,9 +62,11 @@ class StartingActs(Acts):
             while block:
                 for part in chunks(block):
                     stop_if_cancelled()
-                    await self._put_in(self.live.queue(queue), op, part)
-                    ids += [run.run_id for run in part]
-                block = next(runs, None)
+                    ids += await self._put_in(self.live.queue(queue), op, part)
+                    with redis_talk(self.servers.redis_url):
+                        if await self._asked(op):
+                            break
+                block = next(runs, None) if op.state == "running" else None
         return NewRuns(tuple(ids), op.id if ids else "")
 
     async def backfill_plan(
@@ -113,14 +115,27 @@ class StartingActs(Acts):
                     await self._put_in(self.live.queue(spec.queue), op, part)
                     if progress:
                         progress(Progress(len(runs), n * BATCH + len(part), len(runs), op.changed, began))
+                    with redis_talk(self.servers.redis_url):
+                        if await self._asked(op):
+                            break
             op.matched = len(plan.fires)
         return ActionResult(len(plan.fires), op.changed, result_of(op).receipt)
 
-    async def _put_in(self, queue: StreamQueue, op: Stored, runs: Sequence[NewRun]) -> None:
-        """Put runs into a queue, noted so that an undo finds them."""
+    async def _put_in(self, queue: StreamQueue, op: Stored, runs: Sequence[NewRun]) -> list[str]:
+        """Put runs into a queue, noted so that an undo finds them; those that are in.
+
+        A run that is there already stays out, and so does each once somebody has begun to take this back.
+        """
         op.matched += len(runs)
         with redis_talk(self.servers.redis_url):
-            op.changed += sum(a is not Entered.DUPLICATE for a in await queue.enter(op_of(op), runs))
+            answers = await queue.enter(op_of(op), runs)
+        entered = [
+            run.run_id
+            for run, answer in zip(runs, answers, strict=True)
+            if answer not in (Entered.DUPLICATE, Entered.SKIPPED)
+        ]
+        op.changed += len(entered)
+        return entered
 
 
 def slot_of(spec: JobSpec) -> str:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 
 from backends.errors import BadInputError
 from backends.model import ActionResult, from_ms, now_ms
-from backends.ops.acts import started_words, whoami
+from backends.ops.acts import ended_words, started_words, whoami
 from backends.ops.kinds import Progress, Tell
 from backends.ops.moving import MovingActs
 from backends.ops.record import Asked, Stored
@@ -15,13 +16,30 @@ from backends.ops.steering import SteeringActs
 from backends.ops.talk import redis_talk, stop_if_cancelled
 from backends.ops.walk import STEP
 
+OPEN_MOST = 100
+"""So many unfinished operations are looked at."""
+
+ENTERED = ("dead_retry", "dead_replay", "replay", "trigger", "enqueue", "backfill")
+"""Verbs after which runs go on by themselves."""
+
 
 @dataclass
 class _Back:
     """How far an undo is."""
 
     back: int = 0
-    started: int = 0
+    left: int = 0
+    at_work: int = 0
+
+    def note(self, verb: str) -> str:
+        """What became of those that are not back."""
+        elsewhere = self.left - self.at_work
+        notes = [started_words(self.at_work)] if self.at_work else []
+        if elsewhere and verb in ENTERED:
+            notes.append(ended_words(elsewhere))
+        elif elsewhere:
+            notes.append(f"{elsewhere:,} {'is' if elsewhere == 1 else 'are'} not there any more")
+        return ", ".join(notes)
 
 
 class UndoActs(SteeringActs, MovingActs):
@@ -39,14 +57,27 @@ class UndoActs(SteeringActs, MovingActs):
         self._undoable(op)
         if op.state in ("running", "stopping") and not op.left:
             raise BadInputError(f"{op.id} is at work, driven by {op.by}", f"stop it first: `cronsole ops stop {op.id}`")
+        who = op.undone_by or whoami()  # who began it; an engine may go on with it
+        with redis_talk(self.servers.redis_url):
+            if not await self.records.take_over(op):
+                raise BadInputError(f"somebody else is at {op.id} right now", "wait until that is done")
         one = {
             "pause": self._undo_pause, "resume": self._undo_pause, "bump": self._undo_bump, "move": self._undo_move
         }.get(op.verb)  # fmt: skip
         if one is None:
-            return await self._restore(op, progress)
+            return await self._restore(op, who, progress)
         result = await one(op)
-        await self._undone(op, result)
+        await self._undone(op, who, result)
         return result
+
+    async def finish_undos(self) -> int:
+        """Finish undos that were begun and that nobody goes on with; how many. For engines."""
+        with redis_talk(self.servers.redis_url):
+            left = [op for op in await self.records.newest(OPEN_MOST, True) if op.state == "undoing" and op.left]
+        for op in left:
+            with suppress(BadInputError):  # there was nothing to take back, or somebody else was faster
+                await self.undo(op.id)
+        return len(left)
 
     def _undoable(self, op: Stored) -> None:
         if op.state == "undone":
@@ -65,56 +96,53 @@ class UndoActs(SteeringActs, MovingActs):
                 f"start it anew: `cronsole runs replay {op.target.get('run_id', 'RUN_ID')}`",
             )
 
-    async def _restore(self, op: Stored, progress: Tell | None) -> ActionResult:
+    async def _restore(self, op: Stored, who: str, progress: Tell | None) -> ActionResult:
         """Step by step, as the queues do it. A crash leaves the rest to the engines, or to another call."""
-        began = time.monotonic()
+        began, told = time.monotonic(), _Back()
+        names = await self.kept_in(op)
         with redis_talk(self.servers.redis_url):
-            await self.records.ask(op.id, Asked("undo", whoami(), now_ms()))
-            total = sum([await self.live.queue(name).op_size(op.id) for name in op.queues])
-            told = _Back()
-            for name in op.queues:
-                await self._restore_queue(op, name, total, told, progress, began)
-        left = max(0, total - told.back - told.started)
-        notes = [started_words(told.started)] if told.started else []
-        notes += [f"{left:,} {'is' if left == 1 else 'are'} not there any more"] if left else []
-        result = ActionResult(total, told.back, note=", ".join(notes))
-        if not told.back and op.state != "undoing" and (total or op.changed):
+            await self.records.ask(op.id, Asked("undo", who, now_ms()))
+            total = sum([await self.live.queue(name).op_size(op.id) for name in names])
+            for name in names:
+                await self._restore_queue(op, who, name, total, told, progress, began)
+        result = ActionResult(told.back + told.left, told.back, note=told.note(op.verb))
+        if not told.back and (told.left or (op.changed and op.state != "undoing")):
             await self._not_undone(op)
-            raise BadInputError(
-                f"nothing left to take back: {result.note or 'what it did has gone on since'}",
-                "`cronsole cancel` ends a run that runs",
-            )
-        await self._undone(op, result)
+            what = result.note or "what it did has gone on since"
+            hint = "cancel` ends a run that runs" if told.at_work else "why RUN_ID` tells where a run is"
+            raise BadInputError(f"nothing left to take back: {what}", f"`cronsole {hint}")
+        await self._undone(op, who, result)
         return result
 
     async def _not_undone(self, op: Stored) -> None:
         """It stays what it was; one that was not finished can't go on any more, for its queues have let go of it."""
         with redis_talk(self.servers.redis_url):
             await self.records.ask(op.id, None)
-            if op.state != "done":
-                op.state = "done"
-                await self.records.save(op)
+            op.state = "done"
+            await self.records.save(op)
 
     async def _restore_queue(
-        self, op: Stored, name: str, total: int, told: _Back, progress: Tell | None, began: float
+        self, op: Stored, who: str, name: str, total: int, told: _Back, progress: Tell | None, began: float
     ) -> None:
-        queue = self.live.queue(name)
+        """Others may take steps of it too: the queue says how many came back in all."""
+        queue, before = self.live.queue(name), replace(told)
         while True:
             stop_if_cancelled()
             step = await queue.restore(op.id, STEP)
-            told.back += step.back
-            told.started += step.started
+            told.back, told.left = before.back + step.all_back, before.left + step.all_left
+            told.at_work = before.at_work + step.at_work
             if progress:
-                done = told.back + told.started
-                progress(Progress(total, done, done, told.back, began, receipt=op.id))
+                done = told.back + told.left
+                progress(Progress(max(total, done), done, done, told.back, began, receipt=op.id))
             if not step.more:
                 return
-            await self.records.ask(op.id, Asked("undo", whoami(), now_ms()))
+            await self.records.ask(op.id, Asked("undo", who, now_ms()))
 
-    async def _undone(self, op: Stored, result: ActionResult) -> None:
-        """Say so in the record and in the audit."""
-        back = 0 if op.state == "undoing" else result.changed  # who went on with it has not told how far
+    async def _undone(self, op: Stored, who: str, result: ActionResult) -> None:
+        """Say so in the record and in the audit, unless somebody else has finished it meanwhile."""
         with redis_talk(self.servers.redis_url):
-            await self.records.ask(op.id, Asked("undo", whoami(), now_ms(), True, back))
+            if not await self.records.drives(op):
+                return
+            await self.records.ask(op.id, Asked("undo", who, now_ms(), True, result.changed))
         target = {"receipt": op.id, "verb": op.verb, **{k: v for k, v in op.target.items() if v}}
-        await self._audit("undo", target, result.matched, result.changed, op.id, result.note)
+        await self._audit("undo", target, result.matched, result.changed, op.id, result.note, by=who)

@@ -181,11 +181,16 @@ class Op:
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """One step of an undo: how many are back, how many had started and were left alone, whether there are more."""
+    """One step of an undo: how many are back, how many were left alone as they had started or are not there, whether
+    there are more. `all_…`: of all its steps, whoever took them; `at_work`: of those left, how many have not ended.
+    """
 
     back: int
-    started: int
+    left: int
     more: bool
+    all_back: int = 0
+    all_left: int = 0
+    at_work: int = 0
 
 
 class Queue(Protocol):

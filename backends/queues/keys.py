@@ -26,3 +26,8 @@ def events_key(namespace: str) -> str:
 def jobs_key(namespace: str) -> str:
     """Hash: job name → its published spec."""
     return f"cronsole:{{{namespace}}}:jobs"
+
+
+def ops_key(namespace: str) -> str:
+    """Hash: operation → its record; what else is kept of operations begins with it."""
+    return f"cronsole:{{{namespace}}}:ops"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from backends.queues.base import STEP, NewRun, Op, Restored, chunks
@@ -33,8 +33,8 @@ class Operations:
 
     async def _restore(self, op_id: str, limit: int, begin: str) -> Restored:
         args: list[Arg] = [op_id, min(limit, STEP), begin]
-        back, started, more = await script("restore")(self._redis, [self.prefix], args)
-        return Restored(back, started, bool(more))
+        back, left, more, *sums = await script("restore")(self._redis, [self.prefix], args)
+        return Restored(back, left, bool(more), *sums)
 
     async def op_size(self, op_id: str) -> int:
         """How many are in the operation's trash."""
@@ -44,8 +44,19 @@ class Operations:
         """One step; undos that have begun go first."""
         for op_id in await self._redis.hkeys(f"{self.prefix}ops:restoring"):
             done = await self.go_on(op_id.decode())
-            return max(1, done.back + done.started)
+            return max(1, done.back + done.left)
         return int(await script("sweep")(self._redis, [self.prefix], [now_ms, 2 * STEP]))
+
+
+async def keepers(client: Any, prefixes: Mapping[str, str], op_id: str) -> list[str]:
+    """The queues (of name → key prefix) that keep something of an operation, there or in the archive."""
+    pipe = client.pipeline(transaction=False)
+    for prefix in prefixes.values():
+        pipe.exists(f"{prefix}trash:{op_id}")
+        pipe.zscore(f"{prefix}dead:trashed", op_id)
+    answers: list[Any] = await pipe.execute() if prefixes else []
+    there = zip(prefixes, answers[::2], answers[1::2], strict=True)
+    return [name for name, trash, archived in there if trash or archived is not None]
 
 
 def run_args(runs: Sequence[NewRun]) -> list[Arg]:

@@ -75,9 +75,16 @@ class Model:
         """(how many it holds, how many come back)."""
         act = self.acts[receipt]
         total, back = len(act.items), 0
+        kept = []
         for letter in reversed(act.items):
-            back += self._back(receipt, act, letter)
-        act.items, act.state = [], "undone"
+            entered = self.runs[act.new or letter[1]]
+            if self._back(receipt, act, letter):
+                back += 1
+            elif entered.state[:3] in ("out", "in ") or (entered.state == "dead" and entered.cold):
+                kept.append(letter)  # its run is not there: it may come back
+            elif act.verb == "dead_replay":
+                self.runs[letter[1]].state = "out"
+        act.items, act.state = kept[::-1], "undone"
         return total, back
 
     def _back(self, receipt: str, act: Act, letter: Letter) -> bool:
@@ -94,7 +101,6 @@ class Model:
         if act.verb == "dead_replay":
             new = self.runs[act.new]
             if (new.state, new.by) != ("queued", receipt):
-                run.state = "out"
                 return False
             new.state = "out"
         elif act.verb == "dead_retry" and (run.state, run.by) != ("queued", receipt):

@@ -13,8 +13,8 @@ KNOWN = ("ready:", "slot:", "wait:", "dead:#", "trash:", "log:")
 """What names of keys may begin with, apart from the fixed ones."""
 FIXED = {
     "live", "later", "held", "dead", "dead:index", "dead:groups", "dead:kinds", "dead:seq", "ops", "ops:what",
-    "ops:restoring", "dead:moved", "dead:spilled", "dead:trashed", "moving", "arrived", "marks", "rules", "out",
-    "out:bad", "ctl", "epoch",
+    "ops:restoring", "ops:told", "dead:moved", "dead:spilled", "dead:trashed", "moving", "arrived", "marks", "rules",
+    "out", "out:bad", "ctl", "epoch",
 }  # fmt: skip
 
 
@@ -62,8 +62,9 @@ def places(keys: Keys) -> dict[str, str]:
         assert run.decode() not in where, f"{run!r} is dead and {where[run.decode()]}"
         where[run.decode()] = "dead"
     owned: set[int] = set()
-    for name in ["dead", *[k for k in keys if k.startswith("trash:") and k.count(":") == 1]]:
-        if name.startswith("trash:") and not _of_letters(keys, name[6:]):
+    trashes = [k for k in keys if k.startswith("trash:") and (k.count(":") == 1 or k.endswith(":kept"))]
+    for name in ["dead", *trashes]:
+        if name.startswith("trash:") and not _of_letters(keys, name.split(":")[1]):
             continue
         letters = {(run.decode(), int(seq)) for run, seq in keys.get(name, {}).items()}
         assert not owned & {seq for _, seq in letters}, "a record has two owners"

@@ -47,6 +47,8 @@ class Trash:
     whole: bool = False
     restoring: int | None = None
     gone: bool = False
+    kept: dict[str, int] = field(default_factory=dict)  # by an undo, as their runs are not there
+    told: list[int] | None = None  # of an undo: back, left, at work
 
 
 class Model:
@@ -195,12 +197,13 @@ class Model:
         return True
 
     def restore(self, name: str, limit: int) -> tuple[int, int, bool]:
-        """One step: (back, started, more)."""
+        """One step: (back, left, more)."""
         trash = self.ops.get(name)
         if trash is None or trash.gone:
             return 0, 0, False
         trash.restoring = 0
-        back = started = 0
+        told = trash.told = trash.told or [0, 0, 0]
+        back = left = 0
         if trash.whole and len(trash.runs) > len(self.dead):
             back = len(trash.runs) - len(self.dead)
             trash.runs, self.dead = self.dead, trash.runs
@@ -210,16 +213,33 @@ class Model:
             if self._undo(trash, run, score):
                 back += 1
             else:
-                started += 1
-        if not trash.runs:
-            trash.restoring, trash.gone = None, True
-        return back, started, not trash.gone
+                left += 1
+        told[0] += back
+        told[1] += left
+        if trash.runs:
+            return back, left, True
+        trash.runs, trash.kept, trash.restoring = trash.kept, {}, None
+        if trash.runs and not told[0]:
+            trash.told = None
+        else:
+            trash.gone = True
+        return back, left, False
+
+    def _left(self, trash: Trash, run: str, entered: str, score: int) -> bool:
+        """Whether what was let in by it is known not to come back."""
+        if entered in self.live:
+            assert trash.told
+            trash.told[2] += 1
+        elif entered not in self.dead:
+            trash.kept[run] = score
+            return False
+        return True
 
     def _undo(self, trash: Trash, run: str, score: int) -> bool:
         if trash.kind == "purge":
             return self.put_back(run, score)
         if trash.kind == "enter":
-            return self.pull(run, 1) is not None
+            return self.pull(run, 1) is not None or (self._left(trash, run, run, score) and False)
         if trash.kind == "cancel":
             e = trash.held.pop(run)
             if run in self.live or run in self.dead:
@@ -228,7 +248,8 @@ class Model:
             return True
         new = trash.replaced.get(run)
         if self.pull(new or run, 1 if new else self.records[score].entry.attempt + 1) is None:
-            del self.records[score]
+            if self._left(trash, run, new or run, score):
+                del self.records[score]
             return False
         return self.put_back(run, score)
 

@@ -38,13 +38,13 @@ async def bury(queue: StreamQueue, count: int, **more: Any) -> list[Pair]:
 
 
 async def undone(queue: StreamQueue, op_id: str, limit: int = BATCH) -> tuple[int, int]:
-    """Take an operation back whole: (back, started)."""
-    back = started = 0
+    """Take an operation back whole: (back, left)."""
+    back = left = 0
     more = True
     while more:
         step = await queue.restore(op_id, limit)
-        back, started, more = back + step.back, started + step.started, step.more
-    return back, started
+        back, left, more = back + step.back, left + step.left, step.more
+    return back, left
 
 
 async def forgotten(queue: StreamQueue, until_ms: int = FAR + 1) -> None:
@@ -80,7 +80,7 @@ async def test_purged_letters_come_back_as_they_were(queue: StreamQueue, look: A
     await look()
     assert await undone(queue, purge.id, limit) == (5, 0)
     assert without(await look(), "ops") == before
-    assert await queue.restore(purge.id) == Restored(0, 0, False)
+    assert await queue.restore(purge.id) == Restored(0, 0, False, all_back=5)
 
 
 async def test_a_purge_that_is_forgotten_leaves_no_key(queue: StreamQueue, look: Any) -> None:
@@ -145,7 +145,7 @@ async def test_purge_all_is_undone_after_new_deaths(queue: StreamQueue, look: An
     if old >= new:
         assert first.back >= old - new, "the larger list is back at once"
     back, started = await undone(queue, "purge-1")
-    assert (first.back + back, first.started + started) == (old, 0)
+    assert (first.back + back, first.left + started) == (old, 0)
     await look()
     assert await queue.dead_pairs(1000, 0, FAR * 1000) == sorted([*gone, *more], key=lambda p: p[1])
 

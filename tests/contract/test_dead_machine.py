@@ -230,7 +230,9 @@ class DeadMachine(RuleBasedStateMachine):
         for _ in range(steps if known else 0):
             name = known[which % len(known)]
             step = self.run(self.queue.restore(name, limit))
-            assert (step.back, step.started, step.more) == self.model.restore(name, limit)
+            assert (step.back, step.left, step.more) == self.model.restore(name, limit)
+            told = self.model.ops[name].told
+            assert told is None or [step.all_back, step.all_left, step.at_work] == told
 
     @rule()
     def sweep(self) -> None:
@@ -284,6 +286,12 @@ def foreseen(m: Model) -> dict[str, Any]:
         "ops": {name: t.until for name, t in m.ops.items()},
         "ops:what": {name: _what(t) for name, t in m.ops.items()},
         "ops:restoring": {name: str(t.restoring) for name, t in m.ops.items() if t.restoring is not None},
+        "ops:told": {
+            f"{name}{part}": str(n)
+            for name, t in m.ops.items()
+            if t.told
+            for part, n in zip(("", ":left", ":work"), t.told, strict=True)
+        },
     }
     for place, runs in m.streams.items():
         keys[f"ready:{place}"] = [_entry(run, m.live[run][1]) for run in runs]
@@ -298,6 +306,7 @@ def foreseen(m: Model) -> dict[str, Any]:
         if trash.whole:
             _indexes(keys, f"trash:{name}", trash.runs, m)
         keys[f"trash:{name}"] = trash.runs
+        keys[f"trash:{name}:kept"] = trash.kept
         if not trash.gone:
             keys[f"trash:{name}:as"] = trash.replaced
             keys[f"trash:{name}:held"] = {run: _held(e, waits=True) for run, e in trash.held.items()}

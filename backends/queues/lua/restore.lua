@@ -2,15 +2,24 @@
 -- needs: letters, operations
 -- One step of taking an operation back. ARGV: op, limit, 1 to begin the undo ('' only goes on with what has begun).
 -- While an operation stands in `ops:restoring` anybody may go on with it: its value is the sequence above which letters go
--- back to the dead ones, 0 for all. A run that has started is left alone. Returns {back, started, 1 if there is more}.
+-- back to the dead ones, 0 for all. A run that has started is left alone; what belongs to one that is not here (it has ended,
+-- or was moved or cancelled) is kept in the trash, for it may come back. Returns {back, not back, 1 if there is more}, and of
+-- all steps of this undo, whoever took them {back, not back, of these: at work}.
 local MOST_BYTES = 2000000
 local op, limit = ARGV[1], tonumber(ARGV[2])
-local trash, what = trash_key(op), what_is(op)
-if not what or what.gone then return { 0, 0, 0 } end
+local trash, what, told = trash_key(op), what_is(op), P .. 'ops:told'
+
+-- {back, not back, more} and the sums.
+local function answer(back, started, more)
+  local sums = redis.call('HMGET', told, op, op .. ':left', op .. ':work')
+  return { back, started, more, tonumber(sums[1] or 0), tonumber(sums[2] or 0), tonumber(sums[3] or 0) }
+end
+
+if not what or what.gone then return answer(0, 0, 0) end
 if ARGV[3] == '1' then redis.call('HSET', P .. 'ops:restoring', op, '0') end
 local above = redis.call('HGET', P .. 'ops:restoring', op)
-if not above then return { 0, 0, 0 } end
-local back, started, bytes, records = 0, 0, 0, {}
+if not above then return answer(0, 0, 0) end
+local back, started, at_work, bytes, records, kept = 0, 0, 0, 0, {}, {}
 
 -- A purge of all comes back by its names, so that the old list is whole again at once; what died since then lies in the
 -- trash and follows.
@@ -23,6 +32,17 @@ local function swap()
     rename(trash .. ':swap', trash .. name)
   end
   back = gone - dead
+end
+
+-- The run of a letter, or one that was let in, could not be pulled out.
+local function is_left(run, letter, word)
+  if word ~= 'unknown' then
+    at_work = at_work + 1
+  elseif not redis.call('ZSCORE', P .. 'dead', run) then
+    kept[#kept + 1] = letter
+    return
+  end
+  return true
 end
 
 -- Each undoes some of what lies in the trash and returns how many of these are back; it may leave a rest for large ones.
@@ -42,13 +62,14 @@ function undo.retry(letters)
     done[#done + 1] = letter
     local head = head_of(letter.seq)
     local as = edited and redis.call('HGET', trash .. ':as', letter.run)
-    local h = head and pull(as or letter.run, as and '1' or int(head.attempts + 1))
+    local h, word
+    if head then h, word = pull(as or letter.run, as and '1' or int(head.attempts + 1)) end
     if h then
       letter.group = head.group
       bytes = bytes + #h[6]
       release(h[7], as or letter.run)
       out[#out + 1] = letter
-    else
+    elseif not head or is_left(as or letter.run, letter, word) then
       redis.call('DEL', record_key(letter.seq))
     end
   end
@@ -61,8 +82,10 @@ function undo.enter(letters)
   for n, letter in ipairs(letters) do
     if bytes > MOST_BYTES then return count, n - 1 end
     redis.call('ZREM', trash, letter.run)
-    local h = pull(letter.run, '1')
-    if h then
+    local h, word = pull(letter.run, '1')
+    if not h then
+      is_left(letter.run, letter, word)
+    else
       bytes, count = bytes + #h[6], count + 1
       records[#records + 1] = attempt_record(letter.run, h[1], h[5], 'cancelled', true, now_us(),
         ',"by":' .. cjson.encode('undo of ' .. op))
@@ -98,6 +121,19 @@ end
 local count, done = undo[what.kind](letters_of(found))
 back, started = back + count, done - count
 publish(records)
-if redis.call('ZCOUNT', trash, '(' .. above, '+inf') > 0 then return { back, started, 1 } end
-if above == '0' then end_op(op, what) else redis.call('HDEL', P .. 'ops:restoring', op) end
-return { back, started, 0 }
+if #kept > 0 then redis.call('ZADD', trash .. ':kept', unpack(scored(kept))) end
+if above == '0' then
+  redis.call('HINCRBY', told, op, back)
+  redis.call('HINCRBY', told, op .. ':left', started)
+  redis.call('HINCRBY', told, op .. ':work', at_work)
+end
+if redis.call('ZCOUNT', trash, '(' .. above, '+inf') > 0 then return answer(back, started, 1) end
+local sums = answer(back, started, 0)
+rename(trash .. ':kept', trash)
+if above ~= '0' or (sums[4] == 0 and redis.call('EXISTS', trash) == 1) then
+  redis.call('HDEL', P .. 'ops:restoring', op) -- no undo, or one that has changed nothing: it can be tried again
+  redis.call('HDEL', told, op, op .. ':left', op .. ':work')
+else
+  end_op(op, what)
+end
+return sums

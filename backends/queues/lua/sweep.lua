@@ -22,6 +22,7 @@ for _, op in ipairs(redis.call('ZRANGE', P .. 'ops', '-inf', ARGV[1], 'BYSCORE',
     if #letters < limit then
       redis.call('ZREM', P .. 'ops', op)
       redis.call('HDEL', P .. 'ops:what', op)
+      redis.call('HDEL', P .. 'ops:told', op, op .. ':left', op .. ':work')
     end
     return #letters + 1
   end
