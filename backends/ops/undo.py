@@ -103,8 +103,14 @@ class UndoActs(SteeringActs, MovingActs):
         with redis_talk(self.servers.redis_url):
             await self.records.ask(op.id, Asked("undo", who, now_ms()))
             total = sum([await self.live.queue(name).op_size(op.id) for name in names])
-            for name in names:
-                await self._restore_queue(op, who, name, total, told, progress, began)
+            try:
+                for name in names:
+                    await self._restore_queue(op, who, name, total, told, progress, began)
+            except BaseException:
+                self.warnings.append(
+                    f"stopped half-way: {told.back:,} are back; an engine goes on with it, or `cronsole undo {op.id}`"
+                )
+                raise
         result = ActionResult(told.back + told.left, told.back, note=told.note(op.verb))
         if not told.back and (told.left or (op.changed and op.state != "undoing")):
             await self._not_undone(op)
