@@ -107,9 +107,7 @@ class UndoActs(SteeringActs, MovingActs):
                 for name in names:
                     await self._restore_queue(op, who, name, total, told, progress, began)
             except BaseException:
-                self.warnings.append(
-                    f"stopped half-way: {told.back:,} are back; an engine goes on with it, or `cronsole undo {op.id}`"
-                )
+                self.warnings.append(f"stopped half-way: an engine goes on with it, or `cronsole undo {op.id}`")
                 raise
         result = ActionResult(told.back + told.left, told.back, note=told.note(op.verb))
         if not told.back and (told.left or (op.changed and op.state != "undoing")):

@@ -133,7 +133,7 @@ async def test_an_undo_that_was_left_is_finished_by_an_engine(
     with monkeypatch.context() as patched:
         patched.setattr(ArchiveTrash, "give_back", kill)
         await killed(bob.undo(receipt))
-    assert bob.warnings == [f"stopped half-way: 100 are back; an engine goes on with it, or `cronsole undo {receipt}`"]
+    assert bob.warnings == [f"stopped half-way: an engine goes on with it, or `cronsole undo {receipt}`"]
     (op,) = await ops.operations(unfinished=True)
     assert op.state == "undoing"
     assert await ops.finish_undos() == 0, "it may still be at work"
