@@ -14,6 +14,9 @@ from backends.history import spill
 from backends.history.archive_trash import ArchiveTrash
 from backends.jobs.load import load_text
 from backends.model import new_run_id, now_ms
+from backends.ops import Ops, Selection
+from backends.ops.kinds import BEAT_MS
+from backends.ops.record import Asked
 from backends.queues.base import NewRun, Op
 from backends.queues.streams import StreamQueue
 from tests.backends.test_history_archive import GROUPS, Moving, dead
@@ -112,3 +115,18 @@ async def test_trash_whose_time_is_over_and_undos_that_were_begun(engine: Engine
     assert await moving.hot() == pairs[2:]
     assert await moving.queue.op_size("over") == 0
     assert not await moving.queue._redis.exists(f"{moving.queue.prefix}dead:#{pairs[0][1]}")
+
+
+async def test_an_undo_that_was_left_is_finished_and_noted(engine: Engine, moving: Moving) -> None:
+    """By who began it; without one, nothing is looked at."""
+    await moving.queue.announce()
+    await bury(moving.queue, 3)
+    await Tidying(engine).finish_undos()
+    ops = Ops(engine.servers)
+    receipt = (await ops.dead_purge(Selection(queue="q", error="boom"))).receipt or ""
+    await ops.records.ask(receipt, Asked("undo", "ann@host", now_ms() - BEAT_MS - 1))
+    await Tidying(engine).finish_undos()
+    assert len(await moving.hot()) == 3
+    assert (await ops.operation(receipt)).state == "undone"
+    line = (await ops.actions()).items[0]
+    assert (line.verb, line.who, line.changed) == ("undo", "ann@host", 3)
