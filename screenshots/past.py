@@ -38,7 +38,7 @@ from company import (
     Way,
 )  # fmt: skip
 
-from backends.engine.errors import fingerprint
+from backends.fingerprint import fingerprint
 from backends.jobs.spec import JobFile, JobSpec
 from backends.model import AttemptRecord, FireRecord, FireResult, Outcome, Trigger, fire_run_id, from_ms, to_ms
 from backends.schedule import parse

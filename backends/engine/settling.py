@@ -8,8 +8,8 @@ from collections.abc import Callable
 
 import msgspec
 
-from backends.engine.errors import fingerprint
 from backends.engine.executors.base import Ended
+from backends.fingerprint import fingerprint
 from backends.jobs.spec import JobSpec
 from backends.model import ENVELOPE_MOST, NO_ENVELOPE, AttemptRecord, Outcome, Trigger, now_ms
 from backends.queues.base import Delivery, Settle, Settlement

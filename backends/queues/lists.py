@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Container
 from dataclasses import dataclass
-from hashlib import sha1
 from typing import Any
 
 import msgspec
 
+from backends.fingerprint import fingerprint
 from backends.model import AttemptRecord, Envelope, Outcome, new_run_id, now_ms
 from backends.queues.base import BATCH, NewRun
 from backends.queues.dead_index import DeadHeader
@@ -87,7 +87,7 @@ class ListInbox:
 
     def _refuse(self, why: Rejected) -> list[Arg]:
         run_id, job = new_run_id(), why.job or "?"
-        group = sha1(f"{job}\0{why.error_class}\0".encode(), usedforsecurity=False).hexdigest()[:16]
+        group = fingerprint(job, why.error_class, (), why.error)
         at = now_ms()
         header = DeadHeader(
             job=job, attempts=1, error_class=why.error_class, error=why.error, failed_ms=at, group=group

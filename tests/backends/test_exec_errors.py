@@ -6,8 +6,8 @@ from hashlib import sha1
 
 import pytest
 
-from backends.engine.errors import fingerprint, normalise
 from backends.engine.executors.base import Tail, last_line, one_line
+from backends.fingerprint import fingerprint, normalise
 
 
 def test_a_lost_worker_has_the_fingerprint_that_the_queue_computes() -> None:

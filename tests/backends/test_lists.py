@@ -10,6 +10,10 @@ from pathlib import Path
 import pytest
 
 from backends.connect import Servers
+from backends.engine.settling import settle
+from backends.engine.worker import _read, _refused
+from backends.model import now_ms
+from backends.queues.base import Op
 from backends.queues.lists import MAX_ENVELOPE, ListInbox, Rejected, inspect
 from backends.queues.streams import StreamQueue
 
@@ -75,6 +79,24 @@ async def test_nothing_is_dropped(connected: Servers, queue: StreamQueue) -> Non
     letters = (await queue.dead_page(100)).items
     assert {letter.envelope for letter in letters} == set(BAD), "the raw bytes are kept"
     assert {letter.envelope: letter.error_class for letter in letters} == BAD
+
+
+@pytest.mark.parametrize("raw", [b'{"type":"nobody_knows"}', b"not json", b'{"type": 7}'])
+async def test_what_is_refused_again_after_a_retry_is_the_same_error(
+    connected: Servers, queue: StreamQueue, raw: bytes
+) -> None:
+    """The engine that takes it says so in other words; the group of the letter is the one it had."""
+    inbox = ListInbox(queue, connected.redis, f"{connected.settings.namespace}:mail")
+    await connected.redis.rpush(inbox.key, raw)
+    await drain(inbox)
+    (first,) = (await queue.dead_page(9)).items
+    await queue.dead_retry(Op("r", "retry", "me", now_ms() + 9_999), [(first.id, first.sequence)])
+    (taken,) = (await queue.take("w", 9)).deliveries
+    header, problem = _read(taken.envelope)
+    await queue.settle("w", [settle(taken, None, header, _refused(taken, None, problem), "w")])
+    (again,) = (await queue.dead_page(9)).items
+    assert (again.error_class, again.group) == (first.error_class, first.group)
+    assert [g.count for g in await queue.dead_groups()] == [1]
 
 
 async def test_many_engines_drain_one_list(connected: Servers, queue: StreamQueue) -> None:

@@ -6,8 +6,9 @@ import re
 from collections.abc import Sequence
 from hashlib import sha1
 
-WORKER_LOST = "WorkerLost"
-"""The class of a run whose engines died; its fingerprint is also computed by the queue's own script."""
+ALIKE = ("WorkerLost", "UnknownJob", "BadEnvelope", "EnvelopeTooLarge", "BadHeader")
+"""Classes of our own that say all there is to say: what an inbox refuses is the same failure when an engine refuses it
+after a retry, in other words. The queue's scripts compute these fingerprints too."""
 FRAMES = 5
 MESSAGE = 300
 
@@ -34,9 +35,9 @@ def fingerprint(job: str, error_class: str, frames: Sequence[str], message: str)
     """16 hex digits; equal for failures with the same cause.
 
     `frames`: ``module:function`` of the user's own code, innermost last, no line numbers, so that an edit elsewhere in
-    the file doesn't split a group. Without frames the message counts, normalised. For `WORKER_LOST` neither does.
+    the file doesn't split a group. Without frames the message counts, normalised. For those of `ALIKE` neither does.
     """
-    if error_class == WORKER_LOST:
+    if error_class in ALIKE:
         what = ""
     elif frames:
         what = "\n".join(frames[-FRAMES:])
