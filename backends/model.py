@@ -141,6 +141,7 @@ class Envelope(msgspec.Struct, rename="camel", kw_only=True, omit_defaults=True)
 
 ENVELOPE_MOST = 65_536
 """Bytes of an envelope that history keeps; a run with a larger one can't be replayed from it."""
+UNREADABLE = "unreadable"  # the group of dead letters whose header names none
 NO_ENVELOPE = msgspec.Raw()  # one object, so that it is left out of the JSON
 
 

@@ -39,6 +39,7 @@ TICK_S = 0.02
 OUTPUT_MOST = 65536
 RESULT_MOST = 8192
 ERROR_MOST = 4000
+CLASS_MOST = 200
 FRAMES = 5
 IDLE = -1
 LENGTH = struct.Struct("<I")
@@ -473,6 +474,7 @@ def describe(error: BaseException) -> list[Any]:
     name = kind.__qualname__
     if kind.__module__ not in ("builtins", "__main__"):
         name = kind.__module__ + "." + name
+    name = name[:CLASS_MOST]
     try:
         message = str(error)
     except BaseException:

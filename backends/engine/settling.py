@@ -7,13 +7,14 @@ import random
 from collections.abc import Callable
 
 import msgspec
+from msgspec.structs import replace
 
 from backends.engine.executors.base import Ended
 from backends.fingerprint import fingerprint
 from backends.jobs.spec import JobSpec
 from backends.model import ENVELOPE_MOST, NO_ENVELOPE, AttemptRecord, Outcome, Trigger, now_ms
 from backends.queues.base import Delivery, Settle, Settlement
-from backends.queues.dead_index import DeadHeader
+from backends.queues.dead_index import CLASS_MOST, ERROR_MOST, NAME_MOST, DeadHeader, packed_head
 
 MAX_CRASHES = 3
 """Crashes (of an engine or a runner) after which a run is a dead letter: it is taken to be what crashes them."""
@@ -50,6 +51,7 @@ def settle(
 
     Failures and timeouts use up the job's attempts; crashes are counted apart and end in a dead letter at MAX_CRASHES.
     """
+    ended = _within(ended)
     outcome = ended.outcome
     failures, crashes, due_ms = delivery.failures, delivery.crashes, 0
     if outcome in (Outcome.SUCCEEDED, Outcome.CANCELLED):
@@ -71,7 +73,7 @@ def settle(
         AttemptRecord(
             run_id=delivery.run_id,
             attempt=delivery.attempt,
-            job=delivery.job,
+            job=delivery.job[:NAME_MOST],
             queue=delivery.queue,
             outcome=outcome,
             finished_us=ended.finished_us,
@@ -108,7 +110,15 @@ def settle(
         slot=delivery.slot,
         worker=worker,
     )
-    return Settlement(delivery, to, record, header=_encode(dead))
+    return Settlement(delivery, to, record, header=packed_head(dead))
+
+
+def _within(ended: Ended) -> Ended:
+    """Its texts as long as the record and the letter take them, whichever executor or user's code has made them."""
+    error_class, error = ended.error_class or "", ended.error or ""
+    if len(error_class) <= CLASS_MOST and len(error) <= ERROR_MOST:
+        return ended
+    return replace(ended, error_class=error_class[:CLASS_MOST] or None, error=error[:ERROR_MOST] or None)
 
 
 def _kept(envelope: bytes, header: Header | None) -> msgspec.Raw:

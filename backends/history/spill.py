@@ -21,6 +21,7 @@ import msgspec
 
 from backends.history.archive_lists import DEAD, HOLD_DEAD, LOCK_COUNTS, TOP, changing, merge, open_list
 from backends.history.rows import clean
+from backends.model import UNREADABLE
 
 BATCH = 200
 SLACK = 200
@@ -213,7 +214,7 @@ class Spill:
         args = {
             **self._where, "move": move, "runs": [clean(run) for run, _ in records],
             "sequences": [sequence for _, sequence in records],
-            "groups": [clean(_head.decode(head).group) for head, _, _ in parts],
+            "groups": [clean(_read(head).group) for head, _, _ in parts],
             "heads": [head for head, _, _ in parts], "envelopes": [envelope for _, _, envelope in parts],
         }  # fmt: skip
         for opened in (False, True):
@@ -242,7 +243,7 @@ class Spill:
     async def _count(self, connection: Any, rows: Sequence[Any], sign: int) -> None:
         counts: dict[tuple[int, str, str, str], int] = {}
         for into, fingerprint, head in rows:
-            told = _head.decode(bytes(head))
+            told = _read(bytes(head))
             key = (into, fingerprint, clean(told.job), clean(told.error_class))
             counts[key] = counts.get(key, 0) + sign
         if counts:
@@ -259,6 +260,14 @@ class Spill:
             between = dict(await cursor.fetchall())
         settled = {s: mark for s, mark in marks.items() if between.get(s) != mark.partition(" ")[2]}
         await self._queue.dead_settled(settled)
+
+
+def _read(head: bytes) -> _Head:
+    """What is indexed of a header; also of one that somebody has made unreadable, or nothing would leave any more."""
+    try:
+        return _head.decode(head)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return _Head("?", "BadHeader", UNREADABLE)
 
 
 def _mark(state: str, move: str) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from backends.model import DeadLetter
+from backends.queues.dead_index import DeadHeader, read_head
 
 if TYPE_CHECKING:
     from backends.ops.letters import Selection
@@ -47,10 +48,14 @@ class Matcher:
         """Whether a stored letter is meant: header line, envelope."""
         cut = record.find(b"\n")
         if self._heads:
-            head = _head.decode(record[:cut])
+            line = record[:cut] if cut >= 0 else record
+            try:
+                head: _Head | DeadHeader = _head.decode(line)
+            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+                head = read_head(line, 0)
             if not self._named(run_id, head.job, head.error_class, head.error, head.group, self._queue):
                 return False
-        return self._payload is None or self._payload.found_in(record[cut + 1 :])
+        return self._payload is None or self._payload.found_in(record[cut + 1 :] if cut >= 0 else b"")
 
     def letter(self, letter: DeadLetter) -> bool:
         """Whether a letter is meant."""

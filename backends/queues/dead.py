@@ -102,7 +102,7 @@ class DeadLetters:
         cursor = 0
         while True:
             cursor, some = await self._redis.hscan(f"{self.prefix}dead:kinds", cursor, count=KINDS_STEP)
-            kinds |= {group.decode(): _kind.decode(value) for group, value in some.items()}
+            kinds |= {group.decode(): _read_kind(value) for group, value in some.items()}
             if cursor == 0:
                 return kinds
 
@@ -114,8 +114,15 @@ class DeadLetters:
         letters: list[DeadLetter | None] = []
         for (run, sequence), text in zip(pairs, packed, strict=True):
             head, _, envelope = (text or b"").partition(b"\n")
-            letters.append(letter_from(run, self.name, sequence, head, envelope) if head else None)
+            letters.append(letter_from(run, self.name, sequence, head, envelope) if text else None)
         return letters
+
+
+def _read_kind(value: bytes) -> Kind:
+    try:
+        return _kind.decode(value)
+    except (msgspec.MsgspecError, UnicodeDecodeError):  # a job's name may be any bytes
+        return Kind("?", "?")
 
 
 def _by_sequence(pair: Pair) -> int:

@@ -137,7 +137,7 @@ async def dead_groups(client: Any, prefixes: Mapping[str, str], limit: int) -> t
     groups = []
     for count, name, group in counted:
         oldest, newest, head = ends[name, group]
-        if not head:  # the group was emptied meanwhile
+        if head is None:  # the group was emptied meanwhile
             continue
         letter = letter_from("", name, int(newest), head)
         groups.append(
@@ -161,7 +161,11 @@ async def _load(client: Any, prefixes: Mapping[str, str], page: Sequence[Where])
         for (name, part), answer in zip(parts, told, strict=True)
         for sequence, head in zip(part, answer, strict=True)
     }
-    return [letter_from(run, name, sequence, head) for sequence, name, run in page if (head := heads[name, sequence])]
+    return [
+        letter_from(run, name, sequence, head)
+        for sequence, name, run in page
+        if (head := heads[name, sequence]) is not None
+    ]
 
 
 def _parts(chosen: Mapping[str, Sequence[T]]) -> list[tuple[str, Sequence[T]]]:

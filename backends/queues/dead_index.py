@@ -6,12 +6,13 @@ range of it. Each question costs the logarithm of what lies there plus what it r
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
-from backends.model import DeadLetter, from_ms
+from backends.model import UNREADABLE, DeadLetter, from_ms
 from backends.queues.base import Pair
 
 
@@ -29,12 +30,40 @@ class DeadHeader(msgspec.Struct, kw_only=True, omit_defaults=True):
     worker: str = ""
 
 
+CLASS_MOST = 200
+ERROR_MOST = 4_000
+NAME_MOST = 200
+
 _header = msgspec.json.Decoder(DeadHeader)
+_encode = msgspec.json.Encoder().encode
+_GROUP = re.compile(rb'"group":"([\w.-]{1,64})"', re.ASCII)
+
+
+def packed_head(h: DeadHeader) -> bytes:
+    """A header as it is stored. Its texts end where nobody would read on, whoever has written them."""
+    h.job, h.worker = h.job[:NAME_MOST], h.worker[:NAME_MOST]
+    h.error_class, h.error = h.error_class[:CLASS_MOST], h.error[:ERROR_MOST]
+    return _encode(h)
+
+
+def read_head(line: bytes, sequence: int) -> DeadHeader:
+    """A header, whoever has written it: one that can't be read is what there is to tell of its letter."""
+    try:
+        head = _header.decode(line)
+        from_ms(head.failed_ms)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, ValueError, OverflowError, OSError):
+        group = _GROUP.search(line)
+        shown = line[:500].decode("ascii", "replace").replace("\N{REPLACEMENT CHARACTER}", "?")
+        return DeadHeader(
+            job="?", attempts=0, error_class="BadHeader", error=f"what it died of is not readable: {shown}",
+            failed_ms=sequence // 1000, group=group[1].decode() if group else UNREADABLE,
+        )  # fmt: skip
+    return head
 
 
 def letter_from(run_id: str, queue: str, sequence: int, head: bytes, envelope: bytes = b"") -> DeadLetter:
     """A dead letter from what is stored of it."""
-    h = _header.decode(head)
+    h = read_head(head, sequence)
     return DeadLetter(
         run_id, queue, h.job, h.attempts, h.error, h.error_class, from_ms(h.failed_ms), h.group, sequence, envelope,
         h.worker,

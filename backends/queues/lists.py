@@ -16,7 +16,7 @@ import msgspec
 from backends.fingerprint import fingerprint
 from backends.model import AttemptRecord, Envelope, Outcome, new_run_id, now_ms
 from backends.queues.base import BATCH, NewRun
-from backends.queues.dead_index import DeadHeader
+from backends.queues.dead_index import DeadHeader, packed_head
 from backends.queues.scripts import Arg, script
 from backends.queues.streams import StreamQueue
 
@@ -96,4 +96,4 @@ class ListInbox:
             run_id=run_id, attempt=1, job=job, queue=self.queue.name, outcome=Outcome.FAILED, finished_us=at * 1000,
             error_class=why.error_class, error=why.error, fingerprint=group,
         )  # fmt: skip
-        return [run_id, 1, job, "dead", msgspec.json.encode(header), msgspec.json.encode(record)]
+        return [run_id, 1, job, "dead", packed_head(header), msgspec.json.encode(record)]

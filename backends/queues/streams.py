@@ -30,6 +30,7 @@ from backends.queues.base import (
     chunks,
 )
 from backends.queues.dead_acts import DeadActs
+from backends.queues.deliveries import deliveries_of
 from backends.queues.keys import queue_prefix, queues_key
 from backends.queues.moves import STALE_MS, Moves, Moving, carry
 from backends.queues.operations import run_args
@@ -213,16 +214,7 @@ class StreamQueue(DeadActs, Moves):
         """Up to `count` attempts, at most BATCH."""
         epoch, paused, wake, taken = await self._call("take", worker, min(count, BATCH), token_hex(8))
         epoch = epoch.decode()
-        name = self.name
-        deliveries = tuple(
-            [
-                Delivery(
-                    name, sid.decode(), place.decode(), v[1].decode(), int(v[3]), int(v[5]), int(v[7]),
-                    v[11].decode(), v[13], v[15].decode(), epoch, int(v[9]),
-                )
-                for place, sid, v in taken
-            ]
-        )  # fmt: skip
+        deliveries = deliveries_of(self.name, epoch, taken)
         return Taken(deliveries, epoch, tuple(w.decode() for w in wake), bool(paused))
 
     async def wait(self, wake: tuple[str, ...], timeout_ms: int) -> None:
@@ -235,16 +227,16 @@ class StreamQueue(DeadActs, Moves):
 
     async def settle(self, worker: str, items: Sequence[Settlement]) -> list[Settled]:
         """End attempts. One epoch a call is sent: items of different epochs are split."""
-        answers: dict[str, Settled] = {}
+        answers: dict[tuple[str, str], Settled] = {}  # by place and entry id: two streams may have the same id
         by_epoch: dict[str, list[Settlement]] = {}
         for item in items:
             by_epoch.setdefault(item.delivery.epoch, []).append(item)
         for epoch, same in by_epoch.items():
             for part in chunks(same):
                 await self._settle(epoch, part, answers)
-        return [answers[item.delivery.entry_id] for item in items]
+        return [answers[item.delivery.place, item.delivery.entry_id] for item in items]
 
-    async def _settle(self, epoch: str, items: Sequence[Settlement], answers: dict[str, Settled]) -> None:
+    async def _settle(self, epoch: str, items: Sequence[Settlement], answers: dict[tuple[str, str], Settled]) -> None:
         done = [i for i in items if i.to is Settle.DONE]
         rest = [i for i in items if i.to is not Settle.DONE]
         args: list[Arg] = [epoch, len(done)]
@@ -259,7 +251,7 @@ class StreamQueue(DeadActs, Moves):
             )  # fmt: skip
         words = await self._call("settle", *args)
         for i, word in zip([*done, *rest], words, strict=True):
-            answers[i.delivery.entry_id] = Settled.OK if word == b"ok" else Settled(word.decode())
+            answers[i.delivery.place, i.delivery.entry_id] = Settled.OK if word == b"ok" else Settled(word.decode())
 
     def renew(self, worker: str, deliveries: Sequence[Delivery]) -> list[Delivery]:
         """Extend leases over the lease thread's own connection."""

@@ -74,6 +74,9 @@ class Broken(Exception):
 def fail_oddly():
     raise Broken
 
+def fail_at_length():
+    raise type("A" * 70000, (Exception,), {})("boom")
+
 def leave():
     sys.exit(3)
 
@@ -221,6 +224,12 @@ async def test_an_exception_is_a_failure_with_class_line_frames_and_traceback(po
     assert ended.output.startswith("Traceback (most recent call last):\n")
     assert "runner.py" not in ended.output
     assert after.outcome is Outcome.SUCCEEDED
+
+
+async def test_the_name_of_a_class_ends_before_its_error_does(pool: RunnerPool, cwd: Path) -> None:
+    (ended,) = await run(pool, task(cwd, "fail_at_length"))
+    assert ended.error_class == "usercode." + "A" * 191
+    assert ended.error == "usercode." + "A" * 191 + ": boom"
 
 
 @pytest.mark.parametrize(

@@ -75,6 +75,20 @@ def test_what_nobody_can_run_is_dead_at_once() -> None:
     assert settle(delivery(), None, None, ended(Outcome.FAILED), "w").to is Settle.DEAD
 
 
+def test_what_user_code_says_is_kept_within_bounds() -> None:
+    """Whichever executor it comes from, and whatever another program has put into the stream."""
+    told = Ended(Outcome.FAILED, 1, 2, error_class="A" * 70_000, error="\x01" * 1_000_000)
+    d = msgspec.structs.replace(delivery(), job="j" * 70_000)
+    for spec in (None, SPEC):
+        s = settle(d, spec, None, told, "w" * 70_000)
+        record = msgspec.json.decode(s.record, type=AttemptRecord)
+        assert (len(record.job), len(record.error_class or ""), len(record.error or "")) == (200, 200, 4_000)
+        assert len(s.header) < 30_000
+    header = msgspec.json.decode(settle(d, None, None, told, "w" * 70_000).header, type=DeadHeader)
+    assert (len(header.job), len(header.error_class), len(header.error)) == (200, 200, 4_000)
+    assert len(header.worker) == 200
+
+
 def test_a_planned_time_that_is_no_time_is_left_out() -> None:
     for text in ("tomorrow", "", "9999999999", "2026-13-45T00:00:00Z"):
         s = settle(delivery(), SPEC, Header(type="j", scheduled_for=text), ended(Outcome.SUCCEEDED), "w")

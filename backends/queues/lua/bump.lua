@@ -9,14 +9,14 @@ if kind == 'm' then return 'unknown' end
 if kind == 'w' and front then
   local line = P .. 'wait:' .. string.sub(where, 2)
   local first = redis.call('ZRANGE', line, 0, 0, 'WITHSCORES')
-  if first[1] ~= run then redis.call('ZADD', line, int(tonumber(first[2]) - 1), run) end
+  if first[1] ~= run then redis.call('ZADD', line, int(tonumber(first[2] or '0') - 1), run) end
   local h = unhold(run)
-  hold(run, h[1], h[2], h[3], h[4], h[5], h[6], h[7])
+  if h then hold(run, h[1], h[2], h[3], h[4], h[5], h[6], h[7]) end
 end
 if kind == 'w' or (kind == 'l' and not front) then return 'ok' end
 if kind == 'r' then
   local place, sid = string.match(where, '^r(%w+):(.+)$')
-  if is_pending(place, sid) then return 'running' end
+  if place and is_pending(place, sid) then return 'running' end
   if place == 'solo' or (place == 'front') == front then return 'ok' end
 end
 local asked = redis.call('HGET', P .. 'ctl', 'cancel:' .. run)

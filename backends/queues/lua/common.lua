@@ -18,10 +18,38 @@ local function now_us()
 end
 local function int(n) return string.format('%.0f', n) end
 
+-- A script that fails half-way has done its first half: so what lies in Redis is taken for what it should be only once it
+-- is known to be that, whoever has written it. Here: digits, or what stands for them; a text, or what stands for it.
+local function number(v, instead)
+  local n = tonumber(v)
+  if not n or n < 0 or n > 2 ^ 53 or n ~= math.floor(n) then return instead end
+  return int(n)
+end
+local function text(v, instead) return type(v) == 'string' and v or instead end
+
 -- A run that took an engine down waits in a stream of its own and is delivered alone.
 local function place_of(prio, crashes)
-  if tonumber(crashes) > 0 then return 'solo' end
-  return prio
+  if (tonumber(crashes) or 0) > 0 then return 'solo' end
+  return (prio == 'front' or prio == '0' or prio == '2') and prio or '1'
+end
+
+-- An entry as the scripts handle it, {a, f, k, p, j, e, c, due ms}, of whatever was found.
+local function sound(h)
+  return { number(h[1], '1'), number(h[2], '0'), number(h[3], '0'), number(h[4], '1'), text(h[5], '?'), text(h[6], ''),
+    text(h[7], ''), number(h[8], '0') }
+end
+
+-- A packed entry. What can't be unpacked becomes the envelope of one, so that its bytes end as a dead letter.
+local function unpacked(packed)
+  local ok, h = pcall(cmsgpack.unpack, packed)
+  if ok and type(h) == 'table' then return sound(h) end
+  return sound({ [6] = packed })
+end
+
+-- The key and the limit of a slot; '' where there is none.
+local function slot_parts(slot)
+  local key, limit = string.match(slot, '^(.+)|(%d+)$')
+  return key or '', limit or '1'
 end
 
 -- `place`: where it goes instead of where its priority says.
@@ -42,7 +70,7 @@ local function unhold(run)
   local packed = redis.call('HGET', P .. 'held', run)
   if not packed then return nil end
   redis.call('HDEL', P .. 'held', run)
-  return cmsgpack.unpack(packed)
+  return unpacked(packed)
 end
 
 local function push_held(run)
@@ -51,11 +79,13 @@ local function push_held(run)
   return h ~= nil
 end
 
--- It got the slot it waited for, but may not be due yet: then it has the slot while it is later.
-local function admit(run)
+-- It got the slot it waited for, but may not be due yet: then it has the slot while it is later. (What can't be unpacked
+-- doesn't say that it has one.)
+local function admit(run, slot)
   local h = unhold(run)
   if not h then return false end
-  if tonumber(h[8] or 0) * 1000 > now_us() then
+  if h[7] == '' then h[7] = slot end
+  if tonumber(h[8]) * 1000 > now_us() then
     hold(run, h[1], h[2], h[3], h[4], h[5], h[6], h[7])
     redis.call('ZADD', P .. 'later', h[8], run)
     redis.call('HSET', P .. 'live', run, 'l')
@@ -65,12 +95,17 @@ local function admit(run)
   return true
 end
 
--- Entry fields by name, as a table, from XRANGE; nil when the entry is gone.
+-- The fields of an entry, by name.
+local function named(sid, v)
+  local h = sound({ v[4], v[6], v[8], v[10], v[12], v[14], v[16] })
+  return { i = text(v[2], sid), a = h[1], f = h[2], k = h[3], p = h[4], j = h[5], e = h[6], c = h[7] }
+end
+
+-- An entry, from XRANGE; nil when it is gone.
 local function entry(place, sid)
-  local found = redis.call('XRANGE', P .. 'ready:' .. place, sid, sid)[1]
-  if not found then return nil end
-  local v = found[2]
-  return { i = v[2], a = v[4], f = v[6], k = v[8], p = v[10], j = v[12], e = v[14], c = v[16] }
+  local found = redis.pcall('XRANGE', P .. 'ready:' .. place, sid, sid)
+  if found.err or not found[1] then return nil end
+  return named(sid, found[1][2])
 end
 
 local function is_pending(place, sid)
@@ -86,14 +121,14 @@ end
 
 -- Capacity is held by run id and handed on here, in the script that frees it; it never expires.
 local function release(slot, run)
-  if slot == '' then return end
-  local key, limit = string.match(slot, '^(.*)|(%d+)$')
+  local key, limit = slot_parts(slot)
+  if key == '' then return end
   if redis.call('ZREM', P .. 'slot:' .. key, run) == 0 then return end
   local free = math.min(tonumber(limit) - redis.call('ZCARD', P .. 'slot:' .. key), 200)
   while free > 0 do
     local nxt = redis.call('ZPOPMIN', P .. 'wait:' .. key)[1]
     if not nxt then return end
-    if admit(nxt) then
+    if admit(nxt, slot) then
       redis.call('ZADD', P .. 'slot:' .. key, int(now_us()), nxt)
       free = free - 1
     end
@@ -136,19 +171,19 @@ local function pull(run, attempt)
   if kind == 'm' then return nil, 'unknown' end
   if kind == 'r' then
     local place, sid = string.match(where, '^r(%w+):(.+)$')
-    if is_pending(place, sid) then return nil, 'running' end
-    local e = entry(place, sid)
+    if place and is_pending(place, sid) then return nil, 'running' end
+    local e = place and entry(place, sid)
     if e then h = { e.a, e.f, e.k, e.p, e.j, e.e, e.c, '0' } end
     if attempt and h and h[1] ~= attempt then return nil, 'other' end
-    redis.call('XDEL', P .. 'ready:' .. place, sid)
+    if e then redis.call('XDEL', P .. 'ready:' .. place, sid) end
   else
     local packed = redis.call('HGET', P .. 'held', run)
-    h = packed and cmsgpack.unpack(packed)
-    if attempt and h and tostring(h[1]) ~= attempt then return nil, 'other' end
+    h = packed and unpacked(packed)
+    if attempt and h and h[1] ~= attempt then return nil, 'other' end
     if kind == 'w' then
       redis.call('ZREM', P .. 'wait:' .. string.sub(where, 2), run)
     elseif h then
-      h[8] = redis.call('ZSCORE', P .. 'later', run) or '0'
+      h[8] = number(redis.call('ZSCORE', P .. 'later', run), '0')
       redis.call('ZREM', P .. 'later', run)
     end
     redis.call('HDEL', P .. 'held', run)
@@ -178,7 +213,7 @@ end
 -- that it comes with.
 local function let_in(run, a, prio, job, env, due_ms, key, limit, on_full, records, f, k)
   local slot = ''
-  f, k = f or 0, k or 0
+  f, k, due_ms, limit = f or 0, k or 0, number(due_ms, '0'), number(limit, '1')
   if key ~= '' then
     slot = key .. '|' .. limit
     if on_full == 'replace' then
@@ -218,21 +253,22 @@ end
 
 -- A run that was pulled out enters again, `more` attempts later; `h` is what `pull` gave.
 local function enter_again(run, h, more, records)
-  local key, limit = '', '1'
-  if h[7] ~= '' then key, limit = string.match(h[7], '^(.*)|(%d+)$') end
+  h = sound(h)
+  local key, limit = slot_parts(h[7])
   return enter(run, int(tonumber(h[1]) + more), h[4], h[5], h[6], h[8], key, limit, 'wait', records, h[2], h[3])
 end
 
--- A pause is '<until ms, 0 for ever> <json>'. One that has run out counts no more; promote removes it.
+-- A pause is '<until ms, 0 for ever> <json>'. One that has run out counts no more; promote removes it. One without a time
+-- counts: nobody but an operator ends it.
 local function paused(field)
   local value = redis.call('HGET', P .. 'ctl', field)
   if not value then return false end
-  local till = tonumber(string.match(value, '^%d+'))
+  local till = tonumber(string.match(value, '^%d+') or '0')
   return till == 0 or till * 1000 > now_us()
 end
 
 -- Whether a value of ctl is that pause; who ends it has changed its time only.
-local function is_pause(value, json) return string.sub(value, string.find(value, ' ', 1, true) + 1) == json end
+local function is_pause(value, json) return string.match(value, '^%S* (.*)$') == json end
 
 -- Runs of a paused job that a worker met wait in wait:pause/<job>; this puts them back, in order. Returns how many.
 local function unpark(job, limit)

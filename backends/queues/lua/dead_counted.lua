@@ -4,7 +4,7 @@
 local key, trashed = P .. 'dead:spilled', P .. 'dead:trashed'
 if redis.call('HINCRBY', key, 'count', ARGV[1]) <= 0 then
   redis.call('DEL', key)
-elseif tonumber(redis.call('HGET', key, 'top') or '0') < tonumber(ARGV[2]) then
+elseif (tonumber(redis.call('HGET', key, 'top') or '0') or 0) < tonumber(ARGV[2]) then
   redis.call('HSET', key, 'top', ARGV[2])
 end
 if ARGV[3] ~= '' then

@@ -8,7 +8,7 @@ local letters, answers = asked_for(3, 2)
 if #letters == 0 or (last > 0 and now_us() / 1000 > last) then return answers end
 letters = whole(P .. 'dead', letters)
 if #letters == 0 then return answers end
-local top, records, moved = tonumber(redis.call('HGET', P .. 'dead:spilled', 'top') or '0'), {}, {}
+local top, records, moved = tonumber(redis.call('HGET', P .. 'dead:spilled', 'top') or '0') or 0, {}, {}
 for n, letter in ipairs(letters) do
   answers[letter.n] = 1
   records[n] = record_key(letter.seq)

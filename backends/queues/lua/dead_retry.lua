@@ -24,20 +24,22 @@ for first = 1, #letters, AT_ONCE do
       gone[#gone + 1] = letter
     elseif not live[first + n - 1] then
       bytes = bytes + #packed
-      local cut = string.find(packed, '\n', 1, true)
-      letter.head, letter.env = cjson.decode(string.sub(packed, 1, cut - 1)), string.sub(packed, cut + 1)
+      local cut = string.find(packed, '\n', 1, true) or #packed + 1
+      local line = string.sub(packed, 1, cut - 1)
+      letter.head, letter.env = read_head(line), string.sub(packed, cut + 1)
       letter.group, letter.due = letter.head.group, ARGV[letter.n * 3 + 3]
       retried[#retried + 1] = letter
       answers[letter.n] = 1
     end
   end
 end
+as_listed(P .. 'dead', retried)
 whole(P .. 'dead', gone) -- of a letter without a record nothing is left to retry: it leaves the list
 throw_away(op, retried)
 for _, letter in ipairs(retried) do
-  local h, key, limit = letter.head, '', '1'
-  if h.slot and h.slot ~= '' then key, limit = string.match(h.slot, '^(.*)|(%d+)$') end
-  let_in(letter.run, int(h.attempts + 1), int(h.priority or 1), h.job, letter.env, letter.due, key, limit, 'wait', records)
+  local h = letter.head
+  local key, limit = slot_parts(h.slot)
+  let_in(letter.run, int(h.attempts + 1), int(h.priority), h.job, letter.env, letter.due, key, limit, 'wait', records)
 end
 if #retried > 0 then note_op(op, 'retry', by, until_ms) end
 publish(records)

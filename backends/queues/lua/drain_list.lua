@@ -12,7 +12,7 @@ for n = 1, #ARGV, 7 do
   if ARGV[n + 4] == 'run' then
     enter(ARGV[n + 1], '1', ARGV[n + 2], ARGV[n + 3], raw, '0', '', '1', 'wait', records)
   else
-    bury(ARGV[n + 1], ARGV[n + 5], raw, now_us())
+    bury(ARGV[n + 1], ARGV[n + 5], raw, now_us(), { a = '1', p = '1', j = ARGV[n + 3], c = '' })
     records[#records + 1] = ARGV[n + 6]
   end
   moved = moved + 1

@@ -1,7 +1,7 @@
 #!lua flags=no-writes
 -- needs: letters
 -- The ends of groups of dead letters. ARGV: groups. Returns 3 values a group: sequence of the oldest, of the newest, and the
--- newest one's header line; '' where there is none.
+-- newest one's header line; '' where there is none, nil for the line.
 local answers = {}
 for n = 1, #ARGV do
   local low, high = '[' .. ARGV[n] .. ':', '(' .. ARGV[n] .. ';'
@@ -10,6 +10,6 @@ for n = 1, #ARGV do
   local newest = string.match(last, ':(%d+):') or ''
   answers[#answers + 1] = string.match(first, ':(%d+):') or ''
   answers[#answers + 1] = newest
-  answers[#answers + 1] = newest ~= '' and head_line(int(tonumber(newest))) or ''
+  answers[#answers + 1] = newest ~= '' and head_line(int(tonumber(newest))) or false
 end
 return answers

@@ -3,6 +3,8 @@
 -- sequence; `dead:groups` counts them and `dead:kinds` says what a group is.
 -- Here a letter is a table {run, seq, group}; many go through one command, for the commands are what costs.
 local HEAD_BYTES, HEAD_MOST = 2048, 65536
+-- The group of letters whose header names none that could stand in an index.
+local UNREADABLE = 'unreadable'
 
 local function record_key(seq) return P .. 'dead:#' .. seq end
 
@@ -11,24 +13,63 @@ local function index_member(letter)
 end
 
 -- The header line of a record and not an envelope that may be a megabyte; nil where there is no such record. A header
--- may be long: an error of 4 kB takes up to six times as many bytes in JSON.
+-- may be long: an error of 4 kB takes up to six times as many bytes in JSON. Without a line's end all of it is the header.
 local function head_line(seq)
-  for _, bytes in ipairs({ HEAD_BYTES, HEAD_MOST }) do
-    local text = redis.call('GETRANGE', record_key(seq), 0, bytes - 1)
-    local cut = string.find(text, '\n', 1, true)
-    if cut then return string.sub(text, 1, cut - 1) end
+  local there
+  for _, last in ipairs({ HEAD_BYTES - 1, HEAD_MOST - 1, -1 }) do
+    there = redis.call('GETRANGE', record_key(seq), 0, last)
+    local cut = string.find(there, '\n', 1, true)
+    if cut then return string.sub(there, 1, cut - 1) end
+    if last >= #there then break end
   end
+  return there ~= '' and there or nil
+end
+
+local function as_group(found) return #found <= 64 and string.match(found, '^[%w_.-]+$') or UNREADABLE end
+
+-- What a header says, whoever has written it: each part is what it should be, or what stands for it. And whether it says
+-- all of that itself.
+local function read_head(line)
+  local ok, h = pcall(cjson.decode, line)
+  if not ok or type(h) ~= 'table' then h = {} end
+  local head = {
+    job = text(h.job, '?'), attempts = tonumber(number(h.attempts, '1')), priority = tonumber(number(h.priority, '1')),
+    error_class = text(h.error_class, '?'), error = text(h.error, ''), slot = text(h.slot, ''),
+    failed_ms = tonumber(number(h.failed_ms, '0')), group = as_group(text(h.group, '')), worker = text(h.worker, ''),
+  }
+  local whole = head.group == h.group and not string.find(line, '\n', 1, true)
+  for _, name in ipairs({ 'job', 'attempts', 'error_class', 'error', 'failed_ms' }) do
+    whole = whole and head[name] == h[name]
+  end
+  return head, whole
 end
 
 local function head_of(seq)
   local line = head_line(seq)
-  return line and cjson.decode(line)
+  return line and (read_head(line))
 end
 
 -- A header is flat, and within its texts a quote is escaped: so this is found where it is meant, without decoding it all.
+local function group_in_head(line)
+  local found = string.match(line, '"group":"([^"\\]*)"')
+  return found and as_group(found) or read_head(line).group
+end
+
 local function group_of(seq)
   local line = head_line(seq)
-  return line and (string.match(line, '"group":"([^"\\]*)"') or cjson.decode(line).group)
+  return line and group_in_head(line)
+end
+
+-- The group of errors whose text tells no causes apart (backends/fingerprint.py).
+local function group_without_text(job, error_class)
+  return string.sub(redis.sha1hex(job .. '\0' .. error_class .. '\0'), 1, 16)
+end
+
+-- `e`: attempts, priority, job and slot, as an entry has them.
+local function head_text(e, error_class, error_text, at_us, worker)
+  return '{"job":' .. cjson.encode(e.j) .. ',"attempts":' .. e.a .. ',"priority":' .. e.p .. ',"slot":' .. cjson.encode(e.c)
+    .. ',"error_class":"' .. error_class .. '","error":' .. cjson.encode(error_text) .. ',"failed_ms":' .. int(at_us / 1000)
+    .. ',"group":"' .. group_without_text(e.j, error_class) .. '","worker":' .. cjson.encode(worker) .. '}'
 end
 
 local function each_group(letters)
@@ -76,7 +117,7 @@ local function lay_into(index, letters)
   for _, letter in ipairs(letters) do first[letter.group] = letter.seq end
   for group, count in each_group(letters) do
     if redis.call('HINCRBY', index .. ':groups', group, count) == count then
-      local head = head_of(first[group])
+      local head = head_of(first[group]) or read_head('')
       redis.call('HSET', index .. ':kinds', group, cjson.encode({ job = head.job, error_class = head.error_class }))
     end
   end
@@ -100,14 +141,33 @@ end
 
 local function lift(letters) lift_from(P .. 'dead', letters) end
 
--- The group of a letter; where its record is gone, that under which it is listed, if there are few enough to try all.
+-- The group under which a letter is listed: its header tells it. Where that is gone, or was overwritten, the index does, if
+-- it has few enough groups to try all.
 local GROUPS_TRIED = 200
 local function group_in(index, letter)
-  local group = group_of(letter.seq)
-  if group or redis.call('HLEN', index .. ':groups') > GROUPS_TRIED then return group end
-  for _, name in ipairs(redis.call('HKEYS', index .. ':groups')) do
+  local group = letter.group or group_of(letter.seq)
+  local names = { group }
+  if redis.call('HLEN', index .. ':groups') <= GROUPS_TRIED then
+    for _, name in ipairs(redis.call('HKEYS', index .. ':groups')) do names[#names + 1] = name end
+  end
+  for _, name in ipairs(names) do
     local member = index_member({ run = letter.run, seq = letter.seq, group = name })
     if redis.call('ZSCORE', index .. ':index', member) then return name end
+  end
+  return group
+end
+
+-- The same for many letters, whose groups by their headers are known. At most 200. A trash may have no index.
+local function as_listed(index, letters)
+  local members = index_members(letters)
+  if #members == 0 or redis.call('EXISTS', index .. ':index') == 0 then return end
+  local n = 0
+  local scores = redis.call('ZMSCORE', index .. ':index', unpack(members))
+  for _, letter in ipairs(letters) do
+    if letter.group then
+      n = n + 1
+      if not scores[n] then letter.group = group_in(index, letter) end
+    end
   end
 end
 
@@ -117,14 +177,12 @@ local function whole(index, letters)
   local found, gone = {}, {}
   for _, letter in ipairs(letters) do
     letter.group = group_of(letter.seq)
-    if letter.group then
-      found[#found + 1] = letter
-    else
-      letter.group = group_in(index, letter)
-      gone[#gone + 1] = letter
-    end
+    local list = letter.group and found or gone
+    list[#list + 1] = letter
   end
+  for _, letter in ipairs(gone) do letter.group = group_in(index, letter) end
   lift_from(index, gone)
+  as_listed(index, found)
   return found
 end
 
@@ -157,8 +215,15 @@ local function asked_for(first, step)
   return letters, answers
 end
 
-local function bury(run, header, env, at_us)
-  local last = tonumber(redis.call('GET', P .. 'dead:seq') or '0')
+-- A header that could not be read again is kept as the error of one that can. `e`: as for `head_text`.
+local function bury(run, header, env, at_us, e)
+  local head, whole = read_head(header)
+  if not whole then
+    local shown = string.gsub(string.sub(header, 1, 500), '[^\32-\126]', '?')
+    header = head_text(e, 'BadHeader', 'what it died of is not readable: ' .. shown, at_us, '')
+    head = read_head(header)
+  end
+  local last = tonumber(redis.call('GET', P .. 'dead:seq') or '0') or 0
   local seq = int(math.max(at_us, last + 1))
   redis.call('SET', P .. 'dead:seq', seq)
   local before = sequence_of(run)
@@ -167,5 +232,5 @@ local function bury(run, header, env, at_us)
     redis.call('DEL', record_key(before))
   end
   redis.call('SET', record_key(seq), header .. '\n' .. env)
-  lay({ { run = run, seq = seq, group = cjson.decode(header).group } })
+  lay({ { run = run, seq = seq, group = head.group } })
 end

@@ -9,8 +9,7 @@ for n = 2, #ARGV, 2 do
     redis.call('HDEL', P .. 'moving', run)
     redis.call('HDEL', P .. 'live', run)
     if ARGV[1] == 'back' then
-      local cut = string.find(moving, '\n', 1, true)
-      enter_again(run, cmsgpack.unpack(string.sub(moving, cut + 1)), 0, records)
+      enter_again(run, unpacked(string.match(moving, '\n(.*)$') or ''), 0, records)
     end
     count = count + 1
   end

@@ -7,7 +7,7 @@ for n = 1, #ARGV, 3 do
   local run, word = ARGV[n], 'ok'
   local name = run .. ':' .. ARGV[n + 1]
   if not redis.call('ZSCORE', P .. 'arrived', name) then
-    word = enter_again(run, cmsgpack.unpack(ARGV[n + 2]), 0, records)
+    word = enter_again(run, unpacked(ARGV[n + 2]), 0, records)
     if word ~= 'duplicate' then
       redis.call('ZADD', P .. 'arrived', int(now_us() / 1000), name)
       word = 'ok'

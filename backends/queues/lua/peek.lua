@@ -40,8 +40,8 @@ local function ready()
   local from = last_delivered(key)
   if after ~= '' and (from == '-' or later_than(after, from)) then from = '(' .. after end
   for _, e in ipairs(redis.call('XRANGE', key, from, '+', 'COUNT', count)) do
-    local v = e[2]
-    add(e[1], v[2], v[4], v[8], v[10], v[12], v[16], v[14], '')
+    local v = named(e[1], e[2])
+    add(e[1], v.i, v.a, v.k, v.p, v.j, v.c, v.e, '')
   end
 end
 
@@ -68,7 +68,7 @@ local function held(key, with_due)
     local run, score = found[n], int(tonumber(found[n + 1]))
     local packed = redis.call('HGET', P .. 'held', run)
     if packed then
-      local h = cmsgpack.unpack(packed)
+      local h = unpacked(packed)
       add(score .. ' ' .. run, run, h[1], h[3], h[4], h[5], h[7], h[6], with_due and score or '')
     end
   end

@@ -23,15 +23,12 @@ for _, place in ipairs(PLACES) do
         if asked then
           records[#records + 1] = attempt_record(run, e.a, e.j, 'cancelled', true, at, extra .. ',"by":' .. cjson.encode(asked))
         else
-          local fp = string.sub(redis.sha1hex(e.j .. '\0WorkerLost\0'), 1, 16)
           records[#records + 1] = attempt_record(run, e.a, e.j, 'lost', dead, at, extra
-            .. ',"error_class":"WorkerLost","error":' .. cjson.encode(error_text) .. ',"fingerprint":"' .. fp .. '"')
+            .. ',"error_class":"WorkerLost","error":' .. cjson.encode(error_text)
+            .. ',"fingerprint":"' .. group_without_text(e.j, 'WorkerLost') .. '"')
           if dead then
-            local header = '{"job":' .. cjson.encode(e.j) .. ',"attempts":' .. e.a .. ',"priority":' .. e.p
-              .. ',"slot":' .. cjson.encode(e.c) .. ',"error_class":"WorkerLost","error":'
-              .. cjson.encode(error_text .. ' (crash ' .. int(k) .. ' of ' .. int(max_crashes) .. ')')
-              .. ',"failed_ms":' .. int(at / 1000) .. ',"group":"' .. fp .. '","worker":' .. cjson.encode(consumer) .. '}'
-            bury(run, header, e.e, at)
+            local crash = ' (crash ' .. int(k) .. ' of ' .. int(max_crashes) .. ')'
+            bury(run, head_text(e, 'WorkerLost', error_text .. crash, at, consumer), e.e, at, e)
           end
         end
         if asked or dead then

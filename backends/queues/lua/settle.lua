@@ -14,7 +14,11 @@ local flags = redis.call('HLEN', P .. 'ctl') > 0
 
 local function fenced(place, sid, record)
   local acked = redis.pcall('XACK', P .. 'ready:' .. place, GROUP, sid)
-  if acked == 1 then return true end
+  if acked == 1 then
+    if record ~= '' then records[#records + 1] = record end
+    answers[#answers + 1] = 'ok'
+    return true
+  end
   if same_epoch or record == '' then
     answers[#answers + 1] = 'stale'
   else
@@ -24,34 +28,43 @@ local function fenced(place, sid, record)
   return false
 end
 
-local at = 3
+-- First all is fenced and what counts is in the outbox: whatever comes then, that is not lost.
+local at, rest, ended = 3, 3 + 5 * n_done, {}
 for _ = 1, n_done do
-  local place, sid, run, slot, record = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3], ARGV[at + 4]
-  at = at + 5
+  local place, sid, run, record = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 4]
   if fenced(place, sid, record) then
     local list = removed[place]
     list[#list + 1] = sid
     gone[#gone + 1] = run
-    records[#records + 1] = record
-    answers[#answers + 1] = 'ok'
-    if slot ~= '' then release(slot, run) end
-    if flags then redis.call('HDEL', P .. 'ctl', 'cancel:' .. run) end
+    ended[#ended + 1] = at
   end
+  at = at + 5
 end
+while at <= #ARGV do
+  if fenced(ARGV[at], ARGV[at + 1], ARGV[at + 4]) then ended[#ended + 1] = at end
+  at = at + 10
+end
+publish(records)
+
 for place, ids in pairs(removed) do
   if #ids > 0 then redis.call('XDEL', P .. 'ready:' .. place, unpack(ids)) end
 end
 if #gone > 0 then redis.call('HDEL', P .. 'live', unpack(gone)) end
 
-while at <= #ARGV do
-  local place, sid, run, slot, record, to = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3], ARGV[at + 4], ARGV[at + 5]
-  local due, failures, crashes, header = ARGV[at + 6], ARGV[at + 7], ARGV[at + 8], ARGV[at + 9]
-  at = at + 10
-  local e = entry(place, sid)
-  if fenced(place, sid, record) then
+local function free(run, slot)
+  release(slot, run)
+  if flags then redis.call('HDEL', P .. 'ctl', 'cancel:' .. run) end
+end
+
+for _, n in ipairs(ended) do
+  local place, sid, run, slot = ARGV[n], ARGV[n + 1], ARGV[n + 2], ARGV[n + 3]
+  if n < rest then
+    free(run, slot)
+  else
+    local to, due, failures, crashes, header = ARGV[n + 5], number(ARGV[n + 6], '0'), ARGV[n + 7], ARGV[n + 8], ARGV[n + 9]
+    -- an entry that somebody has deleted while it ran: without its envelope, the next attempt is refused and tells of it
+    local e = entry(place, sid) or named(sid, { [16] = slot })
     redis.call('XDEL', P .. 'ready:' .. place, sid)
-    if record ~= '' then records[#records + 1] = record end
-    answers[#answers + 1] = 'ok'
     if to == 'back' then
       push(run, e.a, e.f, e.k, e.p, e.j, e.e, e.c, place)
     elseif to == 'retry' then
@@ -65,11 +78,9 @@ while at <= #ARGV do
       end
     else
       redis.call('HDEL', P .. 'live', run)
-      bury(run, header, e.e, now_us())
-      release(slot, run)
-      if flags then redis.call('HDEL', P .. 'ctl', 'cancel:' .. run) end
+      bury(run, header, e.e, now_us(), e)
+      free(run, slot)
     end
   end
 end
-publish(records)
 return answers

@@ -23,7 +23,7 @@ for _, place in ipairs(PLACES) do
     end
   end
 end
-local dead = redis.call('ZCARD', P .. 'dead') + tonumber(redis.call('HGET', P .. 'dead:spilled', 'count') or '0')
+local dead = redis.call('ZCARD', P .. 'dead') + (tonumber(redis.call('HGET', P .. 'dead:spilled', 'count') or '0') or 0)
 local later = redis.call('ZCARD', P .. 'later')
 return { ready, running, later, redis.call('HLEN', P .. 'held') - later, dead,
   redis.call('XLEN', P .. 'out'), oldest, consumers, redis.call('HGET', P .. 'ctl', 'pause') or '' }

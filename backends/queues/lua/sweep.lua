@@ -7,10 +7,10 @@ for _, op in ipairs(redis.call('ZRANGE', P .. 'ops', '-inf', ARGV[1], 'BYSCORE',
   if redis.call('HEXISTS', P .. 'ops:restoring', op) == 0 then
     local trash, what = trash_key(op), what_is(op)
     local letters = letters_of(redis.call('ZRANGE', trash, 0, limit - 1, 'WITHSCORES'))
-    if not what.gone then end_op(op, what) end
+    if what and not what.gone then end_op(op, what) end
     if #letters > 0 then
       local runs = runs_of(letters)
-      if what.kind == 'purge' or what.kind == 'retry' then
+      if not what or what.kind == 'purge' or what.kind == 'retry' then
         local dead, records = sequences_of(runs), {}
         for n, letter in ipairs(letters) do
           if dead[n] ~= letter.seq then records[#records + 1] = record_key(letter.seq) end

@@ -29,11 +29,12 @@ local function read(place, n)
 end
 
 local function park(place, sid, v)
+  local e = named(sid, v)
   remove_entry(place, sid)
-  local key = 'pause/' .. v[12]
-  hold(v[2], v[4], v[6], v[8], v[10], v[12], v[14], v[16])
-  line_up(key, v[2])
-  redis.call('HSET', P .. 'live', v[2], 'w' .. key)
+  local key = 'pause/' .. e.j
+  hold(e.i, e.a, e.f, e.k, e.p, e.j, e.e, e.c)
+  line_up(key, e.i)
+  redis.call('HSET', P .. 'live', e.i, 'w' .. key)
 end
 
 local taken = {}
