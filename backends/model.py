@@ -306,6 +306,7 @@ class DeadGroup(msgspec.Struct, frozen=True):
     count: int
     first_failed_at: datetime
     last_failed_at: datetime
+    oldest: int = 0  # the lowest sequence
 
 
 class EngineStatus(msgspec.Struct, frozen=True):

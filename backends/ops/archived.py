@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from backends.history.archive import END, Archive, Archived, Stretch
 from backends.history.archive_trash import ArchiveTrash
 from backends.history.spill import Spill
-from backends.model import DeadGroup, DeadLetter, from_ms
+from backends.model import DeadGroup, DeadLetter
 from backends.queues.base import BATCH, NewRun, Op, Pair, Restored, chunks
 from backends.queues.dead import Kind
 from backends.queues.dead_index import letter_from
@@ -324,19 +324,21 @@ async def add_archived(
         if key not in ends:
             continue
         oldest, newest = (as_letter(end) for end in ends[key])
-        first, known = from_ms(oldest.sequence / 1000), merged.get(key)
-        if in_redis[key] and (known is None or from_ms(newest.sequence / 1000) > known.first_failed_at):
+        known = merged.get(key)
+        if in_redis[key] and (known is None or newest.sequence > known.oldest):
             hottest = await by_name[each.queue].newest_of(each.group)  # which of them is the newest is not clear
             newest = max(newest, hottest or newest, key=_sequence)
-            known = None if known is None else replace(known, error=newest.error, last_failed_at=newest.failed_at)
+            known = None if known is None else replace(known, error=newest.error)
+        first, last = sorted((oldest.failed_at, newest.failed_at))
         if known:
             merged[key] = replace(
-                known, count=known.count + each.count, first_failed_at=min(first, known.first_failed_at)
-            )
+                known, count=known.count + each.count, first_failed_at=min(first, known.first_failed_at),
+                last_failed_at=max(last, known.last_failed_at), oldest=min(oldest.sequence, known.oldest),
+            )  # fmt: skip
         else:
             merged[key] = DeadGroup(
                 each.group, each.queue, each.job, each.error_class, newest.error, each.count + in_redis[key], first,
-                newest.failed_at,
+                last, oldest.sequence,
             )  # fmt: skip
     groups = sorted(merged.values(), key=lambda g: (-g.count, g.queue, g.group))[:limit]
     return groups, sum(not n for n in in_redis.values())

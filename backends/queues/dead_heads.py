@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from backends.model import DeadGroup, DeadLetter, from_ms
+from backends.model import DeadGroup, DeadLetter
 from backends.queues.base import STEP, chunks
 from backends.queues.dead_index import ask_count, ask_page, letter_from, read_pairs
 from backends.queues.scripts import script
@@ -130,20 +130,23 @@ async def dead_groups(client: Any, prefixes: Mapping[str, str], limit: int) -> t
     parts = _parts(chosen)
     told = await script("group_ends").many(client, [(prefixes[name], part) for name, part in parts])
     ends = {
-        (name, group): answer[3 * n : 3 * n + 3]
+        (name, group): answer[4 * n : 4 * n + 4]
         for (name, part), answer in zip(parts, told, strict=True)
         for n, group in enumerate(part)
     }
     groups = []
     for count, name, group in counted:
-        oldest, newest, head = ends[name, group]
+        oldest, oldest_head, newest, head = ends[name, group]
         if head is None:  # the group was emptied meanwhile
             continue
         letter = letter_from("", name, int(newest), head)
+        # when they failed is told by the engines' clocks; the order in which they died is that of the server
+        first = letter if oldest_head is None else letter_from("", name, int(oldest), oldest_head)
+        failed = sorted((first.failed_at, letter.failed_at))
         groups.append(
             DeadGroup(
-                group.decode(), name, letter.job, letter.error_class, letter.error, -count, from_ms(int(oldest) / 1000),
-                letter.failed_at,
+                group.decode(), name, letter.job, letter.error_class, letter.error, -count, failed[0], failed[1],
+                int(oldest),
             )
         )  # fmt: skip
     return groups, sum(answers[::2])

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
+from backends.model import to_ms
+from backends.queues.base import Op
 from backends.queues.dead import Kind
 from backends.queues.dead_heads import dead_groups, dead_heads
 from backends.queues.streams import StreamQueue
-from tests.contract.helpers import RETRY, WORKER, dead, run
+from tests.contract.helpers import RETRY, WORKER, dead, run, take_one
 
 GROUPS = ("a" * 16, "b" * 16, "c" * 16)
 
@@ -84,6 +88,21 @@ async def test_kinds_come_and_go_with_their_groups(queue: StreamQueue) -> None:
     await queue.dead_retry(RETRY, [made[0][:2], made[2][:2]])
     assert set(await queue.dead_kinds()) == {GROUPS[1]}
     assert [(g.group, g.count) for g in await queue.dead_groups()] == [(GROUPS[1], 2)]
+
+
+async def test_when_a_group_failed_is_told_by_one_clock(queue: StreamQueue) -> None:
+    """That of the engines, as letters tell it. These differ: the last one need not be the one that died last."""
+    at = 1_700_000_000_000
+    for times in ((0,), (0, -5), (0, 7)):
+        op = Op(f"p{times}", "purge", "me", at * 2)
+        for late in times:
+            await queue.enqueue([run()])
+            letter = dead(await take_one(queue), GROUPS[0])
+            head = msgspec.json.decode(letter.header) | {"failed_ms": at + late}
+            await queue.settle(WORKER, [msgspec.structs.replace(letter, header=msgspec.json.encode(head))])
+        (group,) = await queue.dead_groups()
+        assert (to_ms(group.first_failed_at), to_ms(group.last_failed_at)) == (at + min(times), at + max(times))
+        await queue.dead_purge_all(op, await queue.dead_top())
 
 
 async def test_heads_of_many_groups_are_one_list_in_both_directions(queue: StreamQueue, redis: Any) -> None:
