@@ -99,6 +99,17 @@ def new_run_id(ms: int | None = None) -> str:
     return _uuid7(now_ms() if ms is None else ms, os.urandom(10))
 
 
+def as_run_id(text: str) -> str:
+    """A run id that was typed or pasted, in the one spelling in which queues know it.
+
+    What is no UUID stays as it is: it is looked for, and not found.
+    """
+    try:
+        return str(UUID(text.strip()))
+    except ValueError:
+        return text
+
+
 def fire_run_id(namespace: str, job: str, planned_ms: int) -> str:
     """The run id of a fire: the same in every scheduler, so that a second enqueue is seen as a duplicate."""
     return _uuid7(planned_ms, sha256(f"{namespace}\0{job}\0{planned_ms}".encode()).digest())

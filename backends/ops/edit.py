@@ -9,7 +9,7 @@ import msgspec
 from backends.errors import BadInputError, CronsoleError
 from backends.jobs.spec import JobSpec
 from backends.jobs.words import show
-from backends.model import DeadLetter, NewRuns, Trigger, new_run_id, now_ms
+from backends.model import DeadLetter, NewRuns, Trigger, as_run_id, new_run_id, now_ms
 from backends.ops.acts import op_of, whoami
 from backends.ops.bulk import HOLD_S
 from backends.ops.output import OutputReads
@@ -69,6 +69,7 @@ class EditActs(StartingActs, OutputReads):
         no envelope was kept.
         """
         self.check_write("replay")
+        run_id = as_run_id(run_id)
         place = await self.run_place(run_id)
         if place is not None and place.state == "dead":
             letter = await self.dead_show(run_id)

@@ -10,7 +10,7 @@ import msgspec
 from backends.errors import BadInputError, UnreachableError
 from backends.history.attempts import Attempt, read_attempts, read_output
 from backends.jobs.words import show
-from backends.model import RunRow
+from backends.model import RunRow, as_run_id
 from backends.ops.archived import as_letter, read_spilled
 from backends.ops.dead import DeadReads
 from backends.ops.talk import redis_talk
@@ -38,6 +38,7 @@ class OutputReads(DeadReads):
 
     async def run_page(self, run_id: str) -> RunPage:
         """What is known of a run. With one server away, what the other knows. Raises BadInputError for no known run."""
+        run_id = as_run_id(run_id)
         missing: list[UnreachableError] = []
         attempts: tuple[Attempt, ...] = ()
         place = None
@@ -68,6 +69,7 @@ class OutputReads(DeadReads):
 
     async def run_place(self, run_id: str) -> RunPlace | None:
         """Where a run is now; None where it is in no queue."""
+        run_id = as_run_id(run_id)
         prefixes = await self._prefixes()
         with redis_talk(self.servers.redis_url):
             place = await find_run(self.servers.redis, prefixes, run_id)
@@ -95,5 +97,6 @@ class OutputReads(DeadReads):
 
     async def run_log(self, queue: str, run_id: str, after: str = "", attempt: int | None = None) -> LogPart:
         """What a run, or one attempt of it, has printed since `after`, while it runs and a day longer."""
+        prefix = queue_prefix(self.namespace, queue)
         with redis_talk(self.servers.redis_url):
-            return await read_log(self.servers.redis, queue_prefix(self.namespace, queue), run_id, after, attempt)
+            return await read_log(self.servers.redis, prefix, as_run_id(run_id), after, attempt)

@@ -26,6 +26,7 @@ from backends.model import (
     QueueStatus,
     RunRow,
     ServerHealth,
+    as_run_id,
     from_ms,
     now_ms,
 )
@@ -154,6 +155,7 @@ class Reads:
 
     async def dead_find(self, run_id: str) -> DeadLetter | None:
         """One dead letter with its envelope; None where there is none."""
+        run_id = as_run_id(run_id)
         for queue in await self.all_queues():
             with redis_talk(self.servers.redis_url):
                 letter = await queue.dead_get(run_id)
@@ -244,6 +246,7 @@ class Reads:
 
     async def find(self, run_id: str) -> str | None:
         """Where a run is now: 'ready', 'running', 'later', 'waiting' or 'dead'; None where it is in no queue."""
+        run_id = as_run_id(run_id)
         for queue in await self.all_queues():
             with redis_talk(self.servers.redis_url):
                 where = await queue.find(run_id)

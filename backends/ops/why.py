@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from backends.errors import BadInputError
-from backends.model import EngineStatus, Pause, now_ms
+from backends.model import EngineStatus, Pause, as_run_id, now_ms
 from backends.ops.kinds import Why
 from backends.ops.output import OutputReads
 from backends.ops.talk import redis_talk
@@ -19,6 +19,7 @@ class WhyReads(OutputReads):
 
     async def why(self, run_id: str) -> Why:
         """Where a run is and why it does not run; the first reason is the one that holds it. BadInputError: unknown."""
+        run_id = as_run_id(run_id)
         place = await self.run_place(run_id)
         if place is None:
             return Why(None, (await self._ended(run_id),))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import msgspec
 import pytest
 from msgspec.structs import replace
@@ -38,6 +40,22 @@ class TestEdit:
         held = await ops.dead_replay(letter, {"n": 3})
         assert (await ops.undo(held.receipt)).changed == 1
         assert (await ops.dead_list()).items == (letter,)
+
+    @pytest.mark.parametrize("spelled", [str.upper, lambda r: r.replace("-", ""), "{{{}}}".format, " {} ".format])
+    async def test_another_spelling_of_an_id(self, ops: Ops, queue: StreamQueue, spelled: Callable[[str], str]) -> None:
+        """It is the same run, in whatever is asked or done: a replay of a dead letter takes it off the list."""
+        (run_id,) = await bury(queue, 1)
+        asked = spelled(run_id)
+        assert (await ops.dead_show(asked)).id == run_id
+        assert await ops.find(asked) == "dead"
+        assert (await ops.run_page(asked)).run_id == run_id
+        assert await ops.run_place(asked) == await ops.run_place(run_id) is not None
+        assert "cronsole dead retry " + run_id in (await ops.why(asked)).reasons[0]
+        assert await ops.run_envelope(asked) == await ops.run_envelope(run_id) is not None
+        await ops.servers.redis.xadd(f"{queue.prefix}log:{run_id}", {"d": "hello"})
+        assert (await ops.run_log("mail", asked)).chunks == (b"hello",)
+        await ops.replay(asked)
+        assert await there(queue) == {"later": 1}
 
     async def test_refused(self, ops: Ops, queue: StreamQueue) -> None:
         """It was retried, it died again, the payload is too large or can't travel."""
