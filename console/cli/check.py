@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @click.command("check")
-@click.argument("file", required=False, metavar="[jobs.toml]")
+@click.argument("file", type=click.Path(), required=False, metavar="[jobs.toml]")
 @json_option
 def check_command(file: str | None, as_json: bool) -> int:
     """Validate a job file; shows every mistake, one a line, with file, line and key.

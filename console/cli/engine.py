@@ -9,7 +9,9 @@ from console.cli.output import visible
 
 
 @click.command("engine")
-@click.option("-j", "--jobs", metavar="FILE", help="The job file; default: CRONSOLE_JOBS, else ./jobs.toml.")
+@click.option(
+    "-j", "--jobs", type=click.Path(), metavar="FILE", help="The job file; default: CRONSOLE_JOBS, else ./jobs.toml."
+)
 @click.option("--queues", metavar="A,B", default="", help="Serve only these queues.")
 @click.option("--concurrency", type=click.IntRange(1, 10_000), help="Runs at once.  [default: 10]")
 @click.option("--grace", type=seconds, metavar="DURATION", help="Time to finish after SIGTERM.  [default: 30s]")

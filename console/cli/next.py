@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 @click.command("next")
 @click.argument("words", metavar="EXPR|JOB", nargs=-1, required=True)
-@click.option("-j", "--jobs", metavar="FILE", help="The job file; default: CRONSOLE_JOBS, else ./jobs.toml.")
+@click.option(
+    "-j", "--jobs", type=click.Path(), metavar="FILE", help="The job file; default: CRONSOLE_JOBS, else ./jobs.toml."
+)
 @click.option(
     "-n", "--limit", "count", type=click.IntRange(1, 10_000), default=10, show_default=True, help="How many fires."
 )

@@ -10,6 +10,8 @@ from typing import Any
 
 import click
 
+from console.cli.given import checked
+
 COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("demo", "Embedded servers, an engine, sample jobs and the console."),
     "engine": ("engine", "Run jobs: schedules, queues, retries, history."),
@@ -48,8 +50,7 @@ class LazyGroup(click.Group):
         """Import the command's module."""
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = getattr(import_module(f"console.cli.{COMMANDS[cmd_name][0]}"), f"{cmd_name}_command")
-        return command
+        return checked(getattr(import_module(f"console.cli.{COMMANDS[cmd_name][0]}"), f"{cmd_name}_command"))
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -102,6 +103,9 @@ def root(ctx: click.Context, context: str | None, read_only: bool, version: bool
 
         return open_console(context, read_only=read_only)
     return 0
+
+
+checked(root)
 
 
 def run(argv: Sequence[str]) -> int:
