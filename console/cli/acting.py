@@ -1,18 +1,13 @@
-"""What commands that act share: asking, telling how far it is, and saying how to take it back."""
+"""What commands that act share: asking, and saying how to take it back."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 import click
 
-from console.cli.output import span, visible
-
-if TYPE_CHECKING:
-    from backends.ops import Progress, Tell
+from console.cli.output import visible
+from console.cli.progress import all_told
 
 
 def can_ask() -> bool:
@@ -35,6 +30,7 @@ def agreed(verb: str, count: int, what: str, whole: str, yes: bool) -> bool:
         raise BadInputError(
             f"{shown} {'match' if count > 1 else 'matches'}", f"add --yes to {verb} them, or --dry-run to only count"
         )
+    all_told()
     if not whole:
         return click.confirm(f"{verb.capitalize()} {shown}?", err=True)
     where = "all queues" if whole == "all" else f"the queue {visible(whole)}"
@@ -43,40 +39,6 @@ def agreed(verb: str, count: int, what: str, whole: str, yes: bool) -> bool:
         default="", show_default=False, err=True,
     )  # fmt: skip
     return bool(typed == whole)
-
-
-@contextmanager
-def telling(what: str = "") -> Iterator[Tell | None]:
-    """What a bulk operation calls after each step: a line on stderr, where that is a terminal."""
-    if not sys.stderr.isatty():
-        yield None
-        return
-    told = False
-
-    def tell(p: Progress) -> None:
-        nonlocal told
-        told = True
-        click.echo(f"\r{what}{progress_words(p)}\x1b[K", nl=False, err=True)
-
-    try:
-        yield tell
-    finally:
-        if told:
-            click.echo(err=True)
-
-
-def progress_words(p: Progress) -> str:
-    """How far something is: count, rate, time left."""
-    parts = [f"{p.changed or p.matched:,}"]
-    if p.total is not None and p.scanned != (p.changed or p.matched):
-        parts.append(f"{p.scanned:,} of {p.total:,} looked at")
-    elif p.total is not None:
-        parts[0] += f" of {p.total:,}"
-    if p.rate is not None:
-        parts.append(f"{p.rate:,.0f}/s")
-    if p.left_s is not None and p.left_s >= 1:
-        parts.append(f"{span(p.left_s)} left")
-    return " · ".join(parts)
 
 
 def hint(receipt: str | None, note: str = "") -> None:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import sys
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from console.cli.acting import can_ask
 from console.cli.common import json_option, payload_object, with_ops
 from console.cli.output import iso, print_json, table, visible
+from console.cli.progress import telling
 
 if TYPE_CHECKING:
     from backends.model import ActionResult
-    from backends.ops import Ops, Progress
+    from backends.ops import Ops
     from backends.ops.backfill import Backfill, PastFire
 
 MOST = 10_000
@@ -76,12 +77,8 @@ def backfill_command(
             return plan, None
         if not _agreed(plan, again, yes):
             return plan, _nothing(plan)
-        progress = _progress if sys.stderr.isatty() else None
-        try:
-            return plan, await ops.backfill(plan, given, concurrency=concurrency, again=again, progress=progress)
-        finally:
-            if progress:
-                click.echo(err=True)
+        with telling() as tell:
+            return plan, await ops.backfill(plan, given, concurrency=concurrency, again=again, progress=tell)
 
     plan, result = with_ops(act, need_postgres=True)
     if result is None:
@@ -108,7 +105,7 @@ def _agreed(plan: Backfill, again: bool, yes: bool) -> bool:
     words = f"{_fires(count)} of {visible(plan.spec.name)}, {_local(plan, todo[0])}"
     if count > 1:
         words += f" to {_local(plan, todo[-1])}"
-    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+    if not can_ask():
         raise BadInputError(words, "add --yes to run them, or --dry-run to only list them")
     if note := _beside(plan):
         click.echo(note, err=True)
@@ -130,10 +127,6 @@ def _beside(plan: Backfill) -> str:
         Overlap.REPLACE: "Live fires go on meanwhile, beside the backfill.",
         Overlap.QUEUE_ALL: "Meanwhile live fires wait until the backfill is done.",
     }.get(plan.spec.overlap, f"Meanwhile live fires are skipped (overlap = {plan.spec.overlap.value}).")
-
-
-def _progress(p: Progress) -> None:
-    click.echo(f"\r{p.changed:,} of {p.matched:,}", nl=False, err=True)
 
 
 def _fires(count: int) -> str:

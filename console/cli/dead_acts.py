@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 import click
 from msgspec.structs import replace
 
-from console.cli.acting import agreed, hint, rate, telling
+from console.cli.acting import agreed, hint, rate
 from console.cli.common import json_option, seconds, with_ops
 from console.cli.dead_select import filters, selection_of
 from console.cli.edit import Changes, changes, edited, tell_replay
 from console.cli.output import print_json, warn
+from console.cli.progress import telling
 
 if TYPE_CHECKING:
     from backends.model import ActionResult, NewRuns

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from console.audited import target_words, verb_words
-from console.cli.acting import hint, telling
+from console.cli.acting import hint
 from console.cli.common import ListGroup, json_option, with_ops
 from console.cli.output import clock, iso, print_json, span, table, visible
+from console.cli.progress import telling
 
 if TYPE_CHECKING:
     from backends.model import ActionResult

@@ -316,7 +316,7 @@ class TestAsked:
     def test_a_rate_and_the_time_left(self) -> None:
         """The line of a progress."""
         from backends.ops import Progress
-        from console.cli.acting import progress_words
+        from console.cli.progress import progress_words
 
         assert progress_words(Progress(1000, 250, 250, 250, 0.0, 10.0)) == "250 of 1,000 · 25/s · 30.0s left"
         assert progress_words(Progress(1000, 500, 7, 0, 0.0, 10.0)) == "7 · 500 of 1,000 looked at · 50/s · 10.0s left"
