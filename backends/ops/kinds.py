@@ -103,7 +103,7 @@ class Operation(msgspec.Struct, frozen=True):
     verb: str
     by: str
     at_ms: int
-    until_ms: int  # when its undo ends
+    until_ms: int  # when its undo ends, if it has one, and it is forgotten soon after
     state: str
     target: Mapping[str, Any] = msgspec.field(default_factory=dict)
     matched: int = 0
@@ -115,6 +115,11 @@ class Operation(msgspec.Struct, frozen=True):
     undone_by: str = ""
     undone_ms: int | None = None
     undone: int = 0  # so many were taken back; 0 where that is not known
+
+    @property
+    def undo_until_ms(self) -> int | None:
+        """When its undo ends; None where it never had one: a run that was cancelled while it ran stays so."""
+        return None if self.verb == "cancel" and self.note == "asked" else self.until_ms
 
     def left(self, at_ms: int) -> bool:
         """Whether its driver is gone without having ended it."""

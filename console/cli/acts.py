@@ -89,7 +89,7 @@ def enqueue_command(queue: str, job: str, payload: str | None, file: IO[bytes] |
     new = with_ops(act)
     ids = new.run_ids
     if as_json:
-        print_json({"enqueued": len(ids), "run_ids": list(ids), "receipt": new.receipt})
+        print_json({"enqueued": len(ids), "run_ids": list(ids), "receipt": new.receipt or None})
     elif file is None:
         click.echo(ids[0])
     else:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from console.cli.acting import can_ask
+from console.cli.acting import can_ask, hint
 from console.cli.common import json_option, payload_object, with_ops
 from console.cli.output import iso, print_json, table, visible
 from console.cli.progress import telling
@@ -87,11 +87,13 @@ def backfill_command(
         else:
             _show(plan, again)
     elif as_json:
-        print_json({"job": job, "matched": result.matched, "changed": result.changed})
+        print_json({"job": job, "matched": result.matched, "changed": result.changed, "receipt": result.receipt})
     else:
         passed = len(plan.fires) - plan.fresh
         told = f", {passed} were backfilled before (see --again)" if passed and not again else ""
         click.echo(f"{result.matched:,} matched, {result.changed:,} put into the queue{told}")
+    if result is not None:
+        hint(result.receipt)
 
 
 def _agreed(plan: Backfill, again: bool, yes: bool) -> bool:

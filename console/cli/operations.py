@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -62,7 +63,7 @@ def list_command(limit: int, unfinished: bool, as_json: bool) -> None:
         [
             (op.id, clock(_at(op.at_ms)), op.by, verb_words(op.verb), target_words(op.target), _state(op),
              f"{op.changed:,}" + (f" of {op.total:,}" if op.total and op.state not in ("done", "undone") else ""),
-             clock(_at(op.until_ms)) if op.state not in ("undone", "expired") else "")
+             clock(_at(op.undo_until_ms)) if op.state not in ("undone", "expired") else "")
             for op in found
         ],
         right=("CHANGED",),
@@ -101,10 +102,10 @@ def stop_command(receipt: str) -> None:
     click.echo(with_ops(act).note)
 
 
-def _at(ms: int) -> Any:
+def _at(ms: int | None) -> datetime | None:
     from backends.model import from_ms
 
-    return from_ms(ms)
+    return None if ms is None else from_ms(ms)
 
 
 def _state(op: Operation) -> str:
@@ -127,7 +128,7 @@ def _row(op: Operation) -> dict[str, Any]:
         "verb": op.verb,
         "by": op.by,
         "at": iso(_at(op.at_ms)),
-        "until": iso(_at(op.until_ms)),
+        "until": iso(_at(op.undo_until_ms)),
         "state": "left" if op.left(now_ms()) else op.state,
         "target": dict(op.target),
         "matched": op.matched,

@@ -44,6 +44,8 @@ def undo_cell(operation: Operation | None, now_ms: int) -> Cell:
         return cell("")
     if operation.state in ("undone", "undoing"):
         return cell(undone_words(operation.undone) if operation.state == "undone" else "undoing", "dim")
+    if operation.undo_until_ms is None:
+        return cell("none", "faint")
     if operation.until_ms <= now_ms:
         return cell("over", "faint")
     return cell(f"for {left_words((operation.until_ms - now_ms) / 1000)}", "accent")
@@ -94,8 +96,9 @@ def action_lines(action: Action, operation: Operation | None, now_ms: int, zone:
     lines += [field("note", action.note)] if action.note else []
     lines += [field("receipt", action.receipt)] if action.receipt else []
     if operation is not None and action.verb != "undo":
-        until = clock_ms(from_ms(operation.until_ms), zone)
-        lines.append(cells(field("undo", ""), undo_cell(operation, now_ms), cell(f"  until {until}", "dim")))
+        ends = operation.undo_until_ms
+        until = "" if ends is None else f"  until {clock_ms(from_ms(ends), zone)}"
+        lines.append(cells(field("undo", ""), undo_cell(operation, now_ms), cell(until, "dim")))
         if operation.undone_ms is not None:
             some = 0 < operation.undone < operation.changed
             many = f"{operation.undone:,} of {operation.changed:,} " if some else ""

@@ -8,12 +8,13 @@ from msgspec.structs import replace
 from backends.model import from_ms
 from backends.ops.audit import Action
 from backends.ops.kinds import Operation
-from console.screens.audit_looks import UNDO, undone_words
+from console.screens.audit_looks import UNDO, action_lines, undo_cell, undone_words
 from console.screens.dialog import AskDialog, TextDialog
 from tests.console.app_helpers import SIZES, Console, console
 from tests.console.fake_ops import HOSTILE, T0, FakeOps
 from tests.console.test_acts import opened
 from tests.console.test_dead import many
+from widgets.safe import Cell
 from widgets.table import Table
 
 pytestmark = pytest.mark.usefixtures("notices_stay")
@@ -23,6 +24,10 @@ DAY = 86_400_000
 
 def rows(c: Console, name: str = "actions") -> Table:
     return c.app.screen.query_one(f"#{name}", Table)
+
+
+def plain(found: Cell) -> str:
+    return "".join(text for text, _ in found)
 
 
 def with_purge(state: str = "done", until_ms: int = T0 + 6 * DAY, **more: object) -> tuple[FakeOps, str]:
@@ -97,6 +102,15 @@ async def test_what_can_no_longer_be_taken_back_says_so(case: dict[str, object],
         await c.until(lambda: shown in c.screen())
         await c.pilot.press("j", "u", "y")
         await c.until(lambda: says in c.screen())
+
+
+def test_a_cancel_of_a_run_that_ran_has_no_undo() -> None:
+    """Neither in the list nor on its page."""
+    asked = Operation("r", "cancel", "eva", T0, T0 + 1000, "done", {}, 1, 1, note="asked")
+    assert plain(undo_cell(asked, T0)) == "none"
+    page = action_lines(Action(1, from_ms(T0), "eva", "cancel", {}, 1, 1, "r"), asked, T0, None)
+    assert "until" not in "".join(plain(line) for line in page)
+    assert plain(undo_cell(replace(asked, note="cancelled"), T0)).startswith("for ")
 
 
 @pytest.mark.parametrize(

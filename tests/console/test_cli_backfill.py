@@ -39,7 +39,9 @@ class TestList:
         assert answer["fires"][0] == {
             "planned": "2026-06-01T00:00:00.000Z", "result": None, "outcome": None, "backfill": None,
         }  # fmt: skip
-        assert cli("backfill", "tick", *RANGE, "--yes", "--json").json == {"job": "tick", "matched": 3, "changed": 3}
+        made = cli("backfill", "tick", *RANGE, "--yes", "--json").json
+        receipt = cli("ops", "--json").json[0]["receipt"]
+        assert made == {"job": "tick", "matched": 3, "changed": 3, "receipt": receipt}
         answer = cli("backfill", "tick", *RANGE, "--dry-run", "--json").json
         assert [fire["backfill"] for fire in answer["fires"]] == ["queued"] * 3
 
@@ -55,10 +57,13 @@ class TestRun:
 
     def test_once_and_again(self, cli: Cli, world: list[str]) -> None:
         """The same range twice runs nothing twice, unless it is asked for."""
-        assert cli("backfill", "tick", *RANGE, "--yes").out == "3 matched, 3 put into the queue\n"
+        done = cli("backfill", "tick", *RANGE, "--yes")
+        assert done.out == "3 matched, 3 put into the queue\n"
+        assert done.err == f"cronsole undo {cli('ops', '--json').json[0]['receipt']} takes it back\n"
         told = "3 matched, 0 put into the queue, 3 were backfilled before (see --again)\n"
         assert cli("backfill", "tick", *RANGE, "--yes").out == told
-        assert cli("backfill", "tick", *RANGE).out == told
+        again = cli("backfill", "tick", *RANGE)
+        assert (again.out, again.err) == (told, "")
         assert "0 fires would run, 3 were" in cli("backfill", "tick", *RANGE, "--dry-run").out
         assert "3 fires would run\n" in cli("backfill", "tick", *RANGE, "--dry-run", "--again").out
         assert cli("backfill", "tick", *RANGE, "--again", "--yes").out == "3 matched, 3 put into the queue\n"

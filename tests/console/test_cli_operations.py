@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import sys
 from collections.abc import AsyncIterator, Callable
@@ -9,7 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from backends.connect import Settings
+from backends.ops import Ops
 from tests.console.cli_helpers import Cli
+from tests.contract.helpers import take_one
 
 
 class TestLooks:
@@ -73,7 +77,6 @@ class TestLooks:
         from contextlib import asynccontextmanager
         from types import SimpleNamespace
 
-        from backends.ops import Ops
         from console.cli import common
 
         @asynccontextmanager
@@ -230,6 +233,28 @@ class TestActs:
         ):  # fmt: skip
             receipt = cli(*words, "--json").json["receipt"]
             assert cli("undo", receipt).out == back + "\n"
+
+    def test_a_file_of_nothing_has_no_receipt(self, cli: Cli, world: list[str], tmp_path: Path) -> None:
+        empty = tmp_path / "empty.jsonl"
+        empty.write_text("\n")
+        made = cli("enqueue", "mail", "send_email", "--file", str(empty), "--json").json
+        assert made == {"enqueued": 0, "run_ids": [], "receipt": None}
+
+    def test_a_cancel_that_has_no_undo(self, cli: Cli, world: list[str], settings: Settings) -> None:
+        """The run ran: `ops` names no time until when it could be taken back."""
+
+        async def taken() -> str:
+            async with Ops.open(settings) as ops:
+                return (await take_one(ops.live.queue("mail"))).run_id
+
+        cli("enqueue", "mail", "send_email")
+        told = cli("cancel", asyncio.run(taken()))
+        assert (told.code, told.err) == (0, "")
+        (op, before) = cli("ops", "--json").json
+        assert (op["verb"], op["until"], before["until"] is None) == ("cancel", None, False)
+        cells = cli("ops").out.splitlines()[1].split()
+        assert (cells[0], cells[-1]) == (op["receipt"], "-")
+        assert "ran does not come back" in cli("undo", op["receipt"]).err
 
     def test_bump_and_move(self, cli: Cli, world: list[str]) -> None:
         """With receipts; bad input is told."""
