@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import click
 
@@ -30,15 +32,30 @@ def agreed(verb: str, count: int, what: str, whole: str, yes: bool) -> bool:
         raise BadInputError(
             f"{shown} {'match' if count > 1 else 'matches'}", f"add --yes to {verb} them, or --dry-run to only count"
         )
-    all_told()
     if not whole:
-        return click.confirm(f"{verb.capitalize()} {shown}?", err=True)
+        return confirmed(f"{verb.capitalize()} {shown}?")
     where = "all queues" if whole == "all" else f"the queue {visible(whole)}"
-    typed = click.prompt(
-        f"{verb.capitalize()} all of {where}, {shown}? Type {visible(whole)} to do it",
-        default="", show_default=False, err=True,
-    )  # fmt: skip
+    with _asking():
+        typed = click.prompt(
+            f"{verb.capitalize()} all of {where}, {shown}? Type {visible(whole)} to do it",
+            default="", show_default=False, err=True,
+        )  # fmt: skip
     return bool(typed == whole)
+
+
+def confirmed(question: str, *, default: bool = False) -> bool:
+    """Ask in the terminal."""
+    with _asking():
+        return click.confirm(question, default=default, err=True)
+
+
+@contextmanager
+def _asking() -> Iterator[None]:
+    from console.cli.interrupts import blocking
+
+    with blocking():
+        all_told()
+        yield
 
 
 def hint(receipt: str | None, note: str = "") -> None:

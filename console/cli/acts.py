@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from itertools import count
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING
 
 import click
 
@@ -79,14 +77,23 @@ def enqueue_command(queue: str, job: str, payload: str | None, file: IO[bytes] |
 
     Of a file, the first 50,000 lines are all checked before anything is put in.
     """
+    from backends.errors import BadInputError
+    from console.cli.jsonl import Payloads
+
     if payload is not None and file is not None:
         raise click.UsageError("--payload and --file exclude each other; give one of them")
-    payloads = _lines(file) if file is not None else [payload_object(payload or "{}", "--payload")]
+    lines = None if file is None else Payloads(file)
+    payloads = [payload_object(payload or "{}", "--payload")] if lines is None else lines
 
     async def act(ops: Ops) -> NewRuns:
         return await ops.enqueue(queue, job, payloads)
 
-    new = with_ops(act)
+    try:
+        new = with_ops(act)
+    except BadInputError as error:
+        if lines is None or not lines.line:
+            raise
+        raise BadInputError(f"line {lines.line}: {error.message}", error.remedy) from error
     ids = new.run_ids
     if as_json:
         print_json({"enqueued": len(ids), "run_ids": list(ids), "receipt": new.receipt or None})
@@ -155,21 +162,3 @@ def cancel_command(run_id: str, as_json: bool) -> None:
     else:
         click.echo("cancelled" if answer == "cancelled" else "it is running; its engine has been asked to end it")
     hint(result.receipt)
-
-
-def _lines(file: IO[bytes]) -> Iterator[dict[str, Any]]:
-    """The payloads of a JSONL file, one by one: it may be larger than memory, and so may a line of it."""
-    from backends.errors import BadInputError
-    from backends.queues.lists import MAX_ENVELOPE
-
-    for number in count(1):
-        line = file.readline(MAX_ENVELOPE + 1)
-        if not line:
-            return
-        if len(line) > MAX_ENVELOPE:
-            raise BadInputError(
-                f"line {number} is longer than {MAX_ENVELOPE:,} bytes",
-                "write one payload a line; send large data by reference",
-            )
-        if line.strip():
-            yield payload_object(line, f"line {number}")

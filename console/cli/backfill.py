@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from console.cli.acting import can_ask, hint
+from console.cli.acting import can_ask, confirmed, hint
 from console.cli.common import json_option, payload_object, with_ops
 from console.cli.output import iso, print_json, table, visible
 from console.cli.progress import telling
@@ -111,7 +111,7 @@ def _agreed(plan: Backfill, again: bool, yes: bool) -> bool:
         raise BadInputError(words, "add --yes to run them, or --dry-run to only list them")
     if note := _beside(plan):
         click.echo(note, err=True)
-    return click.confirm(f"Run {words}?", err=True)
+    return confirmed(f"Run {words}?")
 
 
 def _nothing(plan: Backfill) -> ActionResult:

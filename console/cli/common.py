@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import signal
-import threading
-from collections.abc import Callable, Coroutine, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -96,55 +93,28 @@ def with_ops(action: Callable[[Ops], Coroutine[Any, Any, T]], *, need_postgres: 
     import asyncio
 
     from backends.ops import Ops
+    from backends.ops.talk import stop_if_cancelled
+    from console.cli.interrupts import interruptible
 
     settings = current_settings()
 
     found: list[T] = []
 
     async def act() -> None:
-        async with Ops.open(settings, role="cli", need_postgres=need_postgres) as ops:
-            try:
-                found.append(await action(ops))
-            finally:
-                warn(ops.warnings)
+        with interruptible():
+            async with Ops.open(settings, role="cli", need_postgres=need_postgres) as ops:
+                try:
+                    stop_if_cancelled()  # it may have got lost while connections were opened
+                    found.append(await action(ops))
+                finally:
+                    warn(ops.warnings)
 
-    with _interruptible():
-        try:
-            asyncio.run(act())
-        except KeyboardInterrupt:
-            if not found:
-                raise
-    return found[0]
-
-
-@contextmanager
-def _interruptible() -> Iterator[None]:
-    """Ctrl-C is a KeyboardInterrupt at once, also while a line of standard input is waited for.
-
-    asyncio's own handler would only cancel the task, which a blocking read never notices. The interrupt comes again
-    where it was lost: Python drops one that meets a finalizer.
-    """
-    again = hasattr(signal, "setitimer")
-
-    def interrupt(*_: object) -> None:
-        if again:
-            signal.setitimer(signal.ITIMER_REAL, 2.0)
-        raise KeyboardInterrupt
-
-    usual = signal.default_int_handler
-    if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGINT) is not usual:
-        yield  # told to ignore it, as a job in the background of a shell script is
-        return
-    signal.signal(signal.SIGINT, interrupt)
-    if again:
-        signal.signal(signal.SIGALRM, interrupt)
     try:
-        yield
-    finally:
-        if again:
-            signal.setitimer(signal.ITIMER_REAL, 0)
-            signal.signal(signal.SIGALRM, signal.SIG_DFL)
-        signal.signal(signal.SIGINT, usual)
+        asyncio.run(act())
+    except KeyboardInterrupt:
+        if not found:
+            raise
+    return found[0]
 
 
 def when(value: str) -> datetime:

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import click
 
 from backends.model import NewRuns
-from console.cli.acting import can_ask, hint
+from console.cli.acting import can_ask, confirmed, hint
 from console.cli.common import payload_object, strict_json
 from console.cli.output import print_json, visible
 
@@ -76,7 +76,7 @@ def edited(envelope: bytes, name: str, wish: Changes) -> dict[str, Any] | None:
     for line in diff(before or {}, after):
         colour = {"+": "green", "-": "red"}.get(line[:1])
         click.secho(visible(line), fg=colour, err=True)
-    return after if click.confirm("Send it?", err=True) else None
+    return after if confirmed("Send it?") else None
 
 
 def _set(payload: dict[str, Any], text: str) -> dict[str, Any]:
@@ -117,5 +117,5 @@ def _in_editor(before: dict[str, Any], name: str) -> dict[str, Any]:
         assert wrong is not None
         where = f"line {wrong.line}, column {wrong.column}: " if wrong.line else ""
         click.echo(f"cronsole: {where}{visible(wrong.text)}", err=True)
-        if not click.confirm("Edit it again?", default=True, err=True):
+        if not confirmed("Edit it again?", default=True):
             raise BadInputError("the payload is not JSON", "nothing is sent")

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from console.cli.interrupts import blocking
 from console.cli.output import span
 
 if TYPE_CHECKING:
@@ -130,7 +131,8 @@ def telling(what: str = "") -> Iterator[Tell | None]:
         line.end()
         _open = outer
         if outer is None:
-            line.wait()
+            with blocking(afterwards=True):
+                line.wait()
 
 
 def all_told() -> None:

@@ -193,6 +193,38 @@ class TestActions:
         ready = {q["name"]: q["ready"] for q in cli("queues", "--json").json}
         assert ready["mail"] == 301
 
+    @pytest.mark.parametrize(
+        ("bad", "words"),
+        [
+            (b'{"a": "\\u0000"}', "NUL"),
+            (b'{"a": "\x00"}', "not JSON"),
+            (b'{"a": "' + b"x" * 999_950 + b'"}', "1,000,000"),
+            (b'{"a": "\xff"}', "not JSON"),
+            (b"[1]", "not a JSON object"),
+            (b'\xef\xbb\xbf{"a": 1}', "not JSON"),
+        ],
+    )
+    def test_a_bad_line_is_told_by_its_number(
+        self, cli: Cli, world: list[str], tmp_path: Path, bad: bytes, words: str
+    ) -> None:
+        """Whoever refuses it; empty lines count, and nothing goes in."""
+        file = tmp_path / "f.jsonl"
+        file.write_bytes(b'{"n": 1}\n\n' + bad + b'\n{"n": 2}\n')
+        answer = cli("enqueue", "mail", "send_email", "--file", str(file))
+        assert (answer.code, answer.out, answer.err.count("\n")) == (2, "", 1)
+        assert answer.err.startswith("cronsole: line 3")
+        assert words in answer.err
+        assert {q["ready"] for q in cli("queues", "--json").json} == {0}
+
+    def test_a_file_that_begins_with_a_bom(self, cli: Cli, world: list[str], tmp_path: Path) -> None:
+        """As editors on Windows write it. What is wrong elsewhere names no line."""
+        file = tmp_path / "f.jsonl"
+        file.write_bytes(b'\xef\xbb\xbf{"n": 1}\r\n{"n": 2}\r\n')
+        assert cli("enqueue", "mail", "send_email", "--file", str(file)).out == "2 enqueued\n"
+        assert "line" not in cli("enqueue", "mail", "send_emial", "--file", str(file)).err
+        file.write_bytes(b"\xef\xbb\xbf\r\n")
+        assert cli("enqueue", "mail", "send_email", "--file", str(file)).out == "0 enqueued\n"
+
     def test_pause_and_resume(self, cli: Cli, world: list[str]) -> None:
         """Shown with who and why; a job and a queue."""
         assert cli("pause", "job:tick", "--note", "disk \x1b full", "--for", "30m").code == 0
