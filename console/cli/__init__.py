@@ -8,6 +8,10 @@ from collections.abc import Sequence
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Entry point: run the command and exit with its code."""
+    if None in (sys.stdin, sys.stdout, sys.stderr):
+        from console.cli.streams import open_closed
+
+        open_closed()
     given = sys.argv[1:] if argv is None else argv
     if given:
         from console.cli.root import run

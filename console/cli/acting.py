@@ -58,8 +58,19 @@ def _asking() -> Iterator[None]:
         yield
 
 
-def hint(receipt: str | None, note: str = "") -> None:
-    """Say on stderr what else there is to say, and how to take it back."""
+@contextmanager
+def hint(receipt: str | None, note: str = "") -> Iterator[None]:
+    """After what is printed within, say on stderr what else there is to say, and how to take it back.
+
+    Also where nobody takes what is printed.
+    """
+    try:
+        yield
+    finally:
+        _hint(receipt, note)
+
+
+def _hint(receipt: str | None, note: str) -> None:
     if note:
         click.echo(f"cronsole: {visible(note)}", err=True)
     if receipt:

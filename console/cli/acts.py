@@ -37,12 +37,11 @@ def trigger_command(job: str, payload: str | None, wait: bool, as_json: bool) ->
         return new, await _outcome(ops, new.run_id)
 
     new, outcome = with_ops(act, need_postgres=wait)
-    if as_json:
-        print_json({"run_id": new.run_id, **({"outcome": outcome} if outcome else {"receipt": new.receipt})})
-    else:
-        click.echo(f"{new.run_id} {coloured(outcome)}" if outcome else new.run_id)
-    if not wait:
-        hint(new.receipt)
+    with hint(None if wait else new.receipt):
+        if as_json:
+            print_json({"run_id": new.run_id, **({"outcome": outcome} if outcome else {"receipt": new.receipt})})
+        else:
+            click.echo(f"{new.run_id} {coloured(outcome)}" if outcome else new.run_id)
     return 0 if outcome in (None, "succeeded") else 1
 
 
@@ -95,13 +94,13 @@ def enqueue_command(queue: str, job: str, payload: str | None, file: IO[bytes] |
             raise
         raise BadInputError(f"line {lines.line}: {error.message}", error.remedy) from error
     ids = new.run_ids
-    if as_json:
-        print_json({"enqueued": len(ids), "run_ids": list(ids), "receipt": new.receipt or None})
-    elif file is None:
-        click.echo(ids[0])
-    else:
-        click.echo(f"{len(ids):,} enqueued")
-    hint(new.receipt)
+    with hint(new.receipt):
+        if as_json:
+            print_json({"enqueued": len(ids), "run_ids": list(ids), "receipt": new.receipt or None})
+        elif file is None:
+            click.echo(ids[0])
+        else:
+            click.echo(f"{len(ids):,} enqueued")
 
 
 @click.command("pause")
@@ -116,11 +115,11 @@ def pause_command(target: str, note: str, for_s: float | None, as_json: bool) ->
         return await ops.pause(target, note, for_s)
 
     result = with_ops(act)
-    if as_json:
-        print_json({"target": target, "paused": True, "receipt": result.receipt})
-    else:
-        click.echo(f"{visible(target)} is paused")
-    hint(result.receipt)
+    with hint(result.receipt):
+        if as_json:
+            print_json({"target": target, "paused": True, "receipt": result.receipt})
+        else:
+            click.echo(f"{visible(target)} is paused")
 
 
 @click.command("resume")
@@ -134,11 +133,11 @@ def resume_command(target: str, as_json: bool) -> None:
 
     result = with_ops(act)
     was = bool(result.changed)
-    if as_json:
-        print_json({"target": target, "paused": False, "was_paused": was, "receipt": result.receipt})
-    else:
-        click.echo(f"{visible(target)} goes on" if was else f"{visible(target)} was not paused")
-    hint(result.receipt)
+    with hint(result.receipt):
+        if as_json:
+            print_json({"target": target, "paused": False, "was_paused": was, "receipt": result.receipt})
+        else:
+            click.echo(f"{visible(target)} goes on" if was else f"{visible(target)} was not paused")
 
 
 @click.command("cancel")
@@ -157,8 +156,8 @@ def cancel_command(run_id: str, as_json: bool) -> None:
         raise BadInputError(
             f"no run {run_id[:60]!r} waits or runs", "`cronsole runs show` tells how a finished one ended"
         )
-    if as_json:
-        print_json({"run_id": run_id, "result": answer, "receipt": result.receipt})
-    else:
-        click.echo("cancelled" if answer == "cancelled" else "it is running; its engine has been asked to end it")
-    hint(result.receipt)
+    with hint(result.receipt):
+        if as_json:
+            print_json({"run_id": run_id, "result": answer, "receipt": result.receipt})
+        else:
+            click.echo("cancelled" if answer == "cancelled" else "it is running; its engine has been asked to end it")

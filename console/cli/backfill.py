@@ -86,14 +86,14 @@ def backfill_command(
             _as_data(plan)
         else:
             _show(plan, again)
-    elif as_json:
-        print_json({"job": job, "matched": result.matched, "changed": result.changed, "receipt": result.receipt})
-    else:
-        passed = len(plan.fires) - plan.fresh
-        told = f", {passed} were backfilled before (see --again)" if passed and not again else ""
-        click.echo(f"{result.matched:,} matched, {result.changed:,} put into the queue{told}")
-    if result is not None:
-        hint(result.receipt)
+        return
+    with hint(result.receipt):
+        if as_json:
+            print_json({"job": job, "matched": result.matched, "changed": result.changed, "receipt": result.receipt})
+        else:
+            passed = len(plan.fires) - plan.fresh
+            told = f", {passed} were backfilled before (see --again)" if passed and not again else ""
+            click.echo(f"{result.matched:,} matched, {result.changed:,} put into the queue{told}")
 
 
 def _agreed(plan: Backfill, again: bool, yes: bool) -> bool:

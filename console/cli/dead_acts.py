@@ -116,15 +116,15 @@ def _act(
         )
     if (missing := len(wanted) - result.matched) > 0:
         warn([f"{missing} of {len(wanted)} ids are no dead letters (any more)"])
-    if as_json:
-        print_json({"matched": result.matched, "changed": result.changed, "receipt": result.receipt})
-    elif answer is None:
-        click.echo("nothing was done")
-    elif not result.matched:
-        click.echo("no dead letter matches")
-    else:
-        click.echo(f"{result.matched:,} matched, {result.changed:,} {done}" + (" (dry run)" if dry_run else ""))
-    hint(result.receipt, result.note)
+    with hint(result.receipt, result.note):
+        if as_json:
+            print_json({"matched": result.matched, "changed": result.changed, "receipt": result.receipt})
+        elif answer is None:
+            click.echo("nothing was done")
+        elif not result.matched:
+            click.echo("no dead letter matches")
+        else:
+            click.echo(f"{result.matched:,} matched, {result.changed:,} {done}" + (" (dry run)" if dry_run else ""))
 
 
 @click.command("edit")

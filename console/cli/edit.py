@@ -42,11 +42,11 @@ def tell_replay(new: NewRuns | None, run_id: str, *, as_json: bool) -> None:
     if new is None:
         click.echo("nothing is sent", err=True)
         return
-    if as_json:
-        print_json({"run_id": new.run_id, "replay_of": run_id, "receipt": new.receipt})
-    else:
-        click.echo(new.run_id)
-    hint(new.receipt)
+    with hint(new.receipt):
+        if as_json:
+            print_json({"run_id": new.run_id, "replay_of": run_id, "receipt": new.receipt})
+        else:
+            click.echo(new.run_id)
 
 
 def edited(envelope: bytes, name: str, wish: Changes) -> dict[str, Any] | None:

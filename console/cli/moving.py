@@ -25,11 +25,11 @@ def bump_command(run_id: str, as_json: bool) -> None:
         return await ops.bump(run_id)
 
     result = with_ops(act)
-    if as_json:
-        print_json({"run_id": run_id, "receipt": result.receipt})
-    else:
-        click.echo("it is in front")
-    hint(result.receipt, result.note)
+    with hint(result.receipt, result.note):
+        if as_json:
+            print_json({"run_id": run_id, "receipt": result.receipt})
+        else:
+            click.echo("it is in front")
 
 
 @click.command("move")
@@ -43,8 +43,8 @@ def move_command(run_ids: tuple[str, ...], to_queue: str, as_json: bool) -> None
         return await ops.move(run_ids, to_queue)
 
     result = with_ops(act)
-    if as_json:
-        print_json({"matched": result.matched, "changed": result.changed, "receipt": result.receipt})
-    else:
-        click.echo(f"{result.changed:,} of {result.matched:,} moved to {visible(to_queue)}")
-    hint(result.receipt, result.note)
+    with hint(result.receipt, result.note):
+        if as_json:
+            print_json({"matched": result.matched, "changed": result.changed, "receipt": result.receipt})
+        else:
+            click.echo(f"{result.changed:,} of {result.matched:,} moved to {visible(to_queue)}")

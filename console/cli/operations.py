@@ -83,12 +83,12 @@ def resume_command(receipt: str, as_json: bool) -> None:
             return (await ops.operation(receipt)).verb, result
 
     verb, result = with_ops(act)
-    if as_json:
-        print_json({"matched": result.matched, "changed": result.changed, "receipt": result.receipt})
-    else:
-        done = "purged" if verb == "dead_purge" else "put back"
-        click.echo(f"{result.matched:,} matched, {result.changed:,} {done}")
-    hint(result.receipt, result.note)
+    with hint(result.receipt, result.note):
+        if as_json:
+            print_json({"matched": result.matched, "changed": result.changed, "receipt": result.receipt})
+        else:
+            done = "purged" if verb == "dead_purge" else "put back"
+            click.echo(f"{result.matched:,} matched, {result.changed:,} {done}")
 
 
 @ops_command.command("stop")

@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from console.cli.given import checked
+from console.cli.streams import NO_READER, NOT_PRINTED, lost_output, need_output, watched
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("demo", "Embedded servers, an engine, sample jobs and the console."),
@@ -39,6 +40,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
 }
 
 
+UNREAD = ("engine",)
+"""Commands that print nothing: they may be started without a standard output."""
+
+
 class LazyGroup(click.Group):
     """A group whose commands are modules: listing and completing them imports none."""
 
@@ -62,14 +67,9 @@ class LazyGroup(click.Group):
             close = get_close_matches(args[0], COMMANDS, n=1)
             hint = f"did you mean '{close[0]}'?" if close else "see `cronsole --help`"
             ctx.fail(f"no command {args[0][:60]!r}; {hint}")
+        if args and args[0] not in UNREAD:
+            need_output()
         return super().resolve_command(ctx, args)
-
-    def invoke(self, ctx: click.Context) -> Any:
-        """As click does, but a reader that left is not exit code 1, which means that a job failed."""
-        try:
-            return super().invoke(ctx)
-        except BrokenPipeError:
-            return reader_gone()
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The table, without importing anything."""
@@ -110,12 +110,13 @@ checked(root)
 
 def run(argv: Sequence[str]) -> int:
     """Run one command line; returns the exit code. Errors become one line on stderr."""
-    try:
-        code: Any = root.main(list(argv), prog_name="cronsole", standalone_mode=False)
-        sys.stdout.flush()
-        return code if isinstance(code, int) else 0
-    except BaseException as error:
-        return failed(error)
+    with watched():
+        try:
+            code: Any = root.main(list(argv), prog_name="cronsole", standalone_mode=False)
+            sys.stdout.flush()
+            return code if isinstance(code, int) else 0
+        except BaseException as error:
+            return failed(error)
 
 
 def failed(error: BaseException) -> int:
@@ -147,8 +148,11 @@ def explain(error: BaseException) -> int:
             return error.exit_code
         case KeyboardInterrupt() | click.Abort():  # click has ended the line for both
             return 130
-        case BrokenPipeError():
-            return reader_gone()
+        case OSError() | SystemExit() if (lost := lost_output()) is not None:
+            if isinstance(lost, BrokenPipeError):  # the reader has left (`| head`): nothing to say
+                return NO_READER
+            _complain(f"standard output takes nothing: {lost.strerror}; what was to be done is done")
+            return NOT_PRINTED
         case Exception():
             _complain(
                 f"{type(error).__name__}: {error}".rstrip(": ")
@@ -156,12 +160,6 @@ def explain(error: BaseException) -> int:
             )
             return 1
     raise error
-
-
-def reader_gone() -> int:
-    """The reader of our output has left (`| head`): nothing to say, and nothing may be flushed at exit."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return 141
 
 
 def _complain(text: str) -> None:
