@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,12 +14,13 @@ from backends.connect import Servers
 from backends.errors import UnreachableError
 from backends.forecast import STEP_MS, STEPS, Forecast, PlannedJob, forecast
 from backends.history.stats import job_stats, queue_minutes
-from backends.model import Overlap, Page, QueueStatus, from_ms, now_ms, to_ms
+from backends.model import Page, QueueStatus, from_ms, now_ms, to_ms
 from backends.ops.reads import Reads
 from backends.ops.talk import redis_talk
 from backends.overview import Overview
 from backends.queues.keys import queue_prefix
-from backends.queues.peek import QueuedRun, due_counts, flows, holders, peek, wait_sizes
+from backends.queues.peek import QueuedRun, due_counts, flows, held_slots, holders, peek, wait_sizes
+from backends.queues.streams import overlap_slot
 from backends.schedule import counts
 
 HOUR = 60
@@ -135,27 +137,44 @@ class QueueingReads(Reads):
         return Page(tuple(items), more)
 
     async def queue_forecast(self, status: QueueStatus, live: Overview, flow: QueueFlow | None) -> Forecast:
-        """The depth of a queue over the next hour. With history away, without usual durations."""
+        """The depth of a queue over the next hour. With history away, without usual durations.
+
+        Where no engine takes the queue, none fires its jobs, and nothing comes back from later.
+        """
         at = live.at_ms
         edges = [at + n * STEP_MS for n in range(STEPS + 1)]
-        with redis_talk(self.servers.redis_url):
-            due = await due_counts(self.servers.redis, queue_prefix(self.namespace, status.name), edges)
+        slots = _slots(status, live, flow)
         specs = {name: spec for name, spec in self.live.specs.items() if spec.queue == status.name}
         paused = {job.name for job in live.jobs if job.paused}
         schedules = {name: live.schedules[name] for name in specs if name in live.schedules and name not in paused}
-        fires = counts(schedules, edges).jobs
-        usual = await self._usual_ms(status.name, [name for name in schedules if sum(fires[name])], at)
-        planned = [
-            PlannedJob(name, fires[name], usual.get(name), specs[name].overlap is Overlap.SKIP)
-            for name in schedules
-            if sum(fires[name])
-        ]
+        fires = counts(schedules, edges).jobs if slots else {}
+        firing = [name for name in fires if sum(fires[name])]
+        limited = {name: slot for name in firing if (slot := overlap_slot(name, specs[name].overlap)[0])}
+        prefix = queue_prefix(self.namespace, status.name)
+        with redis_talk(self.servers.redis_url):
+            due = await due_counts(self.servers.redis, prefix, edges) if slots else []
+            held = await held_slots(self.servers.redis, prefix, list(limited.values())) if _any_run(status) else {}
+        usual = await self._usual_ms(status.name, firing, at)
+        running = {run.run_id: run for engine in live.engines for run in engine.running}
+        mean = flow.mean_ms if flow else None
+
+        def planned(name: str) -> PlannedJob:
+            job = PlannedJob(name, fires[name], usual.get(name), specs[name].overlap)
+            slot = held.get(limited.get(name, ""))
+            if slot is None:
+                return job
+            run = running.get(slot.run_id)
+            if slot.due_ms is None and run is None and status.ready:
+                return dataclasses.replace(job, queued=True, waiting=slot.waiting)
+            takes = job.usual_ms or mean or 0.0
+            ends = slot.due_ms + takes if slot.due_ms is not None else (run.started_ms if run else at) + takes
+            return dataclasses.replace(job, free_in_ms=max(0.0, ends - at), waiting=slot.waiting)
+
         past = counts(schedules, [at - HOUR * 60_000, at]).jobs
         return forecast(
-            status.ready + status.inbox, planned=planned, due=due,
+            status.ready + status.inbox, planned=[planned(name) for name in firing], due=due,
             other_per_min=_other(flow, sum(n for (n,) in past.values()) / HOUR),
-            slots=_slots(status, live, flow), usual_ms=flow.mean_ms if flow else None,
-            paused_steps=_paused_steps(status, at),
+            slots=slots, usual_ms=mean, paused_steps=_paused_steps(status, at),
         )  # fmt: skip
 
     async def _usual_ms(self, queue: str, jobs: Sequence[str], at_ms: int) -> Mapping[str, float]:
@@ -169,6 +188,11 @@ class QueueingReads(Reads):
             times = {name: stat.p50_ms for name, stat in stats.items() if stat.p50_ms is not None}
             known = self._usual[queue] = (at_ms, times, set(jobs))
         return known[1]
+
+
+def _any_run(status: QueueStatus) -> bool:
+    """Whether a run is there that may hold a slot."""
+    return bool(status.ready or status.running or status.later or status.waiting)
 
 
 def _flow(

@@ -117,6 +117,28 @@ async def holders(client: Any, prefix: str, slots: Sequence[str]) -> dict[str, s
     return {slot: runs[0].decode() for slot, runs in zip(slots, found, strict=True) if runs}
 
 
+class HeldSlot(msgspec.Struct, frozen=True):
+    """Who holds a slot; `due_ms`: when, if it is later. `waiting`: how many wait for it."""
+
+    run_id: str
+    due_ms: int | None
+    waiting: int
+
+
+async def held_slots(client: Any, prefix: str, slots: Sequence[str]) -> dict[str, HeldSlot]:
+    """Those of `slots` that a run holds."""
+    held = await holders(client, prefix, slots)
+    pipe = client.pipeline(transaction=False)
+    for slot, run_id in held.items():
+        pipe.zscore(f"{prefix}later", run_id)
+        pipe.zcard(f"{prefix}wait:{slot}")
+    found = await pipe.execute() if held else []
+    return {
+        slot: HeldSlot(run_id, None if due is None else int(due), size)
+        for (slot, run_id), due, size in zip(held.items(), found[::2], found[1::2], strict=True)
+    }
+
+
 async def flows(client: Any, prefixes: Sequence[str]) -> list[tuple[int, int]]:
     """For each queue (entries that ever became ready, entries there now); one round trip."""
     answers = await script("flow").many(client, [(prefix, ()) for prefix in prefixes])

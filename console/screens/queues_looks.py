@@ -215,6 +215,8 @@ def forecast_line(found: Forecast, queue: QueueStatus) -> Cell:
     top, at = found.peak
     if queue.paused and found.paused_steps >= STEPS:
         will = f"{round(found.depth[-1])} in an hour unless resumed"
+    elif not found.slots and not round(sum(found.runs)):
+        will = f"stays at {round(found.depth[-1])}: nothing fires without an engine"
     elif not found.slots:
         will = f"{round(found.depth[-1])} in an hour: no engine takes it"
     elif found.drained is not None and found.drained > 1:
@@ -228,7 +230,8 @@ def forecast_line(found: Forecast, queue: QueueStatus) -> Cell:
 
 def assumed(found: Forecast) -> Cell:
     """What a forecast assumes, in a line."""
-    parts = [f"{found.planned} planned fires"]
+    skipped = f", {found.skipped} skipped" if found.skipped else ""
+    parts = [f"{found.planned} planned fires{skipped}" if found.slots else "nothing fires without an engine"]
     parts += [f"{found.due} due from later"] if found.due else []
     parts.append(f"{rate(found.other_per_min)}/min from elsewhere")
     parts.append(f"{found.slots:.1f}".rstrip("0").rstrip(".") + " slots")

@@ -13,9 +13,21 @@ from backends.errors import BadInputError
 from backends.history.store import store
 from backends.jobs.load import load_text
 from backends.jobs.publish import publish_jobs
-from backends.model import AttemptRecord, EngineStatus, FireRecord, FireResult, Outcome, Pause, fire_run_id, now_ms
+from backends.model import (
+    AttemptRecord,
+    EngineStatus,
+    FireRecord,
+    FireResult,
+    Outcome,
+    Pause,
+    QueueStatus,
+    RunningRow,
+    fire_run_id,
+    now_ms,
+)
 from backends.ops import Ops, queueing
 from backends.ops.queueing import QueueFlow
+from backends.overview import Overview
 from backends.queues.peek import QueuedRun
 from backends.queues.streams import PLACES, StreamQueue
 from tests.contract.helpers import WORKER, dead, done, retry, run
@@ -190,21 +202,49 @@ async def test_the_last_hour_comes_from_the_record_and_follows_it(ops: Ops, monk
     assert (flow.ended[-2], flow.ended[-1], sum(flow.ended)) == (4, 0, 5), "the hour moves on, and all of it is read"
 
 
+async def seen(ops: Ops) -> tuple[QueueStatus, Overview]:
+    """The queue, where an engine takes it."""
+    live = replace(await ops.overview(), engines=(ENGINE,))
+    return live.queues[0], live
+
+
 async def test_the_forecast_knows_fires_what_is_due_and_the_pause(ops: Ops, queue: StreamQueue) -> None:
     await queue.enqueue([run("other", due_ms=now_ms() + 90_000) for _ in range(7)])
     await queue.enqueue([run("other") for _ in range(3)])
-    live = await ops.overview()
-    (status,) = live.queues
-    found = await ops.queue_forecast(status, live, None)
-    assert (found.planned, found.due, found.slots, len(found.depth)) == (60, 7, 0, 60)
+    await ops.pause("queue:default")
+    found = await ops.queue_forecast(*await seen(ops), None)
+    assert (found.planned, found.skipped, found.due, found.slots, len(found.depth)) == (60, 59, 7, 6, 60)
     assert found.depth[0] == 4
-    assert found.depth[-1] == 3 + 60 + 7
+    assert found.depth[-1] == 3 + 1 + 7
     await ops.pause("queue:default", for_s=600)
-    live = await ops.overview()
-    assert (await ops.queue_forecast(live.queues[0], live, None)).paused_steps == 10
+    assert (await ops.queue_forecast(*await seen(ops), None)).paused_steps == 10
     await ops.pause("job:noop")
+    assert (await ops.queue_forecast(*await seen(ops), None)).planned == 0
+
+
+async def test_without_an_engine_nothing_fires_and_nothing_comes_back_from_later(ops: Ops, queue: StreamQueue) -> None:
+    await queue.enqueue([run("other", due_ms=now_ms() + 90_000), run("other")])
     live = await ops.overview()
-    assert (await ops.queue_forecast(live.queues[0], live, None)).planned == 0
+    found = await ops.queue_forecast(live.queues[0], live, None)
+    assert (found.planned, found.due, set(found.depth)) == (0, 0, {1.0})
+
+
+async def test_a_run_that_has_the_slot_of_its_job_keeps_its_fires_out(ops: Ops, queue: StreamQueue) -> None:
+    await queue.enqueue([run("noop", slot="job:noop")])
+    await ops.pause("queue:default")
+    found = await ops.queue_forecast(*await seen(ops), None)
+    assert (found.skipped, set(found.depth)) == (60, {1.0}), "it lies in a paused queue, so every fire is skipped"
+    await ops.resume("queue:default")
+    taken = (await queue.take(WORKER, 1)).deliveries[0]
+    await queue.enqueue([run("other")])
+    status, live = await seen(ops)
+    row = RunningRow(taken.run_id, 1, "noop", "default", live.at_ms - 100_000)
+    live = replace(live, engines=(replace(ENGINE, running=(row,)),))
+    found = await ops.queue_forecast(status, live, QueueFlow(mean_ms=400_000.0))
+    assert next(n for n, many in enumerate(found.runs) if many) == 5, "it has run for 100 s of the usual 400 s"
+    await queue.settle(WORKER, [retry(taken, now_ms() + 600_000)])
+    found = await ops.queue_forecast(*await seen(ops), None)
+    assert [n for n, many in enumerate(found.runs) if many][:2] in ([9, 10], [10, 11]), "so long its retry has the slot"
 
 
 @pytest.mark.parametrize(

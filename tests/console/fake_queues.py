@@ -10,7 +10,7 @@ from backends.errors import UnreachableError
 from backends.forecast import Forecast, PlannedJob, forecast
 from backends.history.stats import JobFire, JobStats
 from backends.jobs.spec import JobSpec
-from backends.model import Page, QueueStatus, RunRow, from_ms, new_run_id
+from backends.model import Overlap, Page, QueueStatus, RunRow, from_ms, new_run_id
 from backends.ops.queueing import QueueFlow
 from backends.overview import Overview
 from backends.queues.peek import QueuedRun
@@ -107,7 +107,7 @@ class FakeQueues:
         """A forecast of made-up work."""
         if self.redis_error:
             raise UnreachableError(self.redis_error)
-        planned = [PlannedJob("disk_report", [int(n % 10 == 6) * 40 for n in range(60)], 9_000.0, alone=False)]
+        planned = [PlannedJob("disk_report", [int(n % 10 == 6) * 40 for n in range(60)], 9_000.0, Overlap.ALLOW)]
         return forecast(status.ready + status.inbox, planned=planned, other_per_min=30.0, slots=2.0, usual_ms=2_000.0,
                         paused_steps=60 if status.paused else 0)  # fmt: skip
 

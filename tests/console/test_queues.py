@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from backends.forecast import forecast
+from backends.forecast import PlannedJob, forecast
 from backends.model import EngineStatus, Pause, QueueStatus
 from backends.ops.queueing import QueueFlow
 from backends.overview import Overview
@@ -232,13 +232,22 @@ def test_the_spark_of_an_hour_always_is_the_whole_hour() -> None:
         ({"depth": 100, "slots": 1, "usual_ms": 1000}, "empty in 2 min"),
         ({"depth": 0, "slots": 1, "usual_ms": 10, "other_per_min": 3}, "nothing piles up"),
         ({"depth": 5, "other_per_min": 1}, "65 in an hour: no engine takes it"),
+        ({"depth": 5}, "stays at 5: nothing fires without an engine"),
         ({"depth": 5, "slots": 1, "usual_ms": 60_000, "other_per_min": 2}, "65 in an hour"),
     ],
 )
 def test_the_forecast_in_words(args: dict[str, float], says: str) -> None:
     found = forecast(**args)  # type: ignore[arg-type]
     assert says in text(look.forecast_line(found, QueueStatus("q")))
-    assert text(look.assumed(found)).startswith("assumes 0 planned fires")
+    told = "0 planned fires" if found.slots else "nothing fires without an engine"
+    assert text(look.assumed(found)).startswith(f"assumes {told} · ")
+
+
+def test_the_forecast_tells_how_many_fires_are_skipped() -> None:
+    found = forecast(1, planned=[PlannedJob("a", [1] * 60, 10, queued=True)], slots=1, paused_steps=60)
+    queue = QueueStatus("q", ready=1, paused=Pause())
+    assert text(look.forecast_line(found, queue)) == "1 in an hour unless resumed"
+    assert "assumes 60 planned fires, 60 skipped · " in text(look.assumed(found))
 
 
 def test_rates_and_numbers_in_words() -> None:
