@@ -18,11 +18,13 @@ class Bars(LineWidget):
     """The highest line says the scale, the last one what is at its ends."""
 
     def __init__(
-        self, *, tone: str = "accent", ends: tuple[str, str] = ("", ""), id: str | None = None,  # noqa: A002
+        self, *, tone: str = "accent", ends: tuple[str, str] = ("", ""), least_peak: float = 0,
+        id: str | None = None,  # noqa: A002
         classes: str | None = None,
     ) -> None:  # fmt: skip
+        """`least_peak`: no lower value reaches the top, so that hardly anything looks like it."""
         super().__init__(id=id, classes=classes)
-        self._tone, self._ends = tone, ends
+        self._tone, self._ends, self._least = tone, ends, least_peak
         self._values: tuple[float, ...] = ()
         self._empty = ""
         self._drawn: tuple[tuple[int, int], list[str], str] = ((-1, -1), [], "")
@@ -41,7 +43,8 @@ class Bars(LineWidget):
             lines = word_lines(cell(self._empty, "dim"), self.size.width - 2)
             return self.strip(cells("  ", lines[y]) if y < len(lines) else ())
         if self._drawn[0] != (width, height):
-            self._drawn = ((width, height), bar_lines(self._values, width, height), top_of(self._values))
+            top = max(*self._values, self._least)
+            self._drawn = ((width, height), bar_lines(self._values, width, height, self._least), top_of(top))
         if y >= height:
             first, last = self._ends
             length = len(self._drawn[1][0]) if self._drawn[1] else 0
@@ -57,23 +60,22 @@ class Bars(LineWidget):
         return self.strip(cells(fit(label, SCALE, "right"), " ", cell(line, self._tone)))
 
 
-def top_of(values: Sequence[float]) -> str:
-    """The scale: the greatest value."""
-    top = max(values, default=0.0)
+def top_of(top: float) -> str:
+    """The scale in words: the value that reaches the top."""
     return (
         f"{top:.1f}" if 0 < top < 10 and top != int(top) else f"{top / 1000:.0f}k" if top >= 100_000 else f"{top:.0f}"
     )
 
 
-def bar_lines(values: Sequence[float], width: int, height: int) -> list[str]:
-    """`height` lines of at most `width` columns; the greatest value reaches the top, one above zero is always seen."""
+def bar_lines(values: Sequence[float], width: int, height: int, least_peak: float = 0) -> list[str]:
+    """`height` lines of at most `width` columns; the greatest value, or `least_peak`, reaches the top."""
     if width <= 0 or height <= 0 or not values:
         return [""] * max(height, 0)
     if len(values) > width:
         shown = [max(values[n * len(values) // width : (n + 1) * len(values) // width]) for n in range(width)]
     else:
         shown = [value for value in values for _ in range(width // len(values))]
-    top = max(shown)
+    top = max(*shown, least_peak)
     steps = height * len(LEVELS)
     tall = [0 if value <= 0 or top <= 0 else max(1, round(value / top * steps)) for value in shown]
     lines = []

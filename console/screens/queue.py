@@ -28,6 +28,7 @@ from widgets.table import Row, Table
 
 PAGE = 100
 READ_S = 2.0
+LEAST_PEAK = 4
 SOON_S = 5
 """So often "due in …" is written anew."""
 EMPTY = {
@@ -78,8 +79,8 @@ class QueueScreen(QueueActs):
         yield StatusLine(id="state")
         yield StatusLine(id="numbers")
         with Horizontal(id="charts"):
-            yield Bars(id="hour", ends=("an hour ago", "now"), classes="panel")
-            yield Bars(id="ahead", tone="faint", ends=("now", "in an hour"), classes="panel")
+            yield Bars(ends=("an hour ago", "now"), least_peak=LEAST_PEAK, id="hour", classes="panel")
+            yield Bars(tone="faint", ends=("now", "in an hour"), least_peak=LEAST_PEAK, id="ahead", classes="panel")
         yield StatusLine(id="assumed")
         yield StatusLine(id="tabs")
         yield Table(*look.QUEUED_COLUMNS, empty="no queue is chosen", marks=True, id="lying", classes="panel")

@@ -16,7 +16,7 @@ from console.screens.queues import QueuesScreen
 from console.screens.run import RunScreen
 from tests.console.app_helpers import SIZES, Console, console
 from tests.console.fake_ops import HOSTILE, T0, FakeOps
-from widgets.bars import bar_lines
+from widgets.bars import Bars, bar_lines
 from widgets.safe import Cell
 from widgets.table import Table
 
@@ -265,3 +265,13 @@ def test_bars_reach_from_the_floor_to_the_top() -> None:
     assert bar_lines([1, 0, 0, 0, 0, 9], 3, 1) == ["▁▁█"]
     assert bar_lines([0, 0], 2, 2) == ["  ", "▁▁"]
     assert bar_lines([], 9, 2) == ["", ""]
+
+
+async def test_next_to_nothing_does_not_fill_the_chart() -> None:
+    assert bar_lines([0.02, 0.4, 1, 4], 4, 2, least_peak=4) == ["   █", "▁▂▄█"]
+    assert bar_lines([0, 0.04, 0, 0.01], 4, 1, least_peak=4) == ["▁▁▁▁"]
+    async with console() as c:
+        await open_queue(c, "mail")
+        ahead = c.app.screen.query_one("#ahead", Bars)
+        ahead.show([0.001] * 30)
+        assert ahead.render_line(0).text.strip() == "4", "the scale, and nothing beside it"
