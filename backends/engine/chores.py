@@ -105,7 +105,7 @@ class Chores:
             started_ms=self._started_ms,
             beat_ms=engine.clock(),
             slots=engine.options.slots,
-            busy=min(engine.options.slots, -int(-engine.worker.capacity.used // 1)),
+            busy=engine.worker.capacity.busy,
             queues=tuple(engine.served()),
             running=engine.worker.running(),
             rss_mb=round(self._process.memory_info().rss / 2**20, 1),

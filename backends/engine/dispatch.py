@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from backends.engine.capacity import SLOT
 from backends.engine.executors.base import Attempt, Ended
 from backends.engine.executors.command import run_command
 from backends.engine.executors.python import RunnerPool
@@ -33,10 +34,10 @@ class Executors:
         self._tasks: set[asyncio.Task[None]] = set()
         self._http: httpx.AsyncClient | None = None
 
-    def start(self, attempts: Sequence[tuple[Attempt, float]], on_done: OnDone, on_back: OnBack) -> None:
+    def start(self, attempts: Sequence[tuple[Attempt, int]], on_done: OnDone, on_back: OnBack) -> None:
         """Start attempts, each with its weight. Light Python runs go to their runner in batches of about one slot."""
         batches: dict[PoolKey, list[Attempt]] = {}
-        weights: dict[PoolKey, float] = {}
+        weights: dict[PoolKey, int] = {}
         for attempt, weight in attempts:
             if attempt.job.kind != "task":
                 self._start_single(attempt, on_done)
@@ -46,12 +47,12 @@ class Executors:
                 self._submit(key, [attempt], on_done, on_back)
                 continue
             batch = batches.setdefault(key, [])
-            if batch and weights[key] + weight > 1.0001:
+            if batch and weights[key] + weight > SLOT:
                 self._submit(key, batch, on_done, on_back)
                 batch = batches[key] = []
-                weights[key] = 0.0
+                weights[key] = 0
             batch.append(attempt)
-            weights[key] = weights.get(key, 0.0) + weight
+            weights[key] = weights.get(key, 0) + weight
         for key, batch in batches.items():
             self._submit(key, batch, on_done, on_back)
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from backends.engine.capacity import Capacity
+from backends.engine.capacity import SLOT, Capacity
 from backends.engine.dispatch import Executors
 from backends.engine.executors.base import Attempt, Ended
 from backends.engine.lease import LEASE_S, LeaseKeeper
@@ -42,7 +42,7 @@ class Hand:
     __slots__ = ("delivery", "header", "queue", "spec", "taken_ms", "weight")
 
     def __init__(
-        self, queue: StreamQueue, delivery: Delivery, spec: JobSpec | None, header: Header | None, weight: float
+        self, queue: StreamQueue, delivery: Delivery, spec: JobSpec | None, header: Header | None, weight: int
     ) -> None:
         self.queue = queue
         self.delivery = delivery
@@ -206,18 +206,18 @@ class Worker:
     def _accept(self, queue: StreamQueue, deliveries: Sequence[Delivery]) -> None:
         self.keeper.add(queue, deliveries)
         capacity, specs, name = self.capacity, self._specs, queue.name
-        start: list[tuple[Attempt, float]] = []
+        start: list[tuple[Attempt, int]] = []
         surplus: list[Delivery] = []
         for d in deliveries:
             spec = specs.get(d.job)
             header, problem = _read(d.envelope)
             if spec is None or problem:
-                hand = Hand(queue, d, None, header, 0.0)
+                hand = Hand(queue, d, None, header, 0)
                 self._hands[d.run_id] = hand
                 self._finish(hand, _refused(d, spec, problem))
                 continue
             weight = capacity.weight(spec)
-            if weight >= 1.0 and capacity.free(name) < 0.999:
+            if weight >= SLOT and capacity.free(name) < SLOT:
                 surplus.append(d)  # a heavier mix than the last batches: somebody else may have room
                 continue
             capacity.acquire(name, weight)
@@ -254,14 +254,14 @@ class Worker:
             if hand is not None and hand.delivery.attempt == attempt.attempt:
                 by_queue.setdefault(hand.queue.name, []).append(hand)
         for hands in by_queue.values():
-            again: list[tuple[Attempt, float]] = []
+            again: list[tuple[Attempt, int]] = []
             for hand in hands:
                 assert hand.spec is not None
                 assert hand.header is not None
                 self.capacity.release(hand.queue.name, hand.weight)
                 self.capacity.came_back(hand.spec.name)
                 hand.weight = self.capacity.weight(hand.spec)
-                if not self._giving_back and self.capacity.free(hand.queue.name) >= min(hand.weight, 0.999):
+                if not self._giving_back and self.capacity.free(hand.queue.name) >= hand.weight:
                     self.capacity.acquire(hand.queue.name, hand.weight)
                     again.append((_attempt(hand.delivery, hand.spec, hand.header), hand.weight))
                 else:

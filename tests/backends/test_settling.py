@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import math
+import random
+from fractions import Fraction
+
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from backends.engine.capacity import LIGHTEST, UNKNOWN_TASK, Capacity
+from backends.engine.capacity import LIGHTEST, SLOT, UNKNOWN_TASK, Capacity
 from backends.engine.executors.base import Ended
 from backends.engine.settling import MAX_CRASHES, Header, settle
 from backends.jobs.spec import Backoff, JobSpec
@@ -108,7 +114,7 @@ def test_commands_are_taken_one_a_slot() -> None:
     for _ in range(4):
         c.acquire("q", c.weight(COMMAND))
     assert c.room("q", specs) == 0
-    c.release("q", 1.0)
+    c.release("q", SLOT)
     assert c.room("q", specs) == 1
 
 
@@ -124,18 +130,18 @@ def test_tiny_tasks_are_taken_in_batches_and_long_ones_are_not() -> None:
         c.acquire("q", c.weight(TASK))
     assert c.room("q", specs) == BATCH
     c.measured("t", 2.0)
-    assert c.weight(TASK) == 1.0, "one long run is enough to be careful"
+    assert c.weight(TASK) == SLOT, "one long run is enough to be careful"
     c.measured("t", 0.00001)
-    assert LIGHTEST < c.weight(TASK) < 1.0
+    assert LIGHTEST < c.weight(TASK) < SLOT
 
 
 def test_a_job_that_came_back_unstarted_is_not_guessed_short_again() -> None:
     c = Capacity(4)
     c.came_back("t")
-    assert c.weight(TASK) == 1.0
+    assert c.weight(TASK) == SLOT
     c.measured("t", 0.001)
     c.came_back("t")
-    assert c.weight(TASK) < 1.0, "what was measured counts"
+    assert c.weight(TASK) < SLOT, "what was measured counts"
 
 
 def test_a_queue_has_a_limit_of_its_own() -> None:
@@ -143,7 +149,32 @@ def test_a_queue_has_a_limit_of_its_own() -> None:
     c.limit_queue("q", 2)
     specs = {"c": COMMAND}
     assert c.room("q", specs) == 2
-    c.acquire("q", 1.0)
-    c.acquire("q", 1.0)
+    c.acquire("q", SLOT)
+    c.acquire("q", SLOT)
     assert c.room("q", specs) == 0
     assert c.room("other", {"o": JobSpec(name="o", kind="command", command="true", queue="other")}) == 8
+
+
+@given(st.lists(st.tuples(st.sampled_from("pqr"), st.floats(0, 0.2), st.booleans()), max_size=80), st.randoms())
+def test_weights_add_up_exactly(taken: list[tuple[str, float, bool]], order: random.Random) -> None:
+    c, held = Capacity(10), list[tuple[str, int]]()
+    for queue, seconds, ends in taken:
+        c.measured("t", seconds)
+        held.append((queue, c.weight(TASK)))
+        c.acquire(*held[-1])
+        if ends:
+            c.release(*held.pop(order.randrange(len(held))))
+        weight = sum(w for _, w in held)
+        assert (c.used, c.free(queue)) == (weight, 10 * SLOT - weight)
+        assert c.busy == min(10, math.ceil(Fraction(weight, SLOT)))
+    order.shuffle(held)
+    for queue, weight in held:
+        c.release(queue, weight)
+    assert (c.used, c.busy) == (0, 0)
+
+
+def test_a_full_slot_of_short_runs_is_one_busy_slot() -> None:
+    c = Capacity(10)
+    for _ in range(SLOT // UNKNOWN_TASK):
+        c.acquire("q", c.weight(TASK))
+    assert c.busy == 1
