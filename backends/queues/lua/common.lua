@@ -162,6 +162,26 @@ local function envelope_field(env)
   return ',"envelope":' .. cjson.encode(env)
 end
 
+-- What a record tells of where a run comes from: what its envelope says in plain text. A run of a fire has its instant in its
+-- id (backends/model.py, fire_run_id). A field that comes after these in the record counts instead.
+local ORIGIN = { id = 'producer_id', trigger = 'trigger', by = 'by', replayOf = 'replay_of' }
+local FIRES = { schedule = true, catchup = true, backfill = true }
+local function origin_fields(run, env)
+  local ok, header = pcall(cjson.decode, #env <= 65536 and env or '')
+  if not ok or type(header) ~= 'table' then return '' end
+  local found = ''
+  for name, field in pairs(ORIGIN) do
+    local value = header[name]
+    if type(value) == 'string' and #value <= 200 and string.match(value, '^[%w%p ]+$') then
+      found = found .. ',"' .. field .. '":' .. cjson.encode(value)
+    end
+  end
+  if FIRES[header.trigger] then
+    found = found .. ',"scheduled_ms":' .. int(tonumber(string.sub(run, 1, 8) .. string.sub(run, 10, 13), 16) or 0)
+  end
+  return found
+end
+
 -- Take a run that has not started out of the queue; its slot stays with it. With `attempt` only if that is the one that is
 -- next. Returns {a, f, k, p, j, e, c, due ms} and 'out' (nothing where the entry was lost), or nil and why not: 'unknown',
 -- 'running', 'other' (another attempt is next).
@@ -203,7 +223,7 @@ local function cancel_run(run, by, records)
   end
   if h then
     records[#records + 1] = attempt_record(run, h[1], h[5], 'cancelled', true, now_us(),
-      ',"by":' .. cjson.encode(by) .. envelope_field(h[6]))
+      origin_fields(run, h[6]) .. ',"by":' .. cjson.encode(by) .. envelope_field(h[6]))
     release(h[7], run)
   end
   return 'cancelled', h

@@ -19,7 +19,10 @@ for _, place in ipairs(PLACES) do
         local asked = redis.call('HGET', P .. 'ctl', 'cancel:' .. run)
         local dead = k >= max_crashes
         local error_text = 'its engine ' .. consumer .. ' stopped renewing the lease'
-        local extra = ',"worker":' .. cjson.encode(consumer) .. ((asked or dead) and envelope_field(e.e) or '')
+        -- It was delivered so many milliseconds before it was last renewed (renew.lua), and is idle since then.
+        local started = at - (tonumber(p[3]) + math.max(0, tonumber(p[4]) - 1)) * 1000
+        local extra = origin_fields(run, e.e) .. ',"enqueued_ms":' .. string.match(sid, '^%d+')
+          .. ',"started_us":' .. int(started) .. ',"worker":' .. cjson.encode(consumer) .. ((asked or dead) and envelope_field(e.e) or '')
         if asked then
           records[#records + 1] = attempt_record(run, e.a, e.j, 'cancelled', true, at, extra .. ',"by":' .. cjson.encode(asked))
         else

@@ -88,7 +88,7 @@ function undo.enter(letters)
     else
       bytes, count = bytes + #h[6], count + 1
       records[#records + 1] = attempt_record(letter.run, h[1], h[5], 'cancelled', true, now_us(),
-        ',"by":' .. cjson.encode('undo of ' .. op))
+        origin_fields(letter.run, h[6]) .. ',"by":' .. cjson.encode('undo of ' .. op))
       release(h[7], letter.run)
     end
   end
