@@ -321,7 +321,7 @@ class DeadGroup(msgspec.Struct, frozen=True):
 
 
 class EngineStatus(msgspec.Struct, frozen=True):
-    """One engine process, from its heartbeat."""
+    """One engine process, from its heartbeat. `silent_ms`: set by who reads it, where it was not heard of for long."""
 
     id: str
     host: str
@@ -336,6 +336,7 @@ class EngineStatus(msgspec.Struct, frozen=True):
     rss_mb: float = 0.0
     loop_lag_ms: float = 0.0
     draining: bool = False
+    silent_ms: int = 0
 
 
 class LastRun(msgspec.Struct, frozen=True):

@@ -28,6 +28,7 @@ class Overview(msgspec.Struct, frozen=True):
     at_ms: int
     redis: ServerHealth
     engines: tuple[EngineStatus, ...] = ()
+    gone: tuple[EngineStatus, ...] = ()  # died without a word, the last one first
     queues: tuple[QueueStatus, ...] = ()
     jobs: tuple[JobStatus, ...] = ()
     schedules: Mapping[str, Schedule] = msgspec.field(default_factory=dict)  # by job; the same object until one changes

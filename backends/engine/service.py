@@ -203,8 +203,7 @@ class Engine:
         await fire_reboots(self.scheduled(), engines, self.name, self.namespace, self.queue, self.clock())
 
     async def _server_ms(self) -> int:
-        seconds, micros = await self.servers.redis.time()
-        return int(seconds) * 1000 + int(micros) // 1000
+        return live.server_ms(await self.servers.redis.time())
 
     async def stop(self, grace_s: float | None = None) -> None:
         """Leave in order: no new work, finish or give back, record what is left in the outbox, say good-bye."""

@@ -27,7 +27,7 @@ from backends.model import (
 from backends.ops.archived import WholeQueue
 from backends.overview import Overview
 from backends.queues.keys import events_key, jobs_key, queues_key, workers_key
-from backends.queues.live import read_engines
+from backends.queues.live import read_engines, server_ms
 from backends.queues.scripts import script
 from backends.queues.streams import StreamQueue
 from backends.schedule import Schedule, next_fires, parse
@@ -39,7 +39,7 @@ MANY_SCHEDULES = 200
 
 _counts = msgspec.json.Decoder(dict[str, int])
 _FAR_MS = 1 << 62
-_HEAD = 4
+_HEAD = 5
 _PER_QUEUE = 3
 
 
@@ -84,11 +84,12 @@ class LiveView:
             pauses[name] = read_pauses(ctl, at)
             letters += await self._newest_dead(queue, newest)
         letters.sort(key=lambda letter: (-letter.sequence, letter.queue))
-        engines, _ = read_engines(head[1])
+        engines = read_engines(head[1], server_ms(head[4]))
         return Overview(
             at_ms=at,
             redis=ServerHealth(True, self._version, latency, at),
-            engines=tuple(engines),
+            engines=engines.alive,
+            gone=engines.gone,
             queues=tuple(statuses),
             jobs=await self._jobs(at, pauses),
             schedules=self._schedules,
@@ -130,6 +131,7 @@ class LiveView:
                 pipe.xrange(events_key(self._namespace), f"({self._last_event}", "+", count=EVENTS_SHOWN)
             else:
                 pipe.xrevrange(events_key(self._namespace), "+", "-", count=EVENTS_SHOWN)
+            pipe.time()
             for queue in self.queues.values():
                 pipe.execute_command("EVALSHA", status.sha, 1, queue.prefix)
                 pipe.hgetall(f"{queue.prefix}ctl")

@@ -222,7 +222,7 @@ def _slots(status: QueueStatus, live: Overview, flow: QueueFlow | None) -> float
 
     A backlog is more than its engines could take at once: then the rate out is all there is.
     """
-    takers = [e for e in live.engines if status.name in e.queues and not e.draining]
+    takers = [e for e in live.engines if status.name in e.queues and not (e.draining or e.silent_ms)]
     slots = min(sum(max(0, e.slots - e.busy) for e in takers) + status.running, sum(e.slots for e in takers))
     backlog = status.ready > sum(e.slots for e in takers)
     if takers and backlog and flow and flow.out_per_min and flow.mean_ms:

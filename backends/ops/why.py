@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from backends.errors import BadInputError
 from backends.model import EngineStatus, Pause, as_run_id, now_ms
 from backends.ops.kinds import Why
@@ -10,7 +12,7 @@ from backends.ops.talk import redis_talk
 from backends.ops.times import ago, clock, span
 from backends.queues.ahead import AHEAD_MOST, ahead_of, held_by
 from backends.queues.keys import queue_prefix
-from backends.queues.live import engines
+from backends.queues.live import Fleet, fleet
 from backends.queues.where import RunPlace
 
 
@@ -25,7 +27,8 @@ class WhyReads(OutputReads):
             return Why(None, (await self._ended(run_id),))
         reasons: list[str] = []
         with redis_talk(self.servers.redis_url):
-            alive = await engines(self.servers.redis, self.namespace)
+            found = await fleet(self.servers.redis, self.namespace)
+            alive = found.alive
             if place.state == "dead":
                 return Why(place, (f"it died {ago(place.since_ms)}: `cronsole dead retry {run_id}` puts it back",))
             if place.state == "moving":
@@ -38,7 +41,7 @@ class WhyReads(OutputReads):
             if place.state == "waiting":
                 reasons += await self._slot(place, prefix, alive)
             reasons += await self._pauses_of(place)
-            reasons += _engines(place, alive)
+            reasons += _engines(place, found)
             ahead = await ahead_of(self.servers.redis, prefix, run_id)
         if ahead:
             many = f"{AHEAD_MOST} or more runs go" if ahead >= AHEAD_MOST else _runs(ahead)
@@ -62,7 +65,7 @@ class WhyReads(OutputReads):
             reasons.append(f"job {place.job} is paused {_pause(pauses[place.job])}")
         return reasons
 
-    async def _slot(self, place: RunPlace, prefix: str, alive: list[EngineStatus]) -> list[str]:
+    async def _slot(self, place: RunPlace, prefix: str, alive: Sequence[EngineStatus]) -> list[str]:
         if place.waits_for.startswith("pause/"):
             return []  # its pause says the rest; without one it is put back any moment
         holder = await held_by(self.servers.redis, prefix, place.waits_for)
@@ -86,7 +89,7 @@ def _due(place: RunPlace) -> list[str]:
     return [f"it was due {ago(place.due_ms)}: an engine that takes {place.queue} puts it into line"]
 
 
-def _running(place: RunPlace, alive: list[EngineStatus]) -> str:
+def _running(place: RunPlace, alive: Sequence[EngineStatus]) -> str:
     if any(engine.id == place.engine for engine in alive):
         return f"it runs on {place.engine}, attempt {place.attempt}"
     return f"{place.engine} had it and is gone: another engine takes it when its lease has ended"
@@ -98,15 +101,21 @@ def _pause(pause: Pause) -> str:
     return f"by {pause.by or 'somebody'}{until}{note}"
 
 
-def _engines(place: RunPlace, alive: list[EngineStatus]) -> list[str]:
+def _engines(place: RunPlace, found: Fleet) -> list[str]:
+    alive = found.alive
     takers = [engine for engine in alive if place.queue in engine.queues]
     if not alive:
-        return ["no engine is alive: start `cronsole engine`"]
+        last = next(iter(found.gone), None)
+        heard = f"; {last.id} was last heard of at {clock(last.beat_ms)}" if last else ""
+        return [f"no engine is alive: start `cronsole engine`{heard}"]
     if not takers:
         return [f"no engine takes the queue {place.queue}: {len(alive)} alive, none with it in --queues"]
     if all(engine.draining for engine in takers):
         return [f"every engine that takes {place.queue} is stopping"]
-    working = [engine for engine in takers if not engine.draining]
+    working = [engine for engine in takers if not (engine.draining or engine.silent_ms)]
+    if not working:
+        heard_ms = max(engine.beat_ms for engine in takers)
+        return [f"every engine that takes {place.queue} is silent, the last one was heard of {ago(heard_ms)}"]
     busy, slots = sum(e.busy for e in working), sum(e.slots for e in working)
     return [f"the engines that take {place.queue} are full: {busy} of {slots} slots busy"] if busy >= slots else []
 

@@ -15,6 +15,7 @@ from console.cli.runs import run_row
 if TYPE_CHECKING:
     from backends.model import EngineStatus, JobStatus, Pause, QueueStatus, ServerHealth
     from backends.ops import Ops
+    from backends.overview import Overview
 
 
 @click.command("jobs")
@@ -117,24 +118,30 @@ def queues_command(as_json: bool) -> None:
 def workers_command(as_json: bool) -> None:
     """List the engines that are alive."""
 
-    async def ask(ops: Ops) -> tuple[EngineStatus, ...]:
-        return await ops.engines()
+    async def ask(ops: Ops) -> Overview:
+        return await ops.overview()
 
-    found = with_ops(ask)
+    view = with_ops(ask)
+    found, last = view.engines, next(iter(view.gone), None)
     if as_json:
         print_json([_engine(e) for e in found])
         return
+    heard = f"; {last.id} was last heard of {span(last.silent_ms / 1000)} ago" if last else ""
     table(
         ("ENGINE", "UP", "BUSY", "SLOTS", "MEMORY", "LAG", "QUEUES", "STATE"),
         [
-            (e.id, span(_since(e.started_ms)), e.busy, e.slots, f"{e.rss_mb:.0f} MB", f"{e.loop_lag_ms:.0f} ms",
-             ",".join(e.queues), "draining" if e.draining else "up")
+            (e.id, span(_since(e.started_ms)), "?" if e.silent_ms else e.busy, e.slots, f"{e.rss_mb:.0f} MB",
+             f"{e.loop_lag_ms:.0f} ms", ",".join(e.queues), _engine_state(e))
             for e in found
         ],
         right=("UP", "BUSY", "SLOTS", "MEMORY", "LAG"),
         colour=("STATE",),
-        empty="no engine is alive; start `cronsole engine -j jobs.toml`",
+        empty=f"no engine is alive; start `cronsole engine -j jobs.toml`{heard}",
     )  # fmt: skip
+
+
+def _engine_state(e: EngineStatus) -> str:
+    return f"silent {span(e.silent_ms / 1000)}" if e.silent_ms else "draining" if e.draining else "up"
 
 
 @click.command("status")
@@ -171,9 +178,11 @@ def status_command(as_json: bool) -> int:
         told = f"{health.detail} ({where}{took})" if health.ok else health.detail
         click.echo(f"{name:<10}{coloured('ok' if health.ok else 'DOWN')}: {visible(told)}")
     click.echo(f"{'Namespace':<10}{settings.namespace}{' (read-only)' if settings.read_only else ''}")
-    busy = sum(e.busy for e in found.engines)
-    slots = sum(e.slots for e in found.engines)
-    up = f"{len(found.engines)} alive, {busy} of {slots} slots busy" if found.engines else "none alive"
+    alive = [e for e in found.engines if not e.silent_ms]
+    silent = len(found.engines) - len(alive)
+    busy, slots = sum(e.busy for e in alive), sum(e.slots for e in alive)
+    up = f"{len(alive)} alive, {busy} of {slots} slots busy" if alive else "none alive"
+    up += f", {silent} silent" if silent else ""
     click.echo(f"{'Engines':<10}{up}")
     if found.redis.ok:
         parts = ", ".join(f"{totals[n]} {n}" for n in names if n not in ("outbox", "inbox"))
@@ -208,6 +217,7 @@ def _engine(e: EngineStatus) -> dict[str, object]:
         "rss_mb": e.rss_mb,
         "loop_lag_ms": e.loop_lag_ms,
         "draining": e.draining,
+        "silent_ms": e.silent_ms,
     }
 
 

@@ -218,8 +218,7 @@ class ConsoleScreen(ActingScreen):
         self.query_one("#header", StatusLine).show(
             *header(
                 context_cell(state.context, state.color), state.read_only, state.links, live.engines if live else None,
-                live.at_ms if live else now, live.dead_total if live else 0, now, self.zone, self.size.width,
-                slow=self.shell.low_bandwidth,
+                live.dead_total if live else 0, now, self.zone, self.size.width, slow=self.shell.low_bandwidth,
             )
         )  # fmt: skip
         trouble = banner(state.links, now, self.zone, self.size.width)

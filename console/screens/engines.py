@@ -9,11 +9,10 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.content import Content
 
-from backends.model import ActionResult, EngineStatus, RunningRow
+from backends.model import ActionResult, EngineStatus, RunningRow, from_ms
 from console.screens.base import ConsoleScreen
 from console.screens.dialog import AskDialog
-from console.screens.header import ENGINE_STALE_MS
-from console.screens.rows import age, so_far
+from console.screens.rows import age, engine_name, moment, so_far
 from widgets.rowlist import RowList
 from widgets.safe import Cell, cell, cells
 from widgets.table import Column, Row, Table
@@ -50,11 +49,11 @@ def slots_bar(busy: int, slots: int) -> Cell:
 
 def engine_row(engine: EngineStatus, at_ms: int) -> Row:
     """An engine in one line; `at_ms`: when it was looked at."""
-    silent = at_ms - engine.beat_ms
     name = cell(engine.id, "strong")
-    if silent >= ENGINE_STALE_MS:
-        name = cells(cell("✗ ", "bad"), cell(engine.id, "warn"), cell(f" silent {age(silent)}", "warn"))
-    elif engine.draining:
+    if engine.silent_ms:  # what it said of itself last may be over
+        name = cells(cell("◌ ", "warn"), cell(engine.id, "warn"))
+        return _unknown(engine, name, cell(f"silent {age(engine.silent_ms)}", "warn"))
+    if engine.draining:
         name = cells(cell("◌ ", "warn"), cell(engine.id, "warn"), cell(" draining", "warn"))
     return Row(
         engine.id,
@@ -66,6 +65,18 @@ def engine_row(engine: EngineStatus, at_ms: int) -> Row:
             cell(", ".join(engine.queues), "dim"),
         ),
     )  # fmt: skip
+
+
+def gone_row(engine: EngineStatus, heard: str) -> Row:
+    """One that died without a word."""
+    name = cells(cell("✗ ", "bad"), cell(engine_name(engine.id), "warn"), cell(", last heard of", "dim"))
+    return _unknown(engine, name, cell(f"at {heard}", "dim"))
+
+
+def _unknown(engine: EngineStatus, name: Cell, state: Cell) -> Row:
+    no = cell("·", "faint")
+    rest = (cell(engine.version, "dim"), cell(", ".join(engine.queues), "dim"))
+    return Row(engine.id, (name, state, no, no, no, no, *rest))
 
 
 def running_row(run: RunningRow, engine: str, now_ms: int) -> Row:
@@ -111,7 +122,10 @@ class EnginesScreen(ConsoleScreen):
         live = self.state.live
         if live is None:
             return
-        self._fleet.set_rows(tuple(engine_row(e, live.at_ms) for e in live.engines))
+        rows = [engine_row(e, live.at_ms) for e in live.engines]
+        self._fleet.set_rows((*rows, *[gone_row(e, self._heard(e)) for e in live.gone]))
+        none = "" if live.engines or not live.gone else " · none is alive: start one with `cronsole engine`"
+        self._fleet.border_title = Content(f"Engines{none}")
         self.show_time()
 
     def show_time(self) -> None:
@@ -123,7 +137,17 @@ class EnginesScreen(ConsoleScreen):
         held = [(r, e.id) for e in live.engines if e.id == chosen or chosen is None for r in e.running]
         held.sort(key=lambda pair: pair[0].started_ms)
         self._runs_of_it.set_rows(tuple(running_row(r, engine, now) for r, engine in held))
-        self._runs_of_it.border_title = Content(f"Running here · {len(held)}")
+        silent = next((e.silent_ms for e in live.engines if e.id == chosen), 0)
+        as_of = f" as of {age(silent)} ago" if silent else ""
+        self._runs_of_it.border_title = Content(f"Running here · {len(held)}{as_of}")
+        gone = next((e for e in live.gone if e.id == chosen), None)
+        self._runs_of_it.show_empty(
+            f"{engine_name(gone.id)} was last heard of at {self._heard(gone)}: what it ran is given to others"
+            if gone else "nothing runs"
+        )  # fmt: skip
+
+    def _heard(self, engine: EngineStatus) -> str:
+        return moment(from_ms(engine.beat_ms), self.now(), self.zone)
 
     @on(RowList.Moved, "#engines")
     def _chosen(self) -> None:

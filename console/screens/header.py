@@ -12,9 +12,6 @@ from widgets.safe import Cell, cell, cells, fit, width_of
 
 STALE_MS = 4_000
 """Data older than this is called old."""
-ENGINE_STALE_MS = 30_000
-"""A heartbeat older than this is not a living engine's."""
-
 
 FULL, PLAIN, BRIEF, TERSE = range(4)
 """How many words there is room for."""
@@ -39,20 +36,24 @@ def link_cell(link: Link, now_ms: int, words: int = PLAIN) -> Cell:
     return cells(cell("✗ ", "bad"), cell(name), cell(" down", "bad"))
 
 
-def engines_cell(engines: Sequence[EngineStatus], at_ms: int, words: int = PLAIN) -> Cell:
-    """How many engines live, and how many of their slots are taken."""
+def engines_cell(engines: Sequence[EngineStatus], words: int = PLAIN) -> Cell:
+    """How many engines live, and how many of their slots are taken; of one that is silent nobody knows."""
     brief = words >= BRIEF
-    alive = [engine for engine in engines if at_ms - engine.beat_ms < ENGINE_STALE_MS]
-    if not alive:
+    if not engines:
         return cells(cell("✗ ", "bad"), cell("no engine", "warn"))
+    alive = [engine for engine in engines if not engine.silent_ms]
+    word = "eng" if brief else "engine" if len(alive or engines) == 1 else "engines"
+    silent, since = len(engines) - len(alive), min((e.silent_ms for e in engines if e.silent_ms), default=0)
+    if not alive:
+        return cells(cell("◌ ", "warn"), cell(f"{silent} {word}"), cell(f" silent {age(since)}", "warn"))
     busy, slots = sum(e.busy for e in alive), sum(e.slots for e in alive)
-    word = "eng" if brief else "engine" if len(alive) == 1 else "engines"
     draining = sum(e.draining for e in alive)
     return cells(
-        cell("● ", "warn" if draining else "ok"),
+        cell("◌ " if silent else "● ", "warn" if draining or silent else "ok"),
         cell(f"{len(alive)} {word}"),
         cell(f" {busy}/{slots}" + ("" if brief else " busy"), "dim"),
         cell(f" {draining} draining" if draining and not brief else "", "warn"),
+        cell(f" {silent} silent" + ("" if brief else f" {age(since)}") if silent else "", "warn"),
     )
 
 
@@ -71,7 +72,6 @@ def header(
     read_only: bool,
     links: Mapping[str, Link],
     engines: Sequence[EngineStatus] | None,
-    engines_at_ms: int,
     dead_total: int,
     now_ms: int,
     zone: tzinfo | None,
@@ -81,7 +81,7 @@ def header(
 ) -> tuple[Cell, Cell]:
     """(left, right) of the header line; in fewer words where `width` is small.
 
-    `engines_at_ms`: when the engines were read; whether they live is judged at that time. `slow`: it is drawn seldom.
+    `slow`: it is drawn seldom.
     """
     clock = datetime.fromtimestamp(now_ms / 1000, zone).astimezone(zone)
     for words in (FULL, PLAIN, BRIEF, TERSE):
@@ -95,7 +95,7 @@ def header(
         ]
         parts += [cells(gap, link_cell(links[name], now_ms, words)) for name in ("redis", "postgres")]
         if engines is not None:
-            parts += [gap, engines_cell(engines, engines_at_ms, words)]
+            parts += [gap, engines_cell(engines, words)]
             if dead_total:
                 parts += [gap, cell(f"✗ {count(dead_total)} dead", "bad")]
         left = cells(*parts)

@@ -72,7 +72,7 @@ class QueuesScreen(FilterableScreen):
             return
         shown = self._sorted([q for q in live.queues if self.filter.matches(q.name)])
         width = (self._list.widths() or [0])[-1]
-        taking = tuple((e.id, e.draining, e.queues) for e in live.engines)
+        taking = tuple((e.id, e.draining, e.queues, e.silent_ms > 0) for e in live.engines)
         rows: dict[str, tuple[object, Row]] = {}
         for queue in shown:
             oldest = queue.oldest_ready_seconds

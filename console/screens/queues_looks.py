@@ -50,8 +50,8 @@ def spark(minutes: Sequence[int], width: int) -> Cell:
 
 
 def takers(name: str, engines: Sequence[EngineStatus]) -> list[EngineStatus]:
-    """The engines that take from a queue."""
-    return [e for e in engines if name in e.queues]
+    """The engines that take from a queue, as far as is known."""
+    return [e for e in engines if name in e.queues and not e.silent_ms]
 
 
 def stuck(queue: QueueStatus, engines: Sequence[EngineStatus]) -> str:
@@ -60,7 +60,7 @@ def stuck(queue: QueueStatus, engines: Sequence[EngineStatus]) -> str:
     if queue.paused:
         return "paused"
     if not taking:
-        return "no engine takes it"
+        return "its engine is silent" if any(queue.name in e.queues for e in engines) else "no engine takes it"
     return "its engines end" if all(e.draining for e in taking) else ""
 
 

@@ -16,7 +16,8 @@ from tests.contract.helpers import run, take_one
 async def engine(ops: Ops, busy: int = 0, queues: tuple[str, ...] = ("mail",), **more: object) -> None:
     """An engine that is alive."""
     now = now_ms()
-    status = EngineStatus("w1", "web-1", 7, "0.1.0", now, now, 4, busy, queues=queues, **more)  # type: ignore[arg-type]
+    beat_ms = more.pop("beat_ms", now)
+    status = EngineStatus("w1", "web-1", 7, "0.1.0", now, beat_ms, 4, busy, queues=queues, **more)  # type: ignore[arg-type]
     await beat(ops.servers.redis, ops.namespace, status)
 
 
@@ -38,6 +39,10 @@ class TestWhy:
         assert "no engine takes the queue mail: 1 alive" in await reasons(ops, first.run_id)
         await engine(ops, draining=True)
         assert "is stopping" in await reasons(ops, first.run_id)
+        await engine(ops, beat_ms=now_ms() - 12_000)
+        assert "every engine that takes mail is silent, the last one was heard of 1" in await reasons(ops, first.run_id)
+        await engine(ops, beat_ms=now_ms() - 60_000)
+        assert "no engine is alive: start `cronsole engine`; w1 was last heard of" in await reasons(ops, first.run_id)
         await engine(ops, busy=4)
         assert "are full: 4 of 4 slots" in await reasons(ops, first.run_id)
         await engine(ops)

@@ -31,6 +31,7 @@ from backends.model import (
     to_ms,
 )
 from backends.overview import HistoryOverview, Overview
+from backends.queues.live import ENGINE_GONE_MS
 from backends.schedule import parse
 from tests.console.fake_acts import FakeActs
 from tests.console.fake_pages import FakePages
@@ -113,6 +114,8 @@ class FakeOps(FakeActs, FakePages, FakeQueues, FakeTimeline):
         self.redis_error = self.postgres_error = ""
         self.calls: list[tuple[str, Any]] = []
         self.paused: dict[str, Pause] = {}
+        self.silence: dict[str, int] = {}
+        """Engine → milliseconds since it was heard of."""
         self._rng = random.Random(seed)
         self._born = clock()
         self.ended, self.fires = _page(seed, self._born)
@@ -201,8 +204,13 @@ class FakeOps(FakeActs, FakePages, FakeQueues, FakeTimeline):
             engines = (replace(engines[0], id=HOSTILE, host=HOSTILE, running=(row, *running)), *engines[1:])
         if self._empty:
             queues, engines, jobs = (), (), ()
+        engines = tuple(
+            replace(e, silent_ms=ms, beat_ms=now - ms) if (ms := self.silence.get(e.id, 0)) else e for e in engines
+        )
+        gone = tuple(e for e in engines if e.silent_ms >= ENGINE_GONE_MS)
+        engines = tuple(e for e in engines if e not in gone)
         health = ServerHealth(True, HOSTILE if self._hostile else VALKEY, 0.3, now)
-        return Overview(now, health, engines, queues, jobs,
+        return Overview(now, health, engines, gone, queues, jobs,
                         self.schedules, tuple(self.dead[:50]), len(self.dead),
                         () if self._empty else (LiveEvent(now, "mail", {"succeeded": 3}),))  # fmt: skip
 

@@ -229,6 +229,34 @@ async def test_engines_show_what_they_run_and_cancel_it() -> None:
         await c.until(lambda: "its engine will end it" in c.screen())
 
 
+@pytest.mark.parametrize("size", SIZES)
+async def test_an_engine_that_was_killed_is_silent_then_told_as_gone(size: tuple[int, int]) -> None:
+    ops = FakeOps()
+    async with console(size, ops=ops) as c:
+        await c.pilot.press("8")
+        ops.silence = {"web-1:4711": 8_200}
+        await c.until(lambda: "silent 8 s" in c.screen())
+        head = c.screen().splitlines()[0]
+        assert "1 silent" in head
+        assert "◌ web-1:4711" in c.screen()
+        assert "1/16" in head, "what the silent one said of itself is not told as true"
+        assert "2/16" not in c.screen()
+        assert "Running here · 2 as of 8 s ago" in c.screen()
+        ops.silence |= {"web-2:991": 12_000}
+        await c.until(lambda: "◌ 2 eng" in c.screen().splitlines()[0])
+        head = c.screen().splitlines()[0]
+        assert " silent 8 s" in head
+        assert "/16" not in head
+        ops.silence = {"web-1:4711": 60_000}
+        await c.until(lambda: "at 22:42:10" in c.screen())
+        assert "✗ web-1:4711, la" in c.screen()
+        assert "none is alive" not in c.screen()
+        ops.silence = {"web-1:4711": 60_000, "web-2:991": 70_000}
+        await c.until(lambda: "none is alive: start one with `cronsole engine`" in c.screen())
+        assert "✗ no engine" in c.screen().splitlines()[0]
+        assert "was last heard of at 22:4" in c.screen()
+
+
 async def test_a_screen_in_the_back_is_true_when_it_comes_to_the_front() -> None:
     ops = FakeOps()
     async with console(ops=ops) as c:

@@ -187,6 +187,8 @@ FULL = replace(ENGINE, busy=4)
         ({}, {}, (), "no engine takes it"),
         ({}, {}, (replace(ENGINE, queues=("other",)),), "no engine takes it"),
         ({}, {}, (replace(ENGINE, draining=True),), "its engines end"),
+        ({}, {}, (replace(ENGINE, silent_ms=9_000),), "its engine is silent"),
+        ({}, {}, (replace(ENGINE, silent_ms=9_000), ENGINE), "taken next"),
         ({}, {"paused": Pause("ana", "bug", T0 - 60_000)}, (ENGINE,), "‖ queue paused by ana: bug"),
         ({"job": "stopped"}, {}, (ENGINE,), "‖ job paused by bob"),
         ({"crashes": 1}, {}, (ENGINE,), "it crashed an engine 1×"),
