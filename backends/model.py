@@ -361,6 +361,12 @@ class JobStatus(msgspec.Struct, frozen=True):
     next_fire: datetime | None = None
     last_run: LastRun | None = None
     usual_ms: float | None = None  # median of recent successful runs
+    queue_paused: Pause | None = None
+
+    @property
+    def held(self) -> Pause | None:
+        """The pause that keeps its runs from starting: its own, else that of its queue."""
+        return self.paused or self.queue_paused
 
 
 class PlannedFire(msgspec.Struct, frozen=True):

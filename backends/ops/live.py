@@ -82,6 +82,8 @@ class LiveView:
             found = queue.status_from(status)
             statuses.append(replace(found, inbox=lengths[name]) if lengths.get(name) else found)
             pauses[name] = read_pauses(ctl, at)
+            if found.paused:
+                pauses[name][""] = found.paused
             letters += await self._newest_dead(queue, newest)
         letters.sort(key=lambda letter: (-letter.sequence, letter.queue))
         engines = read_engines(head[1], server_ms(head[4]))
@@ -198,6 +200,7 @@ class LiveView:
                 JobStatus(
                     name, spec.schedule, spec.timezone, spec.queue, spec.kind, spec.description,
                     pauses.get(spec.queue, {}).get(name), from_ms(fire) if (fire := self._next.get(name)) else None,
+                    queue_paused=pauses.get(spec.queue, {}).get(""),
                 )
                 for name, spec in self.specs.items()
             ]

@@ -21,6 +21,7 @@ from console.feed import Feed, one_line
 from console.screens import by_one
 from console.screens.acts_looks import SILENT_MS, taken_back
 from console.screens.dialog import AskDialog, PickDialog
+from console.screens.queues_looks import stuck
 from console.state import ConsoleState
 from widgets.rowlist import RowList
 from widgets.safe import cell, cells
@@ -334,7 +335,23 @@ class ActingScreen(Screen[None]):
     def started(self, job: str, run_id: str) -> str:
         """What is told of a run that was triggered; its page is a key away."""
         self.shell.followed = run_id
-        return f"✓ {job} runs as …{run_id[-8:]}, {self.key('follow')} follows it"
+        return f"{self.new_run(job, run_id)} {self.key('follow')} follows it"
+
+    def new_run(self, job: str, run_id: str, runs: str = "runs") -> str:
+        """The first half of a sentence about a new run of a job; it does not say that it runs where it waits."""
+        waits = self._waits(job)
+        return f"✓ {job} " + (f"is queued as …{run_id[-8:]}, {waits}:" if waits else f"{runs} as …{run_id[-8:]},")
+
+    def _waits(self, name: str) -> str:
+        live = self.state.live
+        job = next((j for j in live.jobs if j.name == name), None) if live else None
+        queue = next((q for q in live.queues if job and q.name == job.queue), None) if live else None
+        if job is None or live is None:
+            return ""
+        if job.held:
+            what = "paused" if job.paused else f"its queue {job.queue} is paused"
+            return f"{what} by {job.held.by or 'somebody'}"
+        return stuck(queue, live.engines) if queue else ""
 
     def resume(self, target: str) -> None:
         """End the pause of ``job:NAME`` or ``queue:NAME``."""

@@ -161,7 +161,7 @@ def edit_letter(screen: ActingScreen, run_id: str, sequence: int | None, mark: C
         def sent(new: NewRuns) -> str:
             screen.shell.acts.drafts.pop(run_id, None)
             mark("→ replayed with changes")
-            return f"✓ {letter.job} runs as …{new.run_id[-8:]} with what you wrote"
+            return f"{screen.new_run(letter.job, new.run_id)} with what you wrote"
 
         def send(payload: dict[str, Any]) -> None:
             mark("→ sending")

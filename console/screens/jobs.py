@@ -121,9 +121,7 @@ class JobsScreen(FilterableScreen):
             asked = chosen.get(name)
             if asked and asked.casefold() not in value.casefold():
                 return False
-        state = (
-            f"{'paused' if job.paused else ''} {'running' if running else ''} {last.outcome if last else 'never ran'}"
-        )
+        state = f"{'paused' if job.held else ''} {'running' if running else ''} {last.outcome if last else 'never ran'}"
         asked = chosen.get("is")
         if asked and asked.casefold() not in state:
             return False
@@ -131,7 +129,7 @@ class JobsScreen(FilterableScreen):
 
     def _tell_title(self, shown: int, jobs: Sequence[JobStatus], last: Mapping[str, LastRun]) -> None:
         wrong = sum(run.outcome not in FINE for job in jobs if (run := last.get(job.name)))
-        paused = sum(job.paused is not None for job in jobs)
+        paused = sum(job.held is not None for job in jobs)
         parts = [f"Jobs · {shown}" + (f" of {len(jobs)}" if shown < len(jobs) else "")]
         parts += [f"{wrong} went wrong last"] if wrong else []
         parts += [f"{paused} paused"] if paused else []

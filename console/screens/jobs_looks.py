@@ -48,8 +48,8 @@ def success_cell(stats: JobStats | None) -> Cell:
 
 def next_cell(job: JobStatus, now_ms: int, zone: tzinfo | None) -> Cell:
     """When it fires next."""
-    if job.paused:
-        return cell("paused", "warn")
+    if job.held:
+        return cell("paused" if job.paused else "queue ‖", "warn")
     return cell(
         soon(job.next_fire, now_ms, zone) or ("–" if job.schedule else "on call"), "plan" if job.next_fire else "faint"
     )
@@ -59,10 +59,11 @@ def job_row(
     job: JobStatus, last: LastRun | None, stats: JobStats | None, running: bool, now_ms: int, zone: tzinfo | None
 ) -> Row:
     """A job in one line."""
-    glyph, tone = ("‖", "warn") if job.paused else ("▶", "accent") if running else ("·", "faint")
-    if not job.paused and not running and last is not None:
+    running = running and not job.paused
+    glyph, tone = ("▶", "accent") if running else ("‖", "warn") if job.held else ("·", "faint")
+    if not job.held and not running and last is not None:
         glyph, tone = GLYPHS.get(last.outcome, ("?", "warn"))
-    name = cells(cell(f"{glyph} ", tone), cell(job.name, "warn" if job.paused else "strong"))
+    name = cells(cell(f"{glyph} ", tone), cell(job.name, "warn" if job.held else "strong"))
     ago = age(now_ms - to_ms(last.started_at)) if last and last.started_at else ""
     return Row(
         job.name,
@@ -79,6 +80,9 @@ def job_state(job: JobStatus, last: LastRun | None, running: bool, now_ms: int, 
     """How it is, in one line."""
     if job.paused:
         return pause_words(job.paused, now_ms, zone)
+    if job.queue_paused:
+        runs = cell("▶ runs now   " if running else "", "accent")
+        return cells(runs, pause_words(job.queue_paused, now_ms, zone, f"its queue {job.queue} is paused"))
     parts: list[Cell] = [cell("▶ runs now   ", "accent")] if running else []
     if last is not None:
         ago = f" {age(now_ms - to_ms(last.started_at))} ago" if last.started_at else ""

@@ -104,13 +104,13 @@ def rate_cell(per_min: float | None) -> Cell:
     return cell(rate(per_min), "" if per_min else "faint")
 
 
-def pause_words(pause: Pause, now_ms: int, zone: tzinfo | None) -> Cell:
+def pause_words(pause: Pause, now_ms: int, zone: tzinfo | None, what: str = "paused") -> Cell:
     """Who paused it, until when and why."""
     until = ""
     if pause.until_ms is not None:
         until = f" until {soon(from_ms(pause.until_ms), now_ms, zone)}"
     since = f" for {age(now_ms - pause.since_ms)}" if pause.since_ms else ""
-    who = cells(cell("‖ paused", "warn"), cell(f"{since} by ", "dim"), cell(pause.by or "somebody"))
+    who = cells(cell(f"‖ {what}", "warn"), cell(f"{since} by ", "dim"), cell(pause.by or "somebody"))
     return cells(who, cell(until or " until it is resumed", "dim"), *([cell(f": {pause.note}")] if pause.note else []))
 
 

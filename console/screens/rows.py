@@ -196,7 +196,7 @@ def run_row(run: RunRow, when: str) -> Row:
 def trouble(job: JobStatus, last: LastRun | None) -> tuple[int, str]:
     """Sorts what needs a look to the top: what went wrong last, then what is paused."""
     wrong = last is not None and last.outcome not in FINE
-    return (0 if wrong else 1 if job.paused else 2, job.name)
+    return (0 if wrong else 1 if job.held else 2, job.name)
 
 
 def lanes(
@@ -206,16 +206,16 @@ def lanes(
     out = []
     for job in jobs:
         newest = last.get(job.name) or job.last_run
-        if job.paused:
-            state, note = cell("‖", "warn"), cell("paused", "warn")
-        else:
-            state = (
-                outcome_cell("running", words=False) if job.name in running
-                else outcome_cell(newest.outcome, words=False) if newest else cell("·", "faint")
-            )  # fmt: skip
-            soonest = soon(job.next_fire, now_ms, zone)
-            note = cell(soonest, "dim") if soonest else cell("–" if job.schedule else "on call", "faint")
-        out.append(Lane(job.name, cell(job.name, "warn" if job.paused else ""), state, note))
+        runs = job.name in running and not job.paused
+        state = (
+            outcome_cell("running", words=False) if runs else cell("‖", "warn") if job.held
+            else outcome_cell(newest.outcome, words=False) if newest else cell("·", "faint")
+        )  # fmt: skip
+        soonest = soon(job.next_fire, now_ms, zone)
+        note = cell(soonest, "dim") if soonest else cell("–" if job.schedule else "on call", "faint")
+        if job.held:
+            note = cell("paused" if job.paused else "queue ‖", "warn")
+        out.append(Lane(job.name, cell(job.name, "warn" if job.held else ""), state, note))
     return tuple(out)
 
 

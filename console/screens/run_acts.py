@@ -104,7 +104,7 @@ class RunActs(ConsoleScreen):
     def _replayed(self, run_id: str, job: str, new: NewRuns) -> str:
         self._sent[run_id] = new.run_id
         self.replays_changed()
-        return f"✓ {job} runs again as …{new.run_id[-8:]}, {self.key('replays')} opens it"
+        return f"{self.new_run(job, new.run_id, 'runs again')} {self.key('replays')} opens it"
 
     def replays_changed(self) -> None:
         """There is another replay."""

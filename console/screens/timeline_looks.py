@@ -32,7 +32,7 @@ MOST_ROWS = 500
 def ordered(jobs: Sequence[JobStatus], by: str, last: Mapping[str, LastRun]) -> list[JobStatus]:
     """The jobs by name, by their next fire, or what went wrong first."""
     if by == "next fire":
-        return sorted(jobs, key=lambda j: (j.next_fire is None or bool(j.paused), j.next_fire or _FAR, j.name))
+        return sorted(jobs, key=lambda j: (j.next_fire is None or bool(j.held), j.next_fire or _FAR, j.name))
     if by == "trouble":
         return sorted(jobs, key=lambda j: (-_trouble(j, last.get(j.name) or j.last_run), j.name))
     return sorted(jobs, key=lambda j: j.name)
@@ -43,7 +43,7 @@ _FAR = datetime.max.replace(tzinfo=UTC)
 
 def _trouble(job: JobStatus, last: LastRun | None) -> int:
     rank = ENDS.get(last.outcome, ENDS["failed"])[2] if last else 0
-    return max(rank, 3 if job.paused else 0)
+    return max(rank, 3 if job.held else 0)
 
 
 def past_of(past: TimelinePast) -> Past:

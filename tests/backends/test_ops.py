@@ -209,6 +209,11 @@ class TestSteering:
         """The queue's line tells."""
         await ops.pause("queue:mail")
         assert {q.name: bool(q.paused) for q in await ops.queues()} == {"default": False, "mail": True}
+        jobs = {j.name: j for j in (await ops.overview()).jobs}
+        assert (jobs["tick"].held, jobs["send_email"].paused) == (None, None)
+        assert jobs["send_email"].held == jobs["send_email"].queue_paused is not None
+        await ops.resume("queue:mail")
+        assert not any(j.held for j in (await ops.overview()).jobs)
 
     @pytest.mark.parametrize("target", ["mail", "queue:", "host:x", "queue:nope", "job:nope"])
     async def test_bad_targets(self, ops: Ops, target: str) -> None:

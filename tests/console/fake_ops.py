@@ -191,6 +191,7 @@ class FakeOps(FakeActs, FakePages, FakeQueues, FakeTimeline):
             JobStatus(
                 name, schedule, "Europe/Berlin", queue, kind, what, self.paused.get(f"job:{name}"),
                 next((from_ms(f.at_ms) for f in self.fires if f.job == name and f.at_ms > now), None), last.get(name),
+                queue_paused=self.paused.get(f"queue:{queue}"),
             )
             for name, schedule, _, _, queue, kind, _, what in JOBS
         )  # fmt: skip

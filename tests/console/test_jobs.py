@@ -131,6 +131,36 @@ async def test_a_job_is_paused_with_a_note() -> None:
 # --- one job ------------------------------------------------------------------------------------------------
 
 
+async def test_a_job_whose_queue_is_paused_is_shown_as_such_and_a_trigger_says_that_it_waits() -> None:
+    ops = FakeOps()
+    ops.paused["queue:mail"] = Pause("bob", "smtp is down", T0 - 60_000)
+    async with console((120, 36), ops) as c:
+        await c.until(lambda: "queue ‖" in c.screen())
+        await to_jobs(c)
+        await c.pilot.press("slash", *"is:paused", "enter")
+        await c.until(lambda: "Jobs · 1 of 9 · 1 went wrong last · 1 paused" in c.screen())
+        assert "‖ send_email" in c.screen()
+        assert "‖ its queue mail is paused for 1 m by bob until it is resumed: smtp is down" in c.screen()
+        await c.pilot.press("t", "enter")
+        await c.until(lambda: ", its queue mail is paused by bob: F follows it" in c.screen())
+        assert "✓ send_email is queued as …" in c.screen()
+        await c.pilot.press("enter")
+        await c.until(lambda: "‖ its queue mail is paused" in c.screen() and "Runs ·" in c.screen())
+
+
+async def test_a_trigger_says_what_else_keeps_the_run_from_starting() -> None:
+    ops = FakeOps()
+    ops.paused["job:send_email"] = Pause("bob")
+    async with console((120, 36), ops) as c:
+        assert c.app.overview.started("send_email", "0" * 36).startswith(
+            "✓ send_email is queued as …00000000, paused by bob"
+        )
+        ops.paused.clear()
+        ops.silence = {"web-1:4711": 60_000, "web-2:991": 60_000}
+        await c.ticked()
+        assert ", no engine takes it: F" in c.app.overview.started("send_email", "0" * 36)
+
+
 @pytest.mark.parametrize("size", SIZES)
 async def test_a_job_shows_what_it_is_its_runs_and_its_fires(size: tuple[int, int]) -> None:
     async with console(size) as c:
