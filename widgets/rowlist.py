@@ -151,6 +151,13 @@ class RowList(LineWidget, can_focus=True):
         if self._unread:
             self.set_unread(why)
 
+    def show_empty(self, text: str) -> None:
+        """What stands where no row is."""
+        if text != self.EMPTY:
+            self.EMPTY = text
+            if not self.keys:
+                self.refresh_lines(self.HEAD, self.page_rows)
+
     def set_keys(self, keys: Sequence[str], changed: set[str]) -> None:
         """New order of the rows; `changed` are those whose look is new. Repaints only the lines that differ."""
         self.set_unread("")

@@ -88,13 +88,6 @@ class Table(RowList):
             if key in changed:
                 self.refresh_lines(self.HEAD + line)
 
-    def show_empty(self, text: str) -> None:
-        """What stands where no row is."""
-        if text != self.EMPTY:
-            self.EMPTY = text
-            if not self.rows:
-                self.refresh_lines(self.HEAD, self.page_rows)
-
     def widths(self) -> list[int]:
         """Column widths at the present size."""
         width = self.size.width - self.lead

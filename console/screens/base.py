@@ -69,6 +69,7 @@ class ConsoleScreen(ActingScreen):
             Binding("shift+tab", "app.focus_previous", "previous panel", show=False),
             Binding("F", "follow", "follow the run triggered last", show=False),
             Binding("u", "undo", "undo", show=False),
+            Binding("slash", "filter", "filter, where there is a list", show=False),
             Binding("colon", "command", "command"),
             Binding("question_mark", "help", "help"),
             Binding("q", "app.quit", "quit"),
@@ -300,6 +301,10 @@ class ConsoleScreen(ActingScreen):
             AskDialog("Take this back?", lines, "take it back"),
             lambda yes: self.take_back(act.receipts, act.words) if yes else None,
         )
+
+    def action_filter(self) -> None:
+        """Nobody shall type on, believing that a line took the key."""
+        self.tell("no filter on this page: what is typed now are keys", "warn")
 
     def action_command(self) -> None:
         """Type a command."""

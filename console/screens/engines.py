@@ -10,8 +10,8 @@ from textual.binding import Binding, BindingType
 from textual.content import Content
 
 from backends.model import ActionResult, EngineStatus, RunningRow, from_ms
-from console.screens.base import ConsoleScreen
 from console.screens.dialog import AskDialog
+from console.screens.filterable import FilterableScreen
 from console.screens.rows import age, engine_name, moment, so_far
 from widgets.rowlist import RowList
 from widgets.safe import Cell, cell, cells
@@ -29,6 +29,7 @@ RUNNING = (
 LAGS_MS = 100.0
 """An engine whose loop is later than this is told apart: something in it blocks."""
 BAR = 10
+NO_ENGINE = "no engine is alive: start one with `cronsole engine`"
 CANCELLED = {
     "cancelled": "✓ cancelled before it started", "asked": "✓ its engine will end it",
     "unknown": "it has ended already",
@@ -91,8 +92,8 @@ def running_row(run: RunningRow, engine: str, now_ms: int) -> Row:
     )  # fmt: skip
 
 
-class EnginesScreen(ConsoleScreen):
-    """The fleet above, what the chosen engine runs below."""
+class EnginesScreen(FilterableScreen):
+    """The fleet above, what the chosen engine runs below. Words look at both: an engine stays for a run of it."""
 
     NAME = "engines"
     AUTO_FOCUS = "#engines"
@@ -105,28 +106,37 @@ class EnginesScreen(ConsoleScreen):
     ]
 
     def body(self) -> ComposeResult:
-        """Both tables."""
-        yield Table(
-            *COLUMNS, empty="no engine is alive: start one with `cronsole engine`", id="engines", classes="panel"
-        )
+        """Both tables and the line to filter them."""
+        yield Table(*COLUMNS, empty=NO_ENGINE, id="engines", classes="panel")
         yield Table(*RUNNING, empty="nothing runs", id="running", classes="panel")
+        yield from self.filter_line()
 
     def on_mount(self) -> None:
         """Titles and focus."""
         super().on_mount()
         self._fleet, self._runs_of_it = self.query_one("#engines", Table), self.query_one("#running", Table)
-        self._fleet.border_title = Content("Engines")
 
     def show_live(self) -> None:
         """Both tables."""
         live = self.state.live
         if live is None:
             return
-        rows = [engine_row(e, live.at_ms) for e in live.engines]
-        self._fleet.set_rows((*rows, *[gone_row(e, self._heard(e)) for e in live.gone]))
+        shown = [e for e in live.engines if self._fits(e) or any(self._fits(e, run) for run in e.running)]
+        gone = [gone_row(e, self._heard(e)) for e in live.gone if self._fits(e)]
+        self._fleet.set_rows((*[engine_row(e, live.at_ms) for e in shown], *gone))
+        self._fleet.show_empty("no engine matches, nor what one runs" if self.filter and live.engines else NO_ENGINE)
+        of = f" · {len(shown)} of {len(live.engines)} · /{self.filter.text}" if self.filter else ""
         none = "" if live.engines or not live.gone else " · none is alive: start one with `cronsole engine`"
-        self._fleet.border_title = Content(f"Engines{none}")
+        self._fleet.border_title = Content(f"Engines{none or of}")
         self.show_time()
+
+    def _fits(self, engine: EngineStatus, run: RunningRow | None = None) -> bool:
+        about = (run.job, run.queue, run.run_id) if run else engine.queues
+        return self.filter.matches(engine.id, engine.version, *about)
+
+    def filter_changed(self) -> None:
+        """Other rows."""
+        self.show_live()
 
     def show_time(self) -> None:
         """What runs, and for how long."""
@@ -134,12 +144,14 @@ class EnginesScreen(ConsoleScreen):
         if live is None:
             return
         now = self.now()
-        held = [(r, e.id) for e in live.engines if e.id == chosen or chosen is None for r in e.running]
+        there = [(r, e) for e in live.engines if e.id == chosen or chosen is None for r in e.running]
+        held = [(r, e.id) for r, e in there if self._fits(e, r)]
         held.sort(key=lambda pair: pair[0].started_ms)
         self._runs_of_it.set_rows(tuple(running_row(r, engine, now) for r, engine in held))
         silent = next((e.silent_ms for e in live.engines if e.id == chosen), 0)
+        of = f" of {len(there)}" if len(held) < len(there) else ""
         as_of = f" as of {age(silent)} ago" if silent else ""
-        self._runs_of_it.border_title = Content(f"Running here · {len(held)}{as_of}")
+        self._runs_of_it.border_title = Content(f"Running here · {len(held)}{of}{as_of}")
         gone = next((e for e in live.gone if e.id == chosen), None)
         self._runs_of_it.show_empty(
             f"{engine_name(gone.id)} was last heard of at {self._heard(gone)}: what it ran is given to others"

@@ -9,6 +9,7 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
+from textual.widget import Widget
 from textual.widgets import Input
 
 from backends.errors import BadInputError
@@ -45,6 +46,8 @@ class FilterableScreen(ConsoleScreen):
         super().__init__()
         self.filter = Filter()
         self._waiting = 0
+        self._typed_from: Widget | None = None
+        """The list that had the keys before the line."""
 
     def filter_line(self) -> ComposeResult:
         """The line; a subclass puts it where it wants it."""
@@ -81,6 +84,8 @@ class FilterableScreen(ConsoleScreen):
 
     def action_filter(self) -> None:
         """Type a filter."""
+        if not self.entry.has_focus:
+            self._typed_from = self.focused
         self.query_one("#filter").add_class("-on")
         self.entry.focus()
 
@@ -103,7 +108,10 @@ class FilterableScreen(ConsoleScreen):
 
     def focus_list(self) -> None:
         """Where the keys go when the line is left."""
-        self.focus_next(".panel")
+        if self._typed_from is not None and self._typed_from.focusable:
+            self._typed_from.focus()
+        else:
+            self.focus_next(".panel")
 
     @on(Input.Submitted)
     def _entered(self, event: Input.Submitted) -> None:

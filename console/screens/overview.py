@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
+from msgspec.structs import replace
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -13,12 +14,12 @@ from textual.content import Content
 from textual.events import DescendantBlur
 from textual.widget import Widget
 
-from backends.model import DeadLetter
+from backends.model import DeadLetter, JobStatus, RunningRow, RunRow
 from backends.ops.kinds import Marked
 from console.screens import letter_acts
 from console.screens import rows as look
-from console.screens.base import ConsoleScreen
 from console.screens.dialog import AskDialog
+from console.screens.filterable import FilterableScreen
 from console.screens.layout import CSS, heights
 from console.screens.pager import with_kept
 from console.screens.queues_pause import pause_or_resume
@@ -27,9 +28,12 @@ from widgets.safe import cell, cells
 from widgets.table import Table
 from widgets.timeline import Timeline
 
+EMPTY = {"timeline": Timeline.EMPTY, "queues": "no queues yet", "dead": "nothing died", "runs": "nothing ran yet"}
+"""What stands in a panel without rows, where no filter is the reason."""
 
-class OverviewScreen(ConsoleScreen):
-    """Everything at a glance."""
+
+class OverviewScreen(FilterableScreen):
+    """Everything at a glance. A filter narrows each of the panels."""
 
     NAME = "overview"
     AUTO_FOCUS = "Timeline"
@@ -61,9 +65,10 @@ class OverviewScreen(ConsoleScreen):
         timeline.add_class("panel")
         yield timeline
         with Horizontal(id="middle"):
-            yield Table(*look.QUEUE_COLUMNS, empty="no queues yet", id="queues", classes="panel")
-            yield Table(*look.DEAD_COLUMNS, empty="nothing died", id="dead", classes="panel")
-        yield Table(*look.RUN_COLUMNS, empty="nothing ran yet", id="runs", classes="panel")
+            yield Table(*look.QUEUE_COLUMNS, empty=EMPTY["queues"], id="queues", classes="panel")
+            yield Table(*look.DEAD_COLUMNS, empty=EMPTY["dead"], id="dead", classes="panel")
+        yield Table(*look.RUN_COLUMNS, empty=EMPTY["runs"], id="runs", classes="panel")
+        yield from self.filter_line()
 
     def on_mount(self) -> None:
         """Titles and focus."""
@@ -92,8 +97,12 @@ class OverviewScreen(ConsoleScreen):
         timeline, _ = heights(self.size.height, jobs, self._frame)
         return min(jobs, max(1, timeline - self._frame - self._timeline.HEAD))
 
+    def _jobs(self) -> tuple[JobStatus, ...]:
+        live = self.state.live
+        return tuple([j for j in live.jobs if self.filter.matches(j.name)]) if live else ()
+
     def _lay_out(self) -> None:
-        jobs = len(self.state.live.jobs) if self.state.live else 3
+        jobs = len(self._jobs()) if self.state.live else 3
         timeline, middle = heights(self.size.height, jobs, self._frame)
         for selector, height in (("#timeline", timeline), ("#middle", middle)):
             widget = self.query_one(selector)
@@ -106,14 +115,15 @@ class OverviewScreen(ConsoleScreen):
             widget.border_title = Content(text)
 
     def remembered(self) -> dict[str, str | int | float | bool]:
-        """The scale of the time line, where it is not the one that fits."""
+        """The filter, and the scale of the time line, where it is not the one that fits."""
         step = self._timeline.chosen_step_ms
-        return {} if step is None else {"step_ms": step}
+        return {**super().remembered(), **({} if step is None else {"step_ms": step})}
 
     def recall(self, kept: Mapping[str, object]) -> None:
         """As it was the last time."""
         if isinstance(step := kept.get("step_ms"), int):
             self._timeline.zoom_to(step)
+        super().recall(kept)
 
     # --- what is shown ---
 
@@ -129,18 +139,35 @@ class OverviewScreen(ConsoleScreen):
         now = self.now()
         self._lay_out()
         self._letters = tuple(with_kept(list(live.dead), self._letters, lambda d: d.id in self._states, lambda d: d.id))
-        self._queues.set_rows(look.queue_rows(live.queues, dict(self.state.depths)))
-        self._dead.set_rows(look.dead_rows(self._letters, now, self._states))
-        shown, total = len(live.dead), live.dead_total
-        more = f" · newest {shown} of {look.count(total)}" if total > shown else f" · {total}" if total else ""
-        self._title(self._dead, "Dead letters" + more)
-        jobs, in_sight = len(live.jobs), self._in_sight(len(live.jobs))
-        some = f" · {in_sight} of {jobs} jobs, trouble first" if in_sight < jobs else ""
+        matches = self.filter.matches
+        queues = [q for q in live.queues if matches(q.name)]
+        letters = [d for d in self._letters if matches(d.job, d.queue, d.error, d.error_class)]
+        self._queues.set_rows(look.queue_rows(queues, dict(self.state.depths)))
+        self._dead.set_rows(look.dead_rows(letters, now, self._states))
+        self._title(self._queues, "Queues" + self._of(len(queues), len(live.queues)))
+        newest, total = len(live.dead), live.dead_total
+        more = f" · newest {newest} of {look.count(total)}" if total > newest else f" · {total}" if total else ""
+        some = f" · {len(letters)} of the newest {newest}" if self.filter and newest else more
+        self._title(self._dead, "Dead letters" + some)
+        jobs = len(self._jobs())
+        in_sight = self._in_sight(jobs)
+        some = f" · {in_sight} of {jobs} jobs, trouble first" if in_sight < jobs else self._of(jobs, len(live.jobs))
         self._title(self._timeline, f"Time line{some}")
         self._timeline.set_plan(live.schedules, look.counter(live.schedules))
         self._timeline.set_running(look.running_bars(live.engines))
         self._show_lanes()
         self._show_runs()
+
+    def _of(self, shown: int, there: int) -> str:
+        """How many of a panel's rows the filter leaves."""
+        return f" · {shown} of {there}" if self.filter and there else ""
+
+    def filter_changed(self) -> None:
+        """Other rows in every panel."""
+        for panel, empty in EMPTY.items():
+            self.query_one(f"#{panel}", RowList).show_empty("nothing matches" if self.filter else empty)
+        self._lanes_of = self._runs_of = None
+        self.show_live()
 
     def show_history(self) -> None:
         """Past runs."""
@@ -160,13 +187,13 @@ class OverviewScreen(ConsoleScreen):
         running = frozenset(run.job for engine in live.engines for run in engine.running)
         last = history.last_runs if history else {}
         # what is left of the lines changes with these and with the minute; many jobs are not made twice a second
-        fit = self._in_sight(len(live.jobs)) == len(live.jobs)
-        seen = (live.jobs, last, running, now // 60_000, fit)
+        jobs = self._jobs()
+        fit = self._in_sight(len(jobs)) == len(jobs)
+        seen = (jobs, last, running, now // 60_000, fit)
         if seen != self._lanes_of:
             self._lanes_of = seen
-            by_trouble = sorted(live.jobs, key=lambda job: look.trouble(job, last.get(job.name) or job.last_run))
-            jobs = live.jobs if fit else by_trouble
-            self._timeline.set_lanes(look.lanes(jobs, last, running, now, self.zone))
+            by_trouble = sorted(jobs, key=lambda job: look.trouble(job, last.get(job.name) or job.last_run))
+            self._timeline.set_lanes(look.lanes(jobs if fit else by_trouble, last, running, now, self.zone))
         self._timeline.set_now(now)
 
     def _show_runs(self) -> None:
@@ -175,7 +202,14 @@ class OverviewScreen(ConsoleScreen):
         running, now = [(engine.id, engine.running) for engine in engines], self.now()
         if (seen := (runs, running, now // 500)) != self._runs_of:  # durations are in seconds
             self._runs_of = seen
-            self._runs.set_rows(look.run_rows(runs, engines, now, self.zone))
+            fits = [r for r in runs if self._fits(r, r.worker or "", r.error or "")]
+            held = [replace(e, running=tuple([r for r in e.running if self._fits(r, e.id)])) for e in engines]
+            rows = look.run_rows(fits, held, now, self.zone)
+            self._runs.set_rows(rows)
+            self._title(self._runs, "Latest runs" + (f" · {len(rows)} match" if self.filter else ""))
+
+    def _fits(self, run: RunRow | RunningRow, *more: str) -> bool:
+        return self.filter.matches(run.job, run.queue, run.run_id, *more)
 
     # --- keys ---
 
