@@ -345,7 +345,9 @@ class DeadScreen(FilterableScreen):
             self.action_drop_marks()
         elif letter is None:
             self.tell(f"no dead letter to {deed.verb}", "warn")
-        elif (letter.id, letter.sequence) not in self._states:
+        elif state := self._states.get((letter.id, letter.sequence)):
+            letter_acts.tell_already(self, deed.verb, state)
+        else:
             chosen = Marked(((letter.queue, letter.id, letter.sequence),))
             letter_acts.one(self, deed, chosen, letter.job, partial(self._became, letter.id, letter.sequence))
 
@@ -375,7 +377,9 @@ class DeadScreen(FilterableScreen):
         letter = self._pager.item(self._list.cursor_key)
         if self.focused is not self._list or letter is None:
             self.tell("choose a letter to edit (Tab)", "warn")
-        elif (letter.id, letter.sequence) not in self._states:
+        elif state := self._states.get((letter.id, letter.sequence)):
+            letter_acts.tell_already(self, "edit", state)
+        else:
             edit_letter(self, letter.id, letter.sequence, partial(self._became, letter.id, letter.sequence))
 
     def _became(self, run_id: str, sequence: int, state: str) -> None:

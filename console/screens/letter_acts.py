@@ -79,6 +79,11 @@ def one(
     )  # fmt: skip
 
 
+def tell_already(screen: ActingScreen, verb: str, state: str) -> None:
+    """Why nothing is done: the letter that is still shown was acted on before."""
+    screen.tell(f"nothing to {verb}: {state.removeprefix('→ ')} already", "warn")
+
+
 def marked(
     screen: ActingScreen, deed: Deed, letters: Sequence[tuple[str, str, int]], ended: Callable[[], None]
 ) -> None:

@@ -51,8 +51,9 @@ class OverviewScreen(FilterableScreen):
 
     def __init__(self) -> None:
         super().__init__()
-        self._states: dict[str, str] = {}
-        """What became of letters that stay until the cursor moves on, so that no other one is under it."""
+        self._states: dict[tuple[str, int], str] = {}
+        """(run id, sequence) → what became of a letter that stays until the cursor moves on, so that no other one is
+        under it. Died again, the same run is another letter."""
         self._letters: tuple[DeadLetter, ...] = ()
         self._lanes_of: object = None
         self._bars_of: object = None
@@ -138,7 +139,7 @@ class OverviewScreen(FilterableScreen):
             return
         now = self.now()
         self._lay_out()
-        self._letters = tuple(with_kept(list(live.dead), self._letters, lambda d: d.id in self._states, lambda d: d.id))
+        self._letters = tuple(with_kept(list(live.dead), self._letters, self._is_kept, lambda d: d.id))
         matches = self.filter.matches
         queues = [q for q in live.queues if matches(q.name)]
         letters = [d for d in self._letters if matches(d.job, d.queue, d.error, d.error_class)]
@@ -248,18 +249,23 @@ class OverviewScreen(FilterableScreen):
             )
 
     def _retry(self, letter: DeadLetter) -> None:
-        if letter.id in self._states:
+        death = letter.id, letter.sequence
+        if death in self._states:
+            letter_acts.tell_already(self, letter_acts.RETRY.verb, self._states[death])
             return
 
         def became(state: str) -> None:
             if state:
-                self._states[letter.id] = state
+                self._states[death] = state
             else:
-                self._states.pop(letter.id, None)
+                self._states.pop(death, None)
             self.show_live()
 
         chosen = Marked(((letter.queue, letter.id, letter.sequence),))
         letter_acts.one(self, letter_acts.RETRY, chosen, letter.job, became)
+
+    def _is_kept(self, letter: DeadLetter) -> bool:
+        return (letter.id, letter.sequence) in self._states
 
     def undone(self) -> None:
         """Letters may be back."""

@@ -136,15 +136,16 @@ def queue_rows(queues: Iterable[QueueStatus], depths: Mapping[str, tuple[int, ..
     return tuple(rows)
 
 
-def dead_rows(dead: Iterable[DeadLetter], now_ms: int, states: Mapping[str, str]) -> tuple[Row, ...]:
-    """The dead letters; `states`: by id, what became of those that were acted on."""
+def dead_rows(dead: Iterable[DeadLetter], now_ms: int, states: Mapping[tuple[str, int], str]) -> tuple[Row, ...]:
+    """The dead letters; `states`: by run and death, what became of those that were acted on."""
     return tuple(
         Row(
             d.id,
             (
                 cell(age(now_ms - to_ms(d.failed_at)), "dim"), cell(d.job, "strong"), cell(d.queue, "dim"),
                 cell(d.attempts, "dim"),
-                cell(states[d.id], "accent") if d.id in states else cell(d.error or d.error_class),
+                cell(states[d.id, d.sequence], "accent") if (d.id, d.sequence) in states
+                else cell(d.error or d.error_class),
             ),
         )
         for d in dead

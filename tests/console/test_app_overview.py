@@ -8,8 +8,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
+from msgspec.structs import replace
 
 from backends.errors import UnreachableError
+from backends.model import from_ms
 from backends.overview import HistoryOverview
 from console.console_ops import ConsoleOps
 from console.feed import Link, Pace
@@ -121,6 +123,25 @@ async def test_r_retries_the_chosen_dead_letter() -> None:
         await c.pilot.press("j")
         await c.until(lambda: chosen[1][0] not in dead.keys)
         assert len(c.ops.calls) == 1
+
+
+async def test_a_letter_that_died_again_is_shown_as_dead_and_retried_again() -> None:
+    async with console() as c:
+        dead = c.table("dead")
+        dead.focus()
+        await c.pilot.press("j")
+        letter = next(d for d in c.ops.dead if d.id == dead.cursor_key)
+        await c.pilot.press("r")
+        await c.until(lambda: "→ back in its queue" in c.screen())
+        await c.ticked()
+        await c.pilot.press("r")
+        await c.until(lambda: "nothing to retry: back in its queue already" in c.screen())
+        c.ops.dead.insert(0, replace(letter, sequence=5000, error="died again", failed_at=from_ms(c.clock.ms)))
+        await c.until(lambda: "died again" in c.screen())
+        assert "→ back in its queue" not in c.screen()
+        assert dead.cursor_key == letter.id
+        await c.pilot.press("r")
+        await c.until(lambda: len(c.ops.calls) == 2)
 
 
 async def test_r_from_another_panel_asks_and_r_does_not_confirm() -> None:

@@ -112,8 +112,12 @@ async def test_retry_takes_one_letter_back_once_and_tells_it() -> None:
         letters(c).choose(70)
         await c.until(lambda: len(letters(c).rows) == 2 * PAGE)
         letters(c).choose(151)
-        await c.pilot.press("r", "r")
+        await c.pilot.press("r")
         await c.until(lambda: "1 letter of sync is back in its queue" in c.screen())
+        await c.pilot.press("r")
+        await c.until(lambda: "nothing to retry: back in its queue already" in c.screen())
+        await c.pilot.press("e")
+        await c.until(lambda: "nothing to edit: back in its queue already" in c.screen())
         assert ops.calls == [("dead_retry", ["id-151"])]
         assert "→ back in its queue" in c.screen(), "a row further down stays, and says what became of it"
         await c.until(lambda: "Dead letters · 299" in c.screen())
