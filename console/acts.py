@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from time import monotonic
 
@@ -33,6 +33,10 @@ class Act(msgspec.Struct, frozen=True):
     begins_ms: int = 0
     until_ms: int | None = None
     one_run: bool = False
+    runs: Mapping[str, int] = msgspec.field(default_factory=dict)
+    """Runs that it sets going, as far as they are known → the attempts that each had before."""
+    late: str = ""
+    """What became of all of them, where that is known: it is too late to take anything back."""
 
     def is_recent(self, now_ms: int) -> bool:
         """Whether one key takes it back, and the foot says so."""
@@ -57,6 +61,8 @@ class Acts:
         self.driving: Driving | None = None
         self.drafts: dict[str, str] = {}
         """Run id → what was typed in an editor and not sent."""
+        self.gone_on: set[str] = set()
+        """Receipts whose undo was refused: nothing of what they did is left to take back."""
         self._shown = 0.0
 
     def add(self, act: Act) -> None:
@@ -72,6 +78,25 @@ class Acts:
         """They were taken back, or can't be any more."""
         left = [replace(a, receipts=tuple(r for r in a.receipts if r not in receipts)) for a in self._done]
         self._done = [a for a in left if a.receipts]
+
+    def refused(self, receipt: str) -> None:
+        """Nothing of it is left to take back."""
+        self.forget(receipt)
+        self.gone_on.add(receipt)
+
+    def look(self, running: Collection[tuple[str, int]], ended: Collection[tuple[str, int]]) -> None:
+        """(run id, attempt) of what runs and of what has ended lately: what has begun is not offered any more."""
+
+        def late(act: Act) -> str:
+            def begun(these: Collection[tuple[str, int]]) -> set[str]:
+                return {run_id for run_id, attempt in these if attempt > act.runs.get(run_id, attempt)}
+
+            over = begun(ended)
+            if not act.runs or len(over | begun(running)) < len(act.runs):
+                return ""
+            return "has ended" if len(over) == len(act.runs) else "has begun"
+
+        self._done = [replace(a, late=late(a) or a.late) if a.runs else a for a in self._done]
 
     def newest(self, now_ms: int) -> Act | None:
         """The newest act that can still be taken back."""

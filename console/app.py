@@ -29,6 +29,7 @@ from console.line import Line, LineApp
 from console.memory import Memory, memory_folder, table, texts
 from console.screens.base import ConsoleScreen
 from console.screens.dialog import AskDialog
+from console.screens.help import key_names
 from console.screens.overview import OverviewScreen
 from console.screens.palette import Palette
 from console.screens.registry import NUMBERED, OVERVIEW, SCREENS
@@ -62,6 +63,7 @@ class Router:
         if app.router is not self:
             return
         app.state.take(message)
+        app.acts.look(app.state.running(), app.state.ended())
         if isinstance(message, Connected):
             app.front().tell_unfinished()
         if app.low_bandwidth:
@@ -190,6 +192,10 @@ class ConsoleApp(Exports, Guarded, Settles, LineApp):
         if not self._drawn:
             self._drawn = True
             self.feed.start()
+
+    def key_of(self, action: str, usual: str) -> str:
+        """The key of an action of whichever screen, as it is printed on a keyboard."""
+        return key_names(self.keymap.get(action, usual))
 
     def kept_of(self, screen: str) -> dict[str, Any]:
         """What was remembered of a screen."""

@@ -26,6 +26,14 @@ class ConsoleState:
     depths: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     color: str = ""
 
+    def running(self) -> set[tuple[str, int]]:
+        """(run id, attempt) of what is in hand."""
+        return {(run.run_id, run.attempt) for e in (self.live.engines if self.live else ()) for run in e.running}
+
+    def ended(self) -> set[tuple[str, int]]:
+        """(run id, attempt) of what has ended lately."""
+        return {(run.run_id, run.attempt) for run in (self.history.runs if self.history else ())}
+
     def take(self, message: Message) -> None:
         """Keep what a message of the feed says."""
         match message:

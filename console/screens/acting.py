@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import tzinfo
 from typing import TYPE_CHECKING, TypeVar
 
@@ -103,11 +103,12 @@ class ActingScreen(Screen[None]):
         *,
         back: str = "",
         hold_s: float = 0.0,
+        runs: Mapping[str, int] | None = None,
     ) -> None:
         """Run an action in the background and tell how it went.
 
         `undo`: what to do on the screen where it fails. `back`: what it was, for the line that says what can be taken
-        back; `hold_s`: so long nothing of it starts.
+        back; `hold_s`: so long nothing of it starts; `runs`: those that it sets going again → the attempts they had.
         """
         try:
             result = await self.feed.act(action)
@@ -119,7 +120,7 @@ class ActingScreen(Screen[None]):
                 self.log.error(failed)
             return
         self.tell_done(told(result), self.feed.warned)
-        await self._can_be_taken_back(result, back, hold_s, hold_s > 0 or isinstance(result, NewRuns))
+        await self._can_be_taken_back(result, back, hold_s, hold_s > 0 or isinstance(result, NewRuns), runs)
 
     @work(group="driving")
     async def drive(
@@ -200,13 +201,16 @@ class ActingScreen(Screen[None]):
         else:
             self.tell(text)
 
-    async def _can_be_taken_back(self, result: object, words: str, hold_s: float, one_run: bool = False) -> None:
+    async def _can_be_taken_back(
+        self, result: object, words: str, hold_s: float, one_run: bool = False, runs: Mapping[str, int] | None = None
+    ) -> None:
         one = getattr(result, "receipt", None)
         receipts = getattr(result, "receipts", (one,) if one else ())
         if not (words and receipts) or getattr(result, "changed", 1) == 0:
             return
         acts, now = self.shell.acts, self.now()
-        acts.add(Act(receipts, words, now, now + round(hold_s * 1000), one_run=one_run))
+        begin = dict.fromkeys(result.run_ids, 0) if isinstance(result, NewRuns) else runs or {}
+        acts.add(Act(receipts, words, now, now + round(hold_s * 1000), one_run=one_run, runs=begin))
         self.shell.front().show_acts()
         try:
             found = await self.feed.read(lambda ops: ops.operations(20))
@@ -247,7 +251,7 @@ class ActingScreen(Screen[None]):
             try:
                 return await ops.undo(receipt, tell)
             except BadInputError:
-                shell.acts.forget(receipt)  # nothing of it is left to take back
+                shell.acts.refused(receipt)
                 raise
 
         self.drive("taking back", undo, told, "undo")

@@ -19,6 +19,8 @@ from widgets.table import Column, Row
 
 UNDO = 9
 """Columns for what became of an action's undo."""
+GONE_ON = "gone on"
+"""State of an operation whose undo was refused here: what it did has gone on, and nothing is left to take back."""
 COLUMNS = (
     Column("when", 8), Column("who", 14, flex=1), Column("what", 10), Column("on", 14, flex=9),
     Column("meant", 6, align="right", drop=2), Column("changed", 7, align="right"),
@@ -46,6 +48,8 @@ def undo_cell(operation: Operation | None, now_ms: int) -> Cell:
         return cell(undone_words(operation.undone) if operation.state == "undone" else "undoing", "dim")
     if operation.undo_until_ms is None:
         return cell("none", "faint")
+    if operation.state == GONE_ON:
+        return cell(GONE_ON, "faint")
     if operation.until_ms <= now_ms:
         return cell("over", "faint")
     return cell(f"for {left_words((operation.until_ms - now_ms) / 1000)}", "accent")

@@ -13,6 +13,7 @@ from textual.events import Mount
 from textual.message import Message
 
 from console.commands import Command
+from console.error_words import in_console
 from console.keymap import class_bindings, mapped
 from console.screens.acting import ActingScreen
 from console.screens.acts_looks import progress_line, undo_line
@@ -235,7 +236,7 @@ class ConsoleScreen(ActingScreen):
         if driving is not None:
             p = driving.progress
             shown = progress_line(driving.doing, p.scanned, p.total, p.rate, p.left_s, stopping=driving.stopping)
-        elif self.OFFERS_UNDO and act is not None and act.is_recent(now):
+        elif self.OFFERS_UNDO and act is not None and act.is_recent(now) and not act.late:
             shown = undo_line(self.key("undo"), act.words, now, act.begins_ms, act.until_ms)
         if shown != self._acts:
             self._acts = shown
@@ -269,7 +270,7 @@ class ConsoleScreen(ActingScreen):
 
     def tell(self, text: str, tone: str = "ok", seconds: float = NOTICE_S) -> None:
         """A notice at the foot, for a few seconds."""
-        text = RUN_ID.sub(r"…\1", text)
+        text = RUN_ID.sub(r"…\1", in_console(text, self.shell.key_of))
         self._notice = cells(cell(text[:NOTICE_MOST], tone), " ")
         self._notices += 1
         self.set_timer(seconds, lambda number=self._notices: self._forget_notice(number))
@@ -292,6 +293,12 @@ class ConsoleScreen(ActingScreen):
         act = acts.newest(now)
         if act is None:
             self.tell("nothing that was done from here can be taken back; the audit has the rest", "warn")
+            return
+        if act.late:
+            acts.forget(*act.receipts)  # the next key means what was done before
+            cancels = self.shell.key_of("cancel", "c")
+            ends = "" if act.late == "has ended" else f"; {cancels} on its page ends it"
+            self.tell(f"too late to take back {act.words}: it {act.late}{ends}", "warn")
             return
         if act.is_recent(now):
             self.take_back(act.receipts, act.words)

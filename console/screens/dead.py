@@ -349,7 +349,8 @@ class DeadScreen(FilterableScreen):
             letter_acts.tell_already(self, deed.verb, state)
         else:
             chosen = Marked(((letter.queue, letter.id, letter.sequence),))
-            letter_acts.one(self, deed, chosen, letter.job, partial(self._became, letter.id, letter.sequence))
+            became = partial(self._became, letter.id, letter.sequence)
+            letter_acts.one(self, deed, chosen, letter.job, became, {letter.id: letter.attempts})
 
     def _act_on_all(self, deed: Deed) -> None:
         self._moved_group()

@@ -246,7 +246,7 @@ class LetterScreen(ConsoleScreen):
         letter = self._there(deed.verb)
         if letter is not None:
             chosen = Marked(((letter.queue, letter.id, letter.sequence),))
-            letter_acts.one(self, deed, chosen, letter.job, partial(self._became, letter))
+            letter_acts.one(self, deed, chosen, letter.job, partial(self._became, letter), {letter.id: letter.attempts})
 
     def action_edit_replay(self) -> None:
         """Its payload in an editor, then a new run in its place."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -58,9 +58,13 @@ def letters_words(number: int) -> str:
 
 
 def one(
-    screen: ActingScreen, deed: Deed, chosen: Chosen, job: str, mark: Callable[[str], None] = lambda _: None
-) -> None:
-    """One letter, without a question. `mark` gets what to show of it meanwhile and afterwards; '' where it failed."""
+    screen: ActingScreen, deed: Deed, chosen: Chosen, job: str, mark: Callable[[str], None] = lambda _: None,
+    runs: Mapping[str, int] | None = None,
+) -> None:  # fmt: skip
+    """One letter, without a question. `mark` gets what to show of it meanwhile and afterwards; '' where it failed.
+
+    `runs`: its run → the attempts that it had.
+    """
     if not screen.may_act():
         return
     doing, done = deed.state
@@ -75,7 +79,7 @@ def one(
 
     screen.do(
         lambda ops: deed.run(ops, chosen), told, f"{what} not {deed.done}", lambda: mark(""),
-        back=f"the {deed.verb} of {what}", hold_s=deed.hold_s,
+        back=f"the {deed.verb} of {what}", hold_s=deed.hold_s, runs=runs if deed is RETRY else None,
     )  # fmt: skip
 
 

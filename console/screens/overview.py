@@ -262,7 +262,7 @@ class OverviewScreen(FilterableScreen):
             self.show_live()
 
         chosen = Marked(((letter.queue, letter.id, letter.sequence),))
-        letter_acts.one(self, letter_acts.RETRY, chosen, letter.job, became)
+        letter_acts.one(self, letter_acts.RETRY, chosen, letter.job, became, {letter.id: letter.attempts})
 
     def _is_kept(self, letter: DeadLetter) -> bool:
         return (letter.id, letter.sequence) in self._states

@@ -79,7 +79,8 @@ class RunActs(ConsoleScreen):
         if page is None:
             self.tell("no run to replay", "warn")
         elif state == "dead":
-            letter_acts.one(self, letter_acts.RETRY, [page.run_id], self.job)
+            tries = max((a.attempt for a in page.attempts), default=0)
+            letter_acts.one(self, letter_acts.RETRY, [page.run_id], self.job, runs={page.run_id: tries})
         elif state != "ended":
             self.tell("it has not ended: there is nothing to replay", "warn")
         elif page.attempts and page.attempts[-1].outcome == "succeeded":

@@ -48,6 +48,8 @@ class FakeActs:
     def make_acts(self) -> None:
         """Nothing was done yet."""
         self.kept, self.started, self.envelopes, self.reasons = {}, set(), {}, {}
+        self.new_runs_wait = False  # else a new run has ended at once
+        self.waits: set[str] = set()
         self.warnings: list[str] = []
         self.gate = asyncio.Event()
         self.gate.set()
@@ -111,10 +113,10 @@ class FakeActs:
         if op.until_ms <= self.clock():
             raise BadInputError(f"the time to take {receipt} back ended", "`cronsole audit` tells what it did")
         back, started = self._back[receipt]()
-        self._note(receipt, state="undone", undone_by=BY, undone_ms=self.clock(), undone=back)
         note = f"{started:,} had started and {'goes' if started == 1 else 'go'} on" if started else ""
         if not back:
             raise BadInputError(f"nothing left to take back: {note}", "`cronsole cancel` ends a run that runs")
+        self._note(receipt, state="undone", undone_by=BY, undone_ms=self.clock(), undone=back)
         return ActionResult(back + started, back, note=note)
 
     # --- dead letters ---
@@ -227,6 +229,7 @@ class FakeActs:
     def _new_run(self, verb: str, job: str, target: dict[str, Any]) -> NewRuns:
         run_id, now = new_run_id(self.clock()), from_ms(self.clock())
         self.ended.insert(0, RunRow(run_id, 1, job, "default", "succeeded", "manual", None, now, now, 12.0))
+        self.waits |= {run_id} if self.new_runs_wait else set()
         receipt = self._begin(verb, target | {"run_id": run_id})
         self._back[receipt] = lambda: (int(run_id not in self.started), int(run_id in self.started))
         self._end(receipt, 1, 1)

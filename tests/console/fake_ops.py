@@ -226,7 +226,8 @@ class FakeOps(FakeActs, FakePages, FakeQueues, FakeTimeline):
         if self.postgres_error:
             raise UnreachableError(self.postgres_error)
         now = self.clock()
-        return HistoryOverview(now, ServerHealth(True, POSTGRES, 1.2, now), tuple(self.ended[:100]),
+        newest = tuple([r for r in self.ended[:100] if r.run_id not in self.waits])
+        return HistoryOverview(now, ServerHealth(True, POSTGRES, 1.2, now), newest,
                                tuple(r for r in self.ended if r.finished_at and now - to_ms(r.finished_at) < 3_600_000),
                                await self._last())  # fmt: skip
 

@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from backends.model import ActionResult
-from console.acts import RECENT_MS, STARTS_MS
+from console.acts import RECENT_MS, STARTS_MS, Act, Acts
 from console.screens.bulk_dialog import BulkDialog
 from console.screens.dialog import AskDialog
 from tests.console.app_helpers import Console, console
@@ -186,6 +186,7 @@ async def test_a_retry_says_when_it_begins_and_undo_says_what_had_started() -> N
         ops.started.add("id-0")
         await c.pilot.press("u")
         await c.until(lambda: "undo: nothing left to take back: 1 had started" in c.screen())
+        assert "c on its page ends a run that runs" in " ".join(c.screen().split()), "no command of the shell"
         await c.until(lambda: "u takes back" not in c.screen())
         assert c.app.acts.newest(c.clock()) is None
 
@@ -208,14 +209,46 @@ async def test_what_was_done_a_while_ago_is_not_taken_back_by_one_key() -> None:
 
 async def test_a_run_that_has_surely_started_is_not_offered_any_more() -> None:
     async with console() as c:
+        c.ops.new_runs_wait = True
         c.app.front().trigger("disk_report")
         await c.until(lambda: "u takes back the run of disk_report" in c.screen())
         c.clock.ms += STARTS_MS
         await c.until(lambda: "u takes back" not in c.screen(), 8)
 
 
+async def test_a_run_that_is_known_to_have_begun_is_not_offered_and_u_does_not_mean_what_was_before_it() -> None:
+    ops = many(5)
+    ops.new_runs_wait = True
+    async with console(ops=ops) as c:
+        await opened(c, 5)
+        await c.pilot.press("x")
+        await c.until(lambda: "u takes back the purge" in c.screen())
+        c.app.front().trigger("disk_report")
+        await c.until(lambda: "u takes back the run of disk_report" in c.screen())
+        ops.waits.clear()
+        await c.until(lambda: "u takes back" not in c.screen())
+        await c.pilot.press("u")
+        await c.until(lambda: "too late to take back the run of disk_report: it has ended" in c.screen())
+        assert [name for name, _ in ops.calls] == ["dead_purge", "trigger"]
+        await c.until(lambda: "u takes back the purge" in c.screen())
+
+
+async def test_a_letter_that_runs_again_is_not_offered_and_its_earlier_death_does_not_count() -> None:
+    acts, at = Acts(), 1_000_000
+    acts.add(Act(("r",), "the retry of 1 letter", at, runs={"id": 3}))
+    acts.look(running=set(), ended={("id", 2), ("id", 3), ("other", 9)})
+    assert (acts.newest(at) or Act((), "", 0)).late == ""
+    acts.look(running={("id", 4)}, ended={("id", 3)})
+    assert (acts.newest(at) or Act((), "", 0)).late == "has begun"
+    acts.look(running=set(), ended={("id", 4)})
+    assert (acts.newest(at) or Act((), "", 0)).late == "has ended"
+    acts.look(running=set(), ended=set())
+    assert (acts.newest(at) or Act((), "", 0)).late == "has ended", "what is known once stays known"
+
+
 async def test_newest_first_and_across_screens() -> None:
     ops = many(5)
+    ops.new_runs_wait = True
     async with console(ops=ops) as c:
         await opened(c, 5)
         await c.pilot.press("x")

@@ -70,6 +70,17 @@ async def test_u_takes_the_chosen_line_back_after_a_question(size: tuple[int, in
         assert "by ana@web-1" in c.screen()
 
 
+async def test_what_has_gone_on_is_not_said_to_be_taken_back_for_days() -> None:
+    ops, receipt = with_purge()
+    ops._back[receipt] = lambda: (0, 3)
+    async with console(ops=ops) as c:
+        await c.pilot.press("9")
+        await c.until(lambda: "for 6 d" in c.screen())
+        await c.pilot.press("j", "u", "y")
+        await c.until(lambda: "nothing left to take back" in c.screen())
+        await c.until(lambda: "gone on" in c.screen() and "for 6 d" not in c.screen())
+
+
 async def test_the_bar_goes_on_to_the_newest_action_unless_it_was_moved_and_no_other_undo_is_offered() -> None:
     ops, _ = with_purge()
     async with console(ops=ops) as c:

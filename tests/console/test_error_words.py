@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from console.error_words import names_itself
+from console.error_words import in_console, names_itself
 
 
 @pytest.mark.parametrize(
@@ -26,3 +26,21 @@ from console.error_words import names_itself
 )
 def test_whether_a_text_says_its_class(error: str, error_class: str, named: bool) -> None:
     assert names_itself(error, error_class) is named
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("`cronsole cancel` ends a run that runs", "F5 on its page ends a run that runs"),
+        ("start it anew: `cronsole runs replay 0199-ab`", "start it anew: r on its page"),
+        ("stop it first: `cronsole ops stop 1x8f`", "stop it first: c in the audit"),
+        ("`cronsole audit` tells what it did", ":audit tells what it did"),
+        ("`cronsole dead list` lists them", ":dead lists them"),
+        ("`cronsole runs list` lists the finished ones", ":runs lists the finished ones"),
+        ("start `cronsole engine -j jobs.toml`", "start `cronsole engine -j jobs.toml`"),
+        ("`cronsole dead edit` does the same", "`cronsole dead edit` does the same"),
+        ("`cronsole runs log` has it", "`cronsole runs log` has it"),
+    ],
+)
+def test_a_remedy_names_keys_in_the_console(text: str, shown: str) -> None:
+    assert in_console(text, lambda action, usual: {"cancel": "F5"}.get(action, usual)) == shown

@@ -28,6 +28,7 @@ def subject(c: Console) -> str | None:
 
 async def test_a_failed_run_is_replayed_at_once_and_its_page_leads_there_and_back() -> None:
     ops = FakeOps()
+    ops.new_runs_wait = True
     run_id = ended(ops, "sync_prices", "failed")
     async with console(ops=ops) as c:
         c.app.open("run", run_id)
