@@ -18,11 +18,15 @@ from msgspec.structs import replace
 from backends.contexts import Config, known_instead
 from widgets.safe import safe_lines
 
+COERCED = ("C.UTF-8", "C.utf8", "UTF-8")
+"""What Python puts into LC_CTYPE where the locale is `PLAIN`."""
+PLAIN = ("C", "POSIX")
+
 
 class Preferences(msgspec.Struct, frozen=True):
     """The table ``[console]`` of the configuration file.
 
-    `ascii`: draw without UTF-8; None asks the terminal. `low_bandwidth`: repaint once a second at most; None does so
+    `ascii`: draw without UTF-8; None asks the locale. `low_bandwidth`: repaint once a second at most; None does so
     while the line is slow.
     `timezone`: IANA name for the clock and the time line; None is the machine's own. `theme`: its name.
     """
@@ -75,10 +79,22 @@ def load_preferences(config: Config) -> Preferences:
     return chosen
 
 
-def speaks_utf8() -> bool:
-    """Whether what Textual writes to (standard error) is encoded as UTF-8."""
+def locale_of(env: Mapping[str, str]) -> str:
+    """The locale that characters are to be written in, as setlocale finds it; "" where the environment names none.
+
+    Not asked of Python: in the locale C it writes UTF-8 all the same (PEP 540), and says so in LC_CTYPE (PEP 538).
+    """
+    found = [env.get(name, "") for name in ("LC_ALL", "LC_CTYPE", "LANG")]
+    if found[1] in COERCED and found[2] in PLAIN:
+        found[1] = ""
+    return next(filter(None, found), "")
+
+
+def speaks_utf8(env: Mapping[str, str] = os.environ) -> bool:
+    """Whether the terminal is to get UTF-8: what Textual writes to is encoded so, and no locale says otherwise."""
     encoding = getattr(sys.__stderr__, "encoding", None) or "ascii"
-    return "utf" in encoding.lower()
+    locale = locale_of(env).lower().replace("-", "")
+    return "utf" in encoding.lower() and (not locale or "utf8" in locale)
 
 
 def has_terminal(env: Mapping[str, str] = os.environ) -> bool:

@@ -146,11 +146,28 @@ def test_no_foreign_byte_reaches_the_terminal_and_q_leaves(start: Callable[..., 
         assert bad not in run.data
 
 
-def test_a_terminal_without_utf8_gets_ascii(start: Callable[..., Run]) -> None:
-    run = start(LANG="C", LC_ALL="C", PYTHONUTF8="0", PYTHONCOERCECLOCALE="0")
+@pytest.mark.parametrize(
+    "env",
+    [
+        {"LANG": "C", "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}, {"LANG": "C", "LC_ALL": "C"},
+        {"LANG": "C"}, {"LANG": "C", "LC_CTYPE": "C.UTF-8"}, {"LC_ALL": "de_DE.ISO-8859-1"},
+    ],
+)  # fmt: skip
+def test_a_terminal_without_utf8_gets_ascii(start: Callable[..., Run], env: dict[str, str]) -> None:
+    run = start(**env)
     run.until(lambda: b"backup_history" in run.data)
     assert run.data.isascii()
     assert b"\\u" not in run.data
+
+
+@pytest.mark.parametrize(
+    "env", [{"LANG": ""}, {"LANG": "de_DE", "LC_CTYPE": "C.UTF-8"}, {"LANG": "C", "LC_ALL": "C.utf8"}]
+)
+def test_a_terminal_with_utf8_or_without_a_word_about_it_gets_utf8(
+    start: Callable[..., Run], env: dict[str, str]
+) -> None:
+    run = start(**env)
+    run.until(lambda: "↑".encode() in run.data or "╭".encode() in run.data or "●".encode() in run.data)
 
 
 def test_a_dumb_terminal_gets_one_line(start: Callable[..., Run]) -> None:
