@@ -12,6 +12,8 @@ import asyncio
 import threading
 from collections import deque
 from collections.abc import Callable
+from contextvars import copy_context
+from math import inf
 from time import monotonic
 from typing import IO, Any
 
@@ -31,6 +33,8 @@ SMALL_B = 400
 """What takes no time to speak of: the answer behind it says how long the way there and back is."""
 LONG_S = 0.25
 """Less is not felt, and may be a busy machine."""
+LAG_EACH_S = 0.05
+"""So often, while an answer is waited for, it is looked how late this process itself comes to its turn."""
 SLOW_B_S = 16_000
 FAST_B_S = 48_000
 SLOW_AFTER, QUICK_AFTER = 4, 2
@@ -67,7 +71,8 @@ class LineSpeed:
             self._ways.append(seconds)
         elif self.way_s is not None:
             took = seconds - self.way_s
-            if took >= LONG_S and size / took < SLOW_B_S:
+            unsteady = max(self._ways) - self.way_s  # so much later an answer came that had nothing to carry
+            if took >= LONG_S + unsteady and size / took < SLOW_B_S:
                 self._judge(True)
             elif size >= ASK_EACH_B and took < size / FAST_B_S:
                 self._judge(False)
@@ -115,6 +120,9 @@ class Line:
         self._column = 0
         self._asked_at = 0.0
         self._asked_size = self._asked_upto = 0
+        self._context = copy_context()
+        self._lag_s, self._due = 0.0, inf
+        self._lag_timer: asyncio.TimerHandle | None = None
         self._quiet = threading.Event()
         self._quiet.set()
         self._wanted = False
@@ -122,6 +130,7 @@ class Line:
     def begin(self, send: Callable[[str], None], queued: Callable[[], int]) -> None:
         """The terminal is ours, again or for the first time."""
         self._loop = asyncio.get_running_loop()
+        self._context = copy_context()  # the threads that read and write know of no app
         self._send, self._queued = send, queued
         self._asked_upto = self.written
         self.repeats = False
@@ -164,8 +173,29 @@ class Line:
             self._asked_size, self._asked_upto = self.written - self._asked_upto, self.written
             self._quiet.clear()
             self._asked_at = monotonic()
+            self._watch_lag()
             self._probing = question == PROBE
             self._send(question or f"\x1b[1;{self._column + 1}H\x1b[6n")
+
+    def _watch_lag(self) -> None:
+        if self._lag_timer is not None:
+            self._lag_timer.cancel()
+        self._lag_s = 0.0
+        self._look_later()
+
+    def _look_later(self) -> None:
+        assert self._loop is not None
+        self._due = self._loop.time() + LAG_EACH_S
+        self._lag_timer = self._loop.call_later(LAG_EACH_S, self._look_at_lag)
+
+    def _look_at_lag(self) -> None:
+        self._lag_s, self._due = self._lag(), inf
+        if not self._quiet.is_set() and monotonic() - self._asked_at < LOST_S:
+            self._look_later()
+
+    def _lag(self) -> float:
+        """So long this process was kept since the question: by no fault of the line, and maybe the terminal too."""
+        return self._lag_s + max(0.0, self._loop.time() - self._due if self._loop else 0.0)
 
     def answer(self, column: int) -> None:
         """The terminal has come to the question; its cursor is there, from 0. In the thread that reads."""
@@ -173,7 +203,7 @@ class Line:
             if self._probing:
                 self.repeats = column == PROBED
             before, self._answers = self.speed.slow, True
-            self.speed.answered(self._asked_size, monotonic() - self._asked_at)
+            self.speed.answered(self._asked_size, monotonic() - self._asked_at - self._lag())
             self._quiet.set()
             self._wanted |= self.speed.slow is not before
             self.free()
@@ -182,7 +212,7 @@ class Line:
         """The line takes something again. In the threads that read and write."""
         if self._wanted and self._loop is not None and not self._loop.is_closed():
             self._wanted = False
-            self._loop.call_soon_threadsafe(self._changed)
+            self._loop.call_soon_threadsafe(self._changed, context=self._context)
 
 
 class LineApp(CellDiff):

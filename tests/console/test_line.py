@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import re
+import threading
+import time
+from contextvars import ContextVar
 
 import pytest
 
 import console.line as lines
-from console.line import DEAF_AFTER, LEAVING_S, LOST_S, PROBE, Line, LineSpeed
+from console.line import DEAF_AFTER, LEAVING_S, LONG_S, LOST_S, PROBE, PROBED, Line, LineSpeed
 
 
 def judged(*answers: tuple[int, float]) -> bool:
@@ -26,6 +29,7 @@ def test_a_line_is_slow_when_bytes_take_long_and_not_when_the_way_is_long() -> N
     assert not judged((0, 0.001), *[(2000, 0.2)] * 9)  # not felt
     assert not judged(*[(4000, 5.0)] * 9)  # the way is not known
     assert not judged((0, 0.001), *[(4000, 1.0)] * 3, (9000, 0.1), *[(4000, 1.0)] * 3)  # a busy machine
+    assert not judged((0, 0.001), (60, 0.4), *[(4000, 0.6)] * 9)  # nothing to carry takes long as well, at times
 
 
 def test_one_hiccup_changes_nothing_in_either_direction() -> None:
@@ -61,6 +65,39 @@ class Asked:
 @pytest.fixture
 async def asked(monkeypatch: pytest.MonkeyPatch) -> Asked:
     return Asked(monkeypatch)
+
+
+@pytest.mark.parametrize("held_up", [True, False])
+async def test_a_machine_that_holds_this_process_up_too_is_no_slow_line(held_up: bool) -> None:
+    sent: list[str] = []
+    line = Line(asks=True, changed=lambda: None)
+    line.begin(sent.append, lambda: 0)
+    line.answer(PROBED)
+    for _ in range(5):
+        line.written += 3000
+        line.frame_out()
+        if held_up:
+            time.sleep(LONG_S + 0.1)  # noqa: ASYNC251 - the loop is to stand still
+        else:
+            await asyncio.sleep(LONG_S + 0.1)
+        place = re.search(r"\x1b\[1;(\d+)H\x1b\[6n", sent[-1])
+        line.answer(int(place[1]) - 1 if place else 0)
+    assert line.speed.slow is not held_up
+
+
+async def test_the_app_is_told_in_its_own_context_whatever_thread_hears_it() -> None:
+    told: list[str] = []
+    app = ContextVar("app", default="")
+    app.set("this one")
+    line = Line(asks=True, changed=lambda: told.append(app.get()))
+    line.begin(lambda _: None, lambda: 9)
+    assert line.busy
+    line._queued = lambda: 0
+    thread = threading.Thread(target=line.free)
+    thread.start()
+    thread.join()
+    await asyncio.sleep(0)
+    assert told == ["this one"]
 
 
 async def test_it_is_asked_seldom_and_one_question_at_a_time(asked: Asked) -> None:

@@ -52,7 +52,7 @@ def visit(terminal: Terminal, until: Callable[[], bool]) -> None:
             return
 
 
-def test_a_slow_line_is_noticed_and_told_and_so_is_its_end(start: Start) -> None:
+def test_a_slow_line_is_noticed_and_told_and_so_is_its_end(start: Start, tmp_path: Path) -> None:
     terminal = start(kbit_s=40)
     terminal.until("backup_history", 60)
     visit(terminal, lambda: "slow line" in terminal.text())
@@ -60,6 +60,9 @@ def test_a_slow_line_is_noticed_and_told_and_so_is_its_end(start: Start) -> None
     terminal.kbit_s = None
     visit(terminal, lambda: "slow line" not in terminal.text())
     assert "slow line" not in terminal.text()
+    terminal.until("the line is", gone=True)  # what was told goes away by itself
+    log = tmp_path / "log" / "console.log"
+    assert "never retrieved" not in (log.read_text() if log.exists() else "")
     assert terminal.raw.count(ASK) < 120
 
 
