@@ -135,6 +135,7 @@ class ConsoleApp(Exports, Guarded, Settles, LineApp):
         self._kept = self.memory.read(context.name)
         self.history = History(texts(self._kept, "history"))
         self.followed = ""  # the run that was triggered last
+        self.hand: str | None = None  # the job that was looked at last
         self.overview = OverviewScreen()
         self._made: list[ConsoleScreen] = []
         self.router = Router(self)
@@ -289,6 +290,8 @@ class ConsoleApp(Exports, Guarded, Settles, LineApp):
             self._made.append(SCREENS[name]())
             self.install_screen(self._made[-1], name)
         screen: ConsoleScreen = self.get_screen(name)  # type: ignore[assignment]
+        if (before := self.front()).begun:
+            self.hand = before.job_in_hand() or self.hand
         screen.open_for(subject, anew=anew)
         if front is self.overview:
             self.push_screen(name)

@@ -125,6 +125,10 @@ class ConsoleScreen(ActingScreen):
         """Whether every part of it is there."""
         return self._begun
 
+    def job_in_hand(self) -> str | None:
+        """The job that the operator is looking at; None where it is none."""
+        return None
+
     def undone(self) -> None:
         """Something was taken back, here or on another screen."""
 

@@ -132,12 +132,13 @@ class CronLabScreen(ConsoleScreen):
     # --- the job in hand ---
 
     def on_screen_resume(self) -> None:
-        """It was opened for a job, or another one may have been chosen on the overview."""
+        """It was opened for a job, or another one may have been chosen on another screen."""
         super().on_screen_resume()
         self._take_job()
 
     def _take_job(self) -> None:
-        name, live = self.subject or self.shell.overview.job_in_hand(), self.state.live
+        shell, live = self.shell, self.state.live
+        name = self.subject or shell.hand or shell.overview.job_in_hand()
         job = next((j for j in live.jobs if j.name == name), None) if live else None
         if job is None or job.schedule is None:
             return

@@ -369,6 +369,11 @@ class DeadScreen(FilterableScreen):
         self._read_groups()
         self._pager.begin_anew()
 
+    def job_in_hand(self) -> str | None:
+        """That of the chosen letter."""
+        letter = self._pager.item(self._list.cursor_key)
+        return letter.job if letter else None
+
     def undone(self) -> None:
         """Letters may be back."""
         self._acted()

@@ -165,6 +165,12 @@ class EnginesScreen(FilterableScreen):
     def _chosen(self) -> None:
         self.show_time()
 
+    def job_in_hand(self) -> str | None:
+        """That of the chosen run."""
+        live, key = self.state.live, self._runs_of_it.cursor_key
+        held = [r for e in live.engines for r in e.running] if live else []
+        return next((r.job for r in held if f"{r.run_id}/{r.attempt}" == key), None)
+
     def action_open_selected(self) -> None:
         """Enter opens the run that is chosen; on an engine, it goes to its runs."""
         if self.focused is self._runs_of_it:

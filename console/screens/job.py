@@ -120,6 +120,10 @@ class JobScreen(ConsoleScreen):
 
     # --- reading ---
 
+    def job_in_hand(self) -> str | None:
+        """It."""
+        return self.subject
+
     def show_subject(self, subject: str | None) -> None:
         """Another job."""
         self._known, self._about_of, self._newest = None, None, None

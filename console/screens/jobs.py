@@ -175,6 +175,10 @@ class JobsScreen(FilterableScreen):
 
     # --- more of the chosen one ---
 
+    def job_in_hand(self) -> str | None:
+        """Under the cursor."""
+        return self._list.cursor_key
+
     def chosen(self) -> JobStatus | None:
         """The job under the cursor."""
         return self._jobs.get(self._list.cursor_key or "")

@@ -254,6 +254,10 @@ class LetterScreen(ConsoleScreen):
         if letter is not None:
             edit_letter(self, letter.id, letter.sequence, partial(self._became, letter))
 
+    def job_in_hand(self) -> str | None:
+        """That of the letter."""
+        return self._letter.job if self._letter else None
+
     def undone(self) -> None:
         """It may be dead again."""
         self._gone = ""

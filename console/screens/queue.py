@@ -238,6 +238,11 @@ class QueueScreen(QueueActs):
         """Under the cursor."""
         return self._pager.item(self._list.cursor_key)
 
+    def job_in_hand(self) -> str | None:
+        """That of the chosen run."""
+        run = self.chosen()
+        return run.job if run else None
+
     def go_down(self) -> None:
         """In the list."""
         self._list.action_move(1)

@@ -95,6 +95,10 @@ class RunActs(ConsoleScreen):
         else:
             self._replay(page)
 
+    def job_in_hand(self) -> str | None:
+        """That of the run."""
+        return self.job or None
+
     def _replay(self, page: RunPage) -> None:
         job = self.job
         self.do(

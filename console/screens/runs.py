@@ -120,6 +120,11 @@ class RunsScreen(FilterableScreen):
 
     # --- keys ---
 
+    def job_in_hand(self) -> str | None:
+        """That of the chosen run."""
+        run = self._pager.item(self._list.cursor_key)
+        return run.job if run else None
+
     def action_failures(self) -> None:
         """Only what went wrong, or everything again; the rest of the filter stays."""
         rest = [part for part in self.filter.text.split() if not part.startswith("outcome:")]

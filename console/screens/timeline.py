@@ -87,6 +87,10 @@ class TimelineScreen(FilterableScreen):
         self._told()
         self.keep_reading(self._ask, self._show_past, READ_S)
 
+    def job_in_hand(self) -> str | None:
+        """Under the cursor."""
+        return self._plot.cursor_key
+
     def remembered(self) -> dict[str, str | int | float | bool]:
         """Filter, order and span."""
         return {**super().remembered(), "sort": self._sort, "span_ms": self._plot.span_ms}

@@ -399,3 +399,27 @@ def test_elsewhere_where_it_can_not_be_said() -> None:
     alone = compare(parse("@reboot", BERLIN), NOW)
     assert cronlab_elsewhere.change_titles(alone) == ("at any time", "", "")
     assert len(cronlab_elsewhere.elsewhere_rows(alone)) == SYSTEMS
+
+
+@pytest.mark.parametrize(("key", "steps"), [("6", "jjj"), ("2", "jjj"), ("5", ""), ("4", "j"), ("8", "")])
+async def test_the_lab_takes_the_job_that_was_looked_at_on_whichever_screen(key: str, steps: str) -> None:
+    async with console() as c:
+        await c.pilot.press(key)
+        await c.until(lambda: c.app.front().begun and c.app.front() is not c.app.overview)
+        front = c.app.front()
+        await c.until(front.job_in_hand)
+        await c.pilot.press(*steps)
+        job = front.job_in_hand()
+        assert job != c.app.overview.job_in_hand(), "else nothing is shown by this"
+        if job in c.ops.schedules:
+            await c.pilot.press("7")
+            await c.until(lambda: f"Cron lab · {job}" in c.screen())
+
+
+async def test_pages_of_one_thing_tell_their_job() -> None:
+    async with console() as c:
+        letter, run = c.ops.dead[0], c.ops.ended[5]
+        for page, subject, job in (("job", "disk_report", "disk_report"), ("letter", letter.id, letter.job),
+                                   ("run", run.run_id, run.job)):  # fmt: skip
+            c.app.open(page, subject)
+            await c.until(lambda: c.app.front().begun and c.app.front().job_in_hand() == job)  # noqa: B023
