@@ -116,17 +116,20 @@ class MovingActs(Acts, OutputReads):
     async def _undo_move(self, op: Stored) -> ActionResult:
         """Back to where they were, behind those that wait there; what has started goes on."""
         target = self.live.queue(str(op.target["queue"]))
-        total = back = 0
+        total = back = stay = 0
         for name, run_ids in op.before.items():
             with redis_talk(self.servers.redis_url):
                 for part in chunks(run_ids):
                     total += len(part)
-                    await target.move_out(part, name)
+                    stay += (await target.move_out(part, name)).count("together")
                     back += sum((await carry(target, self.live.queue, await target.moving(part))).values())
+        started = op.changed - back - stay
+        told = [started_words(started)] if started > 0 else []
+        note = ", ".join([*told, _left(["together"] * stay)] if stay else told)
         if not back:
-            raise BadInputError("nothing left to take back: all have started", "`cronsole cancel` ends a run that runs")
-        left = op.changed - back
-        return ActionResult(op.changed, back, note=started_words(left) if left > 0 else "")
+            left = note if stay else "all have started"
+            raise BadInputError(f"nothing left to take back: {left}", "`cronsole cancel` ends a run that runs")
+        return ActionResult(op.changed, back, note=note)
 
     async def _queued(self, run_id: str) -> tuple[str, str]:
         """(queue, state) of a run that waits in a queue. Raises BadInputError."""
@@ -144,6 +147,10 @@ def _left(words: Sequence[str]) -> str:
         "running": ("runs already", "run already"),
         "there": ("is there already", "are there already"),
         "unknown": ("is in no queue", "are in no queue"),
+        "together": (
+            "stays: it takes turns with other runs of its job, which go with it or not at all",
+            "stay: they take turns with other runs of their job, and all of these go or none",
+        ),
         "ok": (
             "is back where it was: there is another run of that id",
             "are back where they were: there are other runs of those ids",

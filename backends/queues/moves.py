@@ -32,11 +32,18 @@ class Moves:
     _redis: Any
 
     async def move_out(self, run_ids: Sequence[str], target: str) -> list[str]:
-        """Runs that have not started leave: 'ok', 'running' or 'unknown' for each."""
-        words: list[bytes] = []
-        for part in chunks(run_ids, STEP):
-            words += await script("move_out")(self._redis, [self.prefix], [target, *part])
-        return [word.decode() for word in words]
+        """Runs that have not started leave: 'ok', 'running', 'unknown' or 'together' for each.
+
+        Together: runs that take turns for a slot leave in one call or not at all, at most BATCH of them: a slot is one
+        queue's, so those that leave would overlap those that stay.
+        """
+        words: dict[str, str] = {}
+        for size in (STEP, BATCH):
+            asked = [run for run in run_ids if words.get(run, "together") == "together"]
+            for part in chunks(asked, size) if size == STEP or len(run_ids) > STEP else ():
+                answers = await script("move_out")(self._redis, [self.prefix], [target, *part])
+                words |= {run: word.decode() for run, word in zip(part, answers, strict=True)}
+        return [words[run] for run in run_ids]
 
     async def moving(self, run_ids: Sequence[str] = ()) -> list[Moving]:
         """These runs, as far as they are on their way, or some of all that are."""

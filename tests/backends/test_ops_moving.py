@@ -88,6 +88,38 @@ class TestMove:
             await ops.move([str(n) for n in range(10_001)], "mail")
         assert await ops.operations() == ()
 
+    async def test_no_job_overlaps_itself_by_it(self, ops: Ops, queue: StreamQueue) -> None:
+        """One that waits for a run of its job stays with it, and so does one that others wait for."""
+        runs = [run("tick", slot="job:tick", on_full=OnFull.WAIT) for _ in range(3)]
+        await queue.enqueue(runs)
+        ids = [r.run_id for r in runs]
+        for part in (ids[:1], ids[1:2], ids[1:]):
+            with pytest.raises(BadInputError, match="turns with other runs of"):
+                await ops.move(part, "default")
+        other = ops.live.queue("default")
+        moved = await ops.move(ids, "default")
+        assert (moved.changed, await there(queue), await there(other)) == (3, {}, {"ready": 1, "waiting": 2})
+        assert (await take_one(other)).run_id == ids[0]
+        with pytest.raises(BadInputError, match="1 runs already, 2 stay"):
+            await ops.move(ids, "mail")
+        with pytest.raises(BadInputError, match="nothing left to take back: 1 had started and goes on, 2 stay: they"):
+            await ops.undo(moved.receipt or "")
+        assert await there(other) == {"running": 1, "waiting": 2}
+
+    async def test_what_takes_turns_goes_together(self, ops: Ops, queue: StreamQueue) -> None:
+        """As many as a call takes; others go, too, and an undo says what it leaves where it is."""
+        runs = [run("tick", slot="job:tick", on_full=OnFull.WAIT) for _ in range(120)]
+        free = run()
+        await queue.enqueue([*runs[:60], free, *runs[60:]])
+        ids = [r.run_id for r in runs]
+        result = await ops.move([*ids[:119], free.run_id], "default")
+        assert (result.changed, result.note[:18]) == (1, "119 stay: they tak")
+        moved = await ops.move(ids, "default")
+        other = ops.live.queue("default")
+        assert (moved.changed, await there(other)) == (120, {"ready": 2, "waiting": 119})
+        assert (await ops.undo(moved.receipt or "")).changed == 120
+        assert await there(queue) == {"ready": 1, "waiting": 119}
+
     async def test_many(self, ops: Ops, queue: StreamQueue) -> None:
         """In steps, in their order, back as well."""
         runs = [run() for _ in range(450)]

@@ -150,11 +150,16 @@ class TestMoves:
         assert taken[ready.run_id].priority == 2
         assert await other.find(waiting.run_id) == "waiting"
 
-    async def test_a_slot_that_becomes_free_is_handed_on(self, queue: StreamQueue, other: StreamQueue) -> None:
-        holder, waiting = run(slot="k"), run(slot="k")
+    async def test_a_slot_goes_with_all_who_share_it(self, queue: StreamQueue, other: StreamQueue) -> None:
+        """It is one queue's: a run that left alone would run beside those that stay."""
+        holder, waiting, late = run(slot="k"), run(slot="k"), run(slot="k")
         await queue.enqueue([holder, waiting])
-        await self.move(queue, other, holder.run_id)
-        assert await queue.find(waiting.run_id) == "ready"
+        for ids in ([holder.run_id], [waiting.run_id], [waiting.run_id] * 2):
+            assert set(await queue.move_out(ids, other.name)) == {"together"}
+        await self.move(queue, other, waiting.run_id, holder.run_id)
+        assert [await other.find(r.run_id) for r in (holder, waiting)] == ["waiting", "ready"]
+        await queue.enqueue([late])
+        assert await queue.find(late.run_id) == "ready", "the slot of the queue is free"
 
     async def test_running_ones_stay(self, queue: StreamQueue, other: StreamQueue) -> None:
         await queue.enqueue([run()])
