@@ -12,6 +12,7 @@ from backends.ops.output import OutputReads
 from backends.ops.reads import unknown
 from backends.ops.record import Stored
 from backends.ops.talk import redis_talk, stop_if_cancelled
+from backends.queues.ahead import held_by
 from backends.queues.base import chunks
 from backends.queues.moves import carry
 
@@ -37,17 +38,22 @@ class MovingActs(Acts, OutputReads):
             if answer != "ok":
                 raise BadInputError(f"run {show(run_id)} has started", "`cronsole why` tells where it is")
             op.matched = op.changed = 1
-            op.note = await self._paused_note(name, run_id)
+            op.note = await self._held_note(name, run_id)
         return result_of(op)
 
-    async def _paused_note(self, name: str, run_id: str) -> str:
-        """That a run in front does not start, where a pause holds it."""
+    async def _held_note(self, name: str, run_id: str) -> str:
+        """That a run in front does not start, where a pause or another run's slot holds it."""
+        queue, reasons = self.live.queue(name), []
         with redis_talk(self.servers.redis_url):
-            pauses = await self.live.queue(name).pauses()
-            if "" in pauses:
-                return f"it starts when the pause of the queue {name} ends"
-            place = await self.run_place(run_id) if pauses else None
-        return f"it starts when the pause of the job {place.job} ends" if place and place.job in pauses else ""
+            pauses, place = await queue.pauses(), await self.run_place(run_id)
+            slot = place.waits_for if place and place.state == "waiting" else ""
+            if holder := await held_by(self.servers.redis, queue.prefix, slot) if slot else None:
+                reasons.append(f"run {holder[0]}, which has its slot, ends")
+        if "" in pauses:
+            reasons.append(f"the pause of the queue {name} ends")
+        if place and place.job in pauses:
+            reasons.append(f"the pause of the job {place.job} ends")
+        return f"it starts when {' and '.join(reasons)}" if reasons else ""
 
     async def _undo_bump(self, op: Stored) -> ActionResult:
         run_id = str(op.target["run_id"])

@@ -41,6 +41,19 @@ class TestBump:
         assert (await ops.undo(receipts[0])).note.endswith("when it was due is not kept")
         assert (await ops.undo(receipts[1])).note.startswith("it stays at the head")
 
+    async def test_what_holds_it_in_front(self, ops: Ops, queue: StreamQueue) -> None:
+        """All of it: the run that has its slot, and a pause."""
+        first, second = (run("tick", slot="job:tick", on_full=OnFull.WAIT) for _ in range(2))
+        await queue.enqueue([first, second])
+        held = f"it starts when run {first.run_id}, which has its slot, ends"
+        assert (await ops.bump(second.run_id)).note == held
+        await ops.pause("job:tick")
+        assert (await ops.bump(second.run_id)).note == f"{held} and the pause of the job tick ends"
+        await ops.pause("queue:mail")
+        both = "the pause of the queue mail ends and the pause of the job tick ends"
+        assert (await ops.bump(second.run_id)).note == f"{held} and {both}"
+        assert (await ops.bump(first.run_id)).note == f"it starts when {both}"
+
     async def test_what_is_in_no_queue(self, ops: Ops, queue: StreamQueue) -> None:
         """A dead letter is not, either."""
         (died,) = await bury(queue, 1)
