@@ -120,7 +120,8 @@ async def freeze(queues: Sequence[WholeQueue], selection: Selection) -> Selectio
     """The selection as of now; one that is frozen already stays as it is."""
     if selection.upto is not None:
         return selection
-    tops = {queue.name: await queue.dead_top() for queue in queues}
+    meant = [queue for queue in queues if selection.queue in ("", queue.name)]
+    tops = {queue.name: await queue.dead_top() for queue in meant}
     return replace(selection, upto={name: top for name, top in tops.items() if top})
 
 

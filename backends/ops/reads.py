@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from time import perf_counter
-from typing import Any
+from typing import Any, TypeVar
 
 from msgspec.structs import replace
 
@@ -31,12 +31,15 @@ from backends.model import (
     now_ms,
 )
 from backends.ops.archived import WholeQueue
+from backends.ops.hot import HotQueue
 from backends.ops.letters import Place, Selection, parts
 from backends.ops.live import LiveView
 from backends.ops.talk import postgres_talk, redis_talk
 from backends.ops.walk import listed
 from backends.overview import HistoryOverview, Overview
 from backends.queues.live import queue_names
+
+T = TypeVar("T")
 
 RUNS_SHOWN = 100
 
@@ -133,18 +136,40 @@ class Reads:
         """Dead letters of all queues, newest first: those below `cursor`, or those next above `newer`.
 
         `total`: of all pages, where letters need not be looked at one by one to know it. The cursor is the one to go on
-        from in the same direction.
+        from in the same direction. While Postgres is away, without those in the archive; a warning says so.
         """
         chosen = selection or Selection()
         start = Place.read(newer or cursor)
-        queues = await self._chosen(chosen)
-        with redis_talk(self.servers.redis_url):
+
+        async def page(queues: Sequence[WholeQueue]) -> Page[DeadLetter]:
             meant = await parts(queues, chosen)
             found = await listed(meant, start, limit + 1, newer=bool(newer))
             total = None if chosen.texts else sum([await part.size() for part in meant])
-        more = len(found) > limit
-        items = found[-limit:] if newer else found[:limit]
-        return Page(tuple(items), Place.of(items[0] if newer else items[-1]) if more else None, total)
+            more = len(found) > limit
+            items = found[-limit:] if newer else found[:limit]
+            return Page(tuple(items), Place.of(items[0] if newer else items[-1]) if more else None, total)
+
+        queues = await self._chosen(chosen)
+        found, missing = await self._whole_or_hot(queues, page, "listed")
+        if not missing:
+            return found
+        return replace(found, total=found.total + missing if chosen.whole and found.total is not None else None)
+
+    async def _whole_or_hot(
+        self, queues: Sequence[WholeQueue], ask: Callable[[Sequence[WholeQueue]], Awaitable[T]], done: str
+    ) -> tuple[T, int]:
+        """(the answer of these queues, how many letters it leaves out because the archive can't be asked)."""
+        with redis_talk(self.servers.redis_url):
+            try:
+                return await ask(queues), 0
+            except UnreachableError as error:
+                found = await ask(self.hot(queues))
+                self.warn_once(f"dead letters in the archive are not {done}: {error}")
+                return found, sum([(await queue.dead_spilled())[0] for queue in queues])
+
+    def hot(self, queues: Sequence[WholeQueue]) -> list[WholeQueue]:
+        """These without their archives."""
+        return [HotQueue(self.servers.redis, self.namespace, queue.name, self._pool) for queue in queues]
 
     async def dead_show(self, run_id: str) -> DeadLetter:
         """One dead letter. Raises BadInputError where there is none."""
@@ -156,7 +181,8 @@ class Reads:
     async def dead_find(self, run_id: str) -> DeadLetter | None:
         """One dead letter with its envelope; None where there is none."""
         run_id = as_run_id(run_id)
-        for queue in await self.all_queues():
+        queues = await self.all_queues()
+        for queue in (*self.hot(queues), *queues):  # the archives are asked only where Redis does not have it
             with redis_talk(self.servers.redis_url):
                 letter = await queue.dead_get(run_id)
             if letter:
@@ -164,11 +190,12 @@ class Reads:
         return None
 
     async def dead_groups(self, queue: str = "", limit: int = 100) -> list[DeadGroup]:
-        """Dead letters by error, largest group first."""
-        groups: list[DeadGroup] = []
-        with redis_talk(self.servers.redis_url):
-            for each in await self._chosen(Selection(queue=queue)):
-                groups += await each.dead_groups(limit)
+        """Dead letters by error, largest group first; while Postgres is away without the archive, with a warning."""
+
+        async def ask(queues: Sequence[WholeQueue]) -> list[DeadGroup]:
+            return [group for each in queues for group in await each.dead_groups(limit)]
+
+        groups, _ = await self._whole_or_hot(await self._chosen(Selection(queue=queue)), ask, "counted")
         groups.sort(key=lambda g: (-g.count, g.queue, g.group))
         return groups[:limit]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -182,6 +182,36 @@ async def test_without_postgres_the_list_ends_above_the_archive(ops: Ops) -> Non
         ]  # fmt: skip
         with pytest.raises(UnreachableError):
             await cut_off.dead_retry(Selection(everything=True))
+
+
+@pytest.fixture
+async def cut_off(ops: Ops) -> AsyncIterator[Ops]:
+    """Postgres is away; all of `default` is in the archive, and the oldest of `mail`."""
+    await fill(ops)
+    await spill(ops, "default", lambda n: True)
+    await spill(ops, "mail", lambda n: n < 4)
+    settings = replace(ops.servers.settings, postgres_url="postgresql://nobody@/x?host=/nowhere")
+    async with Ops.open(settings) as away:
+        yield away
+
+
+async def test_what_redis_has_is_listed_and_shown(ops: Ops, cut_off: Ops) -> None:
+    """With a warning, and with the count of all where Redis knows it."""
+    wanted = (await ops.dead_list(2, selection=Selection(queue="mail"))).items
+    page = await cut_off.dead_list(2)
+    assert (page.items, page.total) == (wanted, 42)
+    assert page.next_cursor
+    assert len((await cut_off.dead_list(50, page.next_cursor)).items) == 18
+    filtered = await cut_off.dead_list(50, selection=Selection(job="send_email"))
+    assert (len(filtered.items), filtered.total) == (20, None)
+    assert (await cut_off.dead_list(50, selection=Selection(error="boom 5"))).items
+    assert await cut_off.dead_show(wanted[0].id) == wanted[0]
+    assert sum(group.count for group in await cut_off.dead_groups()) == 20
+    assert [w.partition(":")[0] for w in cut_off.warnings] == [
+        "dead letters in the archive are not listed", "dead letters in the archive are not counted",
+    ]  # fmt: skip
+    with pytest.raises(UnreachableError):
+        await cut_off.dead_show("019aaaaa-0000-7000-8000-000000000000")
 
 
 @pytest.mark.parametrize("verb", ["dead_retry", "dead_purge", "purge of all"])
