@@ -76,9 +76,19 @@ def now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
+_FIRST, _LAST = datetime(1, 1, 2, tzinfo=UTC), datetime(9999, 12, 30, tzinfo=UTC)
+_FIRST_MS, _LAST_MS = (int(at.timestamp()) * 1000 for at in (_FIRST, _LAST))
+
+
 def from_ms(ms: float) -> datetime:
-    """UTC datetime of milliseconds since the epoch."""
-    return datetime.fromtimestamp(ms / 1000, UTC)
+    """UTC datetime of milliseconds since the epoch.
+
+    What is beyond the calendar, with a day to spare for time zones, is its first or its last day: a time that somebody
+    has written wrongly is shown, and hides nothing else.
+    """
+    if _FIRST_MS < ms < _LAST_MS:
+        return datetime.fromtimestamp(ms / 1000, UTC)
+    return _LAST if ms > 0 else _FIRST
 
 
 def to_ms(at: datetime) -> int:

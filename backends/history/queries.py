@@ -330,7 +330,7 @@ def _uuid(text: str) -> str:
 
 def _cursor(text: str) -> tuple[str, int]:
     run_id, _, attempt = text.partition(".")
-    if not attempt.isdecimal():
+    if not attempt.isdecimal() or len(attempt) > 9:
         raise BadInputError(f"{text[:60]!r} is not a cursor", "take `next_cursor` of the page before")
     return _uuid(run_id), int(attempt)
 

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 BEAT_MS = 15_000
 """A driver that was not heard of for so long is gone."""
 
+LEAST_RATE, MOST_RATE = 1 / 3600, 1_000_000.0
+"""Letters a second that a retry may put back. What is slower is no plan: the last of a few would come in years."""
+
 VERBS = {
     "dead_retry": "retry dead", "dead_purge": "purge dead", "dead_replay": "edit dead", "ops_resume": "go on"
 }  # fmt: skip

@@ -137,7 +137,7 @@ class Place(msgspec.Struct, frozen=True):
         if not cursor:
             return None
         sequence, _, queue = cursor.partition(".")
-        if not sequence.isdecimal() or len(sequence) > 20:
+        if not sequence.isdecimal() or len(sequence) > 16:
             raise BadInputError(f"{cursor[:60]!r} is not a cursor", "take `next_cursor` of the page before")
         return cls(int(sequence), queue)
 

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from backends.model import from_ms, now_ms
 
+_LIFETIME_S = 100 * 365 * 86_400
+
 
 def span(seconds: float) -> str:
     """A length of time in at most two units."""
+    if seconds > _LIFETIME_S:
+        return "more than 100 years"
     if seconds < 60:
         return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
     for size, unit, smaller, small in ((86_400, "d", 3600, "h"), (3600, "h", 60, "m"), (60, "m", 1, "s")):

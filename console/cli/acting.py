@@ -79,12 +79,16 @@ def _hint(receipt: str | None, note: str) -> None:
 
 def rate(value: str) -> float:
     """An option's type: 50/s, 300/m, 1000/h, or a number a second."""
+    from backends.ops.kinds import LEAST_RATE, MOST_RATE
+
     number, sign, unit = value.strip().partition("/")
     try:
         size = {"s": 1, "m": 60, "h": 3600}[unit if sign else "s"]
         found = float(number) / size
     except (KeyError, ValueError):
         found = 0.0
-    if not 0 < found < 1e9:
-        raise click.BadParameter(f"{value[:60]!r} is no rate; write 50/s, 300/m or 1000/h")
+    if not LEAST_RATE <= found <= MOST_RATE:
+        raise click.BadParameter(
+            f"{value[:60]!r} is no rate; write 50/s, 300/m or 1000/h, from 1/h to {MOST_RATE:.0f}/s"
+        )
     return found

@@ -106,7 +106,7 @@ def enqueue_command(queue: str, job: str, payload: str | None, file: IO[bytes] |
 @click.command("pause")
 @click.argument("target", metavar="queue:NAME|job:NAME")
 @click.option("--note", default="", metavar="TEXT", help="Why; shown wherever the pause is.")
-@click.option("--for", "for_s", type=seconds, metavar="DURATION", help="End by itself: 30m, 2h.")
+@click.option("--for", "for_s", type=seconds("1s", "3660d"), metavar="DURATION", help="End by itself: 30m, 2h.")
 @json_option
 def pause_command(target: str, note: str, for_s: float | None, as_json: bool) -> None:
     """Hand out no more runs of a queue or a job; what runs goes on."""

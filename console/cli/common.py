@@ -126,16 +126,28 @@ def when(value: str) -> datetime:
     except ValueError:
         pass
     try:
-        return datetime.fromisoformat(value).astimezone(UTC)
+        at = datetime.fromisoformat(value).astimezone(UTC)
     except (ValueError, OverflowError):
         raise click.BadParameter(f"{value[:60]!r} is no time; write 2026-11-23T03:00 or 2h") from None
+    if at.year < 1970:  # where the times of run ids begin
+        raise click.BadParameter(f"{value[:60]!r} is before 1970; leave it out, or give a later time")
+    return at
 
 
-def seconds(value: str) -> float:
-    """An option's type: "30s", "10m", "1h30m" or a number of seconds."""
-    from backends.jobs.words import DURATION_HINT, duration
+def seconds(least: str, most: str) -> Callable[[str], float]:
+    """An option's type: "30s", "10m", "1h30m" or a number of seconds, within these bounds."""
 
-    try:
-        return duration(float(value) if value.replace(".", "", 1).isdecimal() else value)
-    except ValueError as error:
-        raise click.BadParameter(f"{error}; {DURATION_HINT}") from None
+    def length(value: str) -> float:
+        from backends.jobs.words import DURATION_HINT, duration
+
+        try:
+            found = duration(float(value) if value.replace(".", "", 1).isdecimal() else value)
+        except ValueError as error:
+            raise click.BadParameter(f"{error}; {DURATION_HINT}, from {least} to {most}") from None
+        if not duration(least) <= found <= duration(most):
+            raise click.BadParameter(
+                f"{value[:60]!r} is too {'short' if found < duration(least) else 'long'}; give {least} to {most}"
+            )
+        return found
+
+    return length

@@ -38,7 +38,7 @@ def _bulk(function: Any) -> Any:
 @click.command("retry")
 @_bulk
 @click.option("--rate", "a_second", type=rate, metavar="N/s", help="So many start a second: 50/s, 300/m.")
-@click.option("--hold", "hold_s", type=seconds, default="5s", show_default=True, metavar="DURATION",
+@click.option("--hold", "hold_s", type=seconds("0s", "24h"), default="5s", show_default=True, metavar="DURATION",
               help="They start so much later: time to take it back.")  # fmt: skip
 def retry_command(a_second: float | None, hold_s: float, **given: Any) -> None:
     """Put dead letters back into their queues, by id or by selection, with a fresh retry budget.
@@ -130,7 +130,7 @@ def _act(
 @click.command("edit")
 @click.argument("run_id", metavar="ID")
 @changes
-@click.option("--hold", "hold_s", type=seconds, default="5s", show_default=True, metavar="DURATION",
+@click.option("--hold", "hold_s", type=seconds("0s", "24h"), default="5s", show_default=True, metavar="DURATION",
               help="It starts so much later: time to take it back.")  # fmt: skip
 @json_option
 def edit_command(run_id: str, hold_s: float, as_json: bool, **given: Any) -> None:

@@ -14,7 +14,9 @@ from console.cli.output import visible
 )
 @click.option("--queues", metavar="A,B", default="", help="Serve only these queues.")
 @click.option("--concurrency", type=click.IntRange(1, 10_000), help="Runs at once.  [default: 10]")
-@click.option("--grace", type=seconds, metavar="DURATION", help="Time to finish after SIGTERM.  [default: 30s]")
+@click.option(
+    "--grace", type=seconds("0s", "7d"), metavar="DURATION", help="Time to finish after SIGTERM.  [default: 30s]"
+)
 @click.option("--drain", is_flag=True, help="Leave when nothing is left to do.")
 @click.option("--no-schedule", is_flag=True, help="Fire no schedules, only serve queues.")
 @click.option("--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True)

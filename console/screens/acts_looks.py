@@ -9,6 +9,7 @@ from console.screens.rows import count
 from widgets.safe import Cell, cell, cells
 
 BAR = 16
+LIFETIME_S = 100 * 365 * 86_400
 SILENT_MS = 15_000
 """An operation whose driver was not heard of for so long was left by it."""
 
@@ -26,6 +27,11 @@ def left_words(seconds: float) -> str:
         if whole >= size:
             return f"{ceil(whole / size)} {unit}"
     return f"{whole} s"
+
+
+def for_words(seconds: float) -> str:
+    """How long something still can be; what is beyond a life is for ever."""
+    return "for ever" if seconds > LIFETIME_S else f"for {left_words(seconds)}"
 
 
 def progress_line(
@@ -47,7 +53,7 @@ def undo_line(key: str, words: str, now_ms: int, begins_ms: int, until_ms: int |
     if begins_ms > now_ms:
         parts.append(cell(f" · begins in {left_words((begins_ms - now_ms + 999) // 1000)}", "warn"))
     elif until_ms is not None:
-        parts.append(cell(f" · for {left_words((until_ms - now_ms) / 1000)}", "dim"))
+        parts.append(cell(f" · {for_words((until_ms - now_ms) / 1000)}", "dim"))
     return cells(*parts)
 
 

@@ -10,7 +10,7 @@ from backends.model import from_ms
 from backends.ops.audit import Action
 from backends.ops.kinds import Operation
 from console.audited import target_words, verb_words
-from console.screens.acts_looks import SILENT_MS, left_words
+from console.screens.acts_looks import SILENT_MS, for_words
 from console.screens.details import field, json_lines
 from console.screens.rows import age, count, moment
 from console.screens.run_looks import clock_ms
@@ -52,7 +52,7 @@ def undo_cell(operation: Operation | None, now_ms: int) -> Cell:
         return cell(GONE_ON, "faint")
     if operation.until_ms <= now_ms:
         return cell("over", "faint")
-    return cell(f"for {left_words((operation.until_ms - now_ms) / 1000)}", "accent")
+    return cell(for_words((operation.until_ms - now_ms) / 1000), "accent")
 
 
 def action_row(action: Action, operation: Operation | None, now_ms: int, zone: tzinfo | None) -> Row:

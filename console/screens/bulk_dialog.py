@@ -13,6 +13,7 @@ from textual.content import Content
 from textual.events import Key
 from textual.widgets import Input
 
+from backends.ops.kinds import LEAST_RATE, MOST_RATE
 from console.screens.dialog import Dialog
 from widgets.entry import Entry, printable
 from widgets.safe import Cell, cell, cells, safe_line
@@ -28,7 +29,7 @@ def rate_of(text: str) -> float | None:
         return None
     number, _, unit = text.partition("/")
     found = float(number) / PER_S[unit.strip()] if unit.strip() in PER_S else 0.0
-    if not 0.0 < found < 1e9:
+    if not LEAST_RATE <= found <= MOST_RATE:
         raise ValueError(text)
     return found
 
@@ -127,7 +128,7 @@ class BulkDialog(Dialog[Yes]):
         try:
             rate = rate_of(self.query_one("#rate", Entry).value) if self._rate else None
         except ValueError:
-            self._wrong("that is no rate: write 50, 50/s or 300/min")
+            self._wrong("that is no rate: write 50, 50/s or 300/min, at least 1/h")
             return
         self.dismiss(Yes(rate))
 

@@ -124,6 +124,16 @@ def test_a_cancel_of_a_run_that_ran_has_no_undo() -> None:
     assert plain(undo_cell(replace(asked, note="cancelled"), T0)).startswith("for ")
 
 
+async def test_a_time_beyond_the_calendar_is_shown() -> None:
+    """In the list and on the page, as an older release has left it."""
+    ops, _ = with_purge(until_ms=10**303, undone_ms=-(10**303), beat_ms=-(10**303))
+    async with console((160, 40), ops) as c:
+        await c.pilot.press("9")
+        await c.until(lambda: "for ever" in c.screen())
+        await c.pilot.press("j", "enter")
+        await c.until(lambda: "until 9999-12-30" in c.screen())
+
+
 @pytest.mark.parametrize(
     ("number", "shown"),
     [

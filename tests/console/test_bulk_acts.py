@@ -280,13 +280,14 @@ async def test_hostile_letters_are_acted_on_like_others() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "rate"), [("", None), ("50", 50.0), (" 50/s ", 50.0), ("300/min", 5.0), ("3600/h", 1.0), ("60/m", 1.0)]
+    ("text", "rate"),
+    [("", None), ("50", 50.0), (" 50/s ", 50.0), ("300/min", 5.0), ("3600/h", 1.0), ("60/m", 1.0), ("1/h", 1 / 3600)],
 )
 def test_a_rate(text: str, rate: float | None) -> None:
     assert rate_of(text) == rate
 
 
-@pytest.mark.parametrize("text", ["x", "0", "-5", "5/x", "nan", "inf", "1e99", "/s"])
+@pytest.mark.parametrize("text", ["x", "0", "-5", "5/x", "nan", "inf", "1e99", "/s", "1e-300", "0.9/h", "1000001"])
 def test_no_rate(text: str) -> None:
     with pytest.raises(ValueError, match=r".*"):
         rate_of(text)
