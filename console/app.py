@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from msgspec.structs import replace
 from textual import work
 from textual.binding import Binding, BindingType
-from textual.events import Key
+from textual.events import Event, Key
 from textual.message import Message
 from textual.screen import ModalScreen, Screen
 from textual.theme import Theme
@@ -309,6 +309,12 @@ class ConsoleApp(Exports, Guarded, Settles, LineApp):
         dialog = AskDialog("Leave?", lines, "leave")
         dialog.add_class(LEAVING)
         self.push_screen(dialog, lambda yes: self.exit() if yes else None)
+
+    async def on_event(self, event: Event) -> None:
+        """A key goes to whom it is for, but what was told is seen now."""
+        if isinstance(event, Key) and self.screen_stack:
+            self.front().key_pressed()
+        await super().on_event(event)
 
     def on_key(self, event: Key) -> None:
         """A letter that the screen got while ``:`` was opened over it belongs to the command."""

@@ -21,6 +21,7 @@ from console.feed import Feed, one_line
 from console.screens import by_one
 from console.screens.acts_looks import SILENT_MS, taken_back
 from console.screens.dialog import AskDialog, PickDialog
+from console.screens.header import is_late
 from console.screens.queues_looks import stuck
 from console.state import ConsoleState
 from widgets.rowlist import RowList
@@ -31,6 +32,10 @@ if TYPE_CHECKING:
     from console.app import ConsoleApp
 
 T = TypeVar("T")
+ACT_S = 15.0
+"""So long an action may take that tells nothing meanwhile."""
+WAITS_S = 1.0
+"""So long it may take until it is told that it waits."""
 PICK_JOB = (Column("job", 12, 2), Column("schedule", 12, 1, drop=2), Column("what for", 10, 3, drop=1))
 
 
@@ -67,8 +72,8 @@ class ActingScreen(Screen[None]):
         """Milliseconds since the epoch."""
         return self.shell.clock()
 
-    def tell(self, text: str, tone: str = "ok") -> None:
-        """A notice for the operator."""
+    def tell(self, text: str, tone: str = "ok", seconds: float = 0.0, *, until_key: bool = False) -> None:
+        """A notice for the operator; `until_key`: it stays until a key is pressed."""
         raise NotImplementedError
 
     def key(self, action: str) -> str:
@@ -93,6 +98,14 @@ class ActingScreen(Screen[None]):
 
     # --- in the background ---
 
+    def _tell_waiting(self) -> None:
+        late = [name for name, link in self.state.links.items() if is_late(link, self.now())]
+        self.shell.front().tell(f"waiting for {' and '.join(late) or 'an answer'} …", "warn", ACT_S)
+
+    def _redis_is_late(self) -> bool:
+        redis = self.state.links.get("redis")
+        return redis is not None and is_late(redis, self.now())
+
     @work(group="actions")
     async def do(
         self,
@@ -110,15 +123,20 @@ class ActingScreen(Screen[None]):
         `undo`: what to do on the screen where it fails. `back`: what it was, for the line that says what can be taken
         back; `hold_s`: so long nothing of it starts; `runs`: those that it sets going again → the attempts they had.
         """
+        if self._redis_is_late():
+            self._tell_waiting()
+        timer = self.set_timer(WAITS_S, self._tell_waiting)
         try:
-            result = await self.feed.act(action)
+            result = await self.feed.act(action, ACT_S)
         except Exception as error:
             if undo:
                 undo()
-            self.tell(f"✗ {failed}: {one_line(error)}", "bad")
+            self.shell.front().tell(f"✗ {failed}: {one_line(error)}", "bad", until_key=True)
             if not isinstance(error, CronsoleError):
                 self.log.error(failed)
             return
+        finally:
+            timer.stop()
         self.tell_done(told(result), self.feed.warned)
         await self._can_be_taken_back(result, back, hold_s, hold_s > 0 or isinstance(result, NewRuns), runs)
 
@@ -145,6 +163,8 @@ class ActingScreen(Screen[None]):
             self.tell(f"{acts.driving.doing} is under way: Esc stops it", "warn")
             return
         driving = acts.driving = Driving(doing, stop or get_current_worker().cancel)
+        if self._redis_is_late():
+            self._tell_waiting()
 
         def tell(progress: Progress) -> None:
             driving.progress = progress
@@ -157,7 +177,7 @@ class ActingScreen(Screen[None]):
             result = await self.feed.act(lambda ops: action(ops, tell), None)
         except Exception as error:
             left = " · resume or undo it in the audit" if driving.progress.receipt and driving.progress.changed else ""
-            shell.front().tell(f"✗ {failed}: {one_line(error)}{left}", "bad")
+            shell.front().tell(f"✗ {failed}: {one_line(error)}{left}", "bad", until_key=True)
             if not isinstance(error, (CronsoleError, OSError)):
                 self.log.error(failed)
         finally:

@@ -90,6 +90,7 @@ class ConsoleScreen(ActingScreen):
         self._notice: Cell = ()
         self._acts: Cell = ()
         self._notices = 0
+        self._until_key = self._told_long = False
         self._unread = RowList.UNREAD
 
     # --- what a subclass provides ---
@@ -272,18 +273,33 @@ class ConsoleScreen(ActingScreen):
         """The key of an action, as it is printed on a keyboard."""
         return next((key_names(b.key) for b in self.all_bindings() if b.id == action), "")
 
-    def tell(self, text: str, tone: str = "ok", seconds: float = NOTICE_S) -> None:
-        """A notice at the foot, for a few seconds."""
+    def tell(self, text: str, tone: str = "ok", seconds: float = NOTICE_S, *, until_key: bool = False) -> None:
+        """A notice at the foot, for a few seconds; `until_key`: and then until a key is pressed."""
         text = RUN_ID.sub(r"…\1", in_console(text, self.shell.key_of))
         self._notice = cells(cell(text[:NOTICE_MOST], tone), " ")
         self._notices += 1
+        self._until_key, self._told_long = until_key, False
         self.set_timer(seconds, lambda number=self._notices: self._forget_notice(number))
         self.show_keys()
 
     def _forget_notice(self, number: int) -> None:
-        if number == self._notices:
-            self._notice = ()
-            self.show_keys()
+        if number != self._notices:
+            return
+        if self._until_key:
+            self._told_long = True
+        else:
+            self._drop_notice()
+
+    def _drop_notice(self) -> None:
+        self._notice = ()
+        self.show_keys()
+
+    def key_pressed(self) -> None:
+        """What stays until then has been seen."""
+        if self._until_key:
+            self._until_key = False
+            if self._told_long:
+                self._drop_notice()
 
     # --- keys ---
 

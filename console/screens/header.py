@@ -10,8 +10,8 @@ from console.feed import Link
 from console.screens.rows import age, count
 from widgets.safe import Cell, cell, cells, fit, width_of
 
-STALE_MS = 4_000
-"""Data older than this is called old."""
+SILENT_MS = {"redis": 3_000, "postgres": 8_000}
+"""A server that answered last longer ago than this is silent: about three looks at it."""
 
 FULL, PLAIN, BRIEF, TERSE = range(4)
 """How many words there is room for."""
@@ -19,13 +19,24 @@ APART = 2
 """Columns between what stands left and the clock, at least."""
 
 
+def silent_ms(link: Link, now_ms: int) -> int:
+    """For how long a server that is not known to be down has not answered; 0 where that is as usual."""
+    late = now_ms - link.last_ok_ms
+    return late if link.state == "ok" and late > SILENT_MS[link.name] else 0
+
+
+def is_late(link: Link, now_ms: int) -> bool:
+    """Whether who asks it something now may have to wait."""
+    return link.state == "down" or silent_ms(link, now_ms) > 0
+
+
 def link_cell(link: Link, now_ms: int, words: int = PLAIN) -> Cell:
     """One server: a glyph, its name (its version, where there is room), and its latency or what is wrong."""
     brief = words >= BRIEF
     name = "pg" if brief and link.name == "postgres" else link.name
     if link.state == "ok":
-        late = now_ms - link.last_ok_ms
-        if late > STALE_MS * 2:
+        late = silent_ms(link, now_ms)
+        if late:
             return cells(cell("◌ ", "warn"), cell(name), cell(f" silent {age(late)}", "warn"))
         ms = link.latency_ms
         shown = "" if ms is None or words == TERSE else " <1 ms" if ms < 1 else f" {ms:2.0f} ms"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from msgspec.structs import replace
 from textual.screen import ModalScreen
@@ -193,9 +195,9 @@ async def test_redis_that_goes_away_half_way_is_told_with_what_to_do(monkeypatch
     told: list[str] = []
     tell = DeadScreen.tell
 
-    def noted(screen: DeadScreen, text: str, tone: str = "ok") -> None:
+    def noted(screen: DeadScreen, text: str, tone: str = "ok", *rest: Any, **more: Any) -> None:
         told.append(text)
-        tell(screen, text, tone)
+        tell(screen, text, tone, *rest, **more)
 
     monkeypatch.setattr(DeadScreen, "tell", noted)
     async with console(ops=ops) as c:
