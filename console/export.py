@@ -122,9 +122,9 @@ class Exports(App[int]):
     """Mixin of the app: keys that take out what is in focus."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("C", "copy_chosen", "copy: the key of the row, or the text", show=False, id="copy"),
-        Binding("w", "write('csv')", "write the table to a CSV file", show=False, id="write_csv"),
-        Binding("W", "write('json')", "write the table to a JSON file", show=False, id="write_json"),
+        Binding("C", "copy_chosen", "copy the key of the row, or the text", show=False, id="copy"),
+        Binding("w", "write('csv')", "write the list to a CSV file", show=False, id="write_csv"),
+        Binding("W", "write('json')", "write the list to a JSON file", show=False, id="write_json"),
         Binding("v", "view", "the text in $PAGER", show=False, id="view"),
         Binding("ctrl+z", "suspend_process", "stop; fg comes back", show=False, id="suspend"),
     ]
@@ -154,7 +154,7 @@ class Exports(App[int]):
         """Put the key of the chosen row, or the text of the pane, into the terminal's clipboard."""
         pane = self.screen.focused
         keyed = isinstance(pane, RowList) and not pane.plain_text()
-        text = (pane.cursor_key or "") if isinstance(pane, RowList) and keyed else self.text_in_focus()
+        text = self._front.copied(pane) if isinstance(pane, RowList) and keyed else self.text_in_focus()
         size = len(text.encode("utf-8", "replace"))
         if not text:
             self._front.tell("nothing to copy: choose a row or a text (Tab)", "warn")

@@ -19,7 +19,7 @@ from console.screens.acting import ActingScreen
 from console.screens.acts_looks import progress_line, undo_line
 from console.screens.dialog import AskDialog
 from console.screens.header import banner, context_cell, header
-from console.screens.help import HelpDialog, key_names
+from console.screens.help import HelpDialog, PanelKeys, key_groups, key_names
 from console.screens.palette import Palette
 from console.screens.rows import age
 from widgets.named import named
@@ -32,6 +32,8 @@ NOTICE_S = 6.0
 NOTICE_MOST = 600
 """Characters of a notice that are looked at."""
 RUN_ID = re.compile(r"\b[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{4}([0-9a-f]{8})\b")
+ATTEMPT = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}/\d+")
+"""The key of an attempt's row."""
 EVERYWHERE = ("command", "help", "quit")
 """What the foot of every screen ends with."""
 FRAME = """
@@ -102,6 +104,10 @@ class ConsoleScreen(ActingScreen):
     def show_subject(self, subject: str | None) -> None:
         """The screen was opened for one thing: its key. None: for no thing any more. Comes when `on_mount` is over."""
 
+    def panel_keys(self) -> PanelKeys:
+        """Keys of a panel that is no list, for the help: (where, bindings)."""
+        return ()
+
     def remembered(self) -> dict[str, str | int | float | bool]:
         """What the operator set here and finds again next time: a filter, a zoom."""
         return {}
@@ -129,6 +135,11 @@ class ConsoleScreen(ActingScreen):
     def job_in_hand(self) -> str | None:
         """The job that the operator is looking at; None where it is none."""
         return None
+
+    def copied(self, rows: RowList) -> str:
+        """What is copied of the chosen row: of an attempt its run, which is what everything asks for."""
+        key = rows.cursor_key or ""
+        return key.rpartition("/")[0] if ATTEMPT.fullmatch(key) else key
 
     def undone(self) -> None:
         """Something was taken back, here or on another screen."""
@@ -353,5 +364,4 @@ class ConsoleScreen(ActingScreen):
 
     def action_help(self) -> None:
         """All keys."""
-        lists, screens = (mapped(b, self.shell.keymap) for b in (RowList.BINDINGS, self.app.BINDINGS))
-        self.app.push_screen(HelpDialog((("Here", self.all_bindings()), ("In lists", lists), ("Screens", screens))))
+        self.app.push_screen(HelpDialog(key_groups(self, ConsoleScreen)))

@@ -21,7 +21,7 @@ from console.screens.cronlab_layout import CSS, Layout, layout
 from console.screens.cronlab_lines import Lines, put
 from console.screens.cronlab_state import Lab
 from console.screens.dialog import TextDialog
-from console.screens.help import HelpDialog
+from console.screens.help import PanelKeys
 from console.settings import local_zone_name
 from widgets.calendar import NAMES, Calendar
 from widgets.entry import Entry
@@ -30,6 +30,7 @@ from widgets.rowlist import RowList
 from widgets.safe import cell, cells, safe_line
 from widgets.statusline import StatusLine
 from widgets.table import Table
+from widgets.textpane import TextPane
 
 FIRST = "*/15 9-17 * * 1-5"
 """What stands there where no job is in hand."""
@@ -291,11 +292,9 @@ class CronLabScreen(ConsoleScreen):
             self._to_panel()
         self._compare()
 
-    def action_help(self) -> None:
-        """All keys."""
-        calendar = ("In the calendar", Calendar.BINDINGS)
-        groups = (("Here", self.all_bindings()), calendar, ("In lists", RowList.BINDINGS))
-        self.app.push_screen(HelpDialog((*groups, ("Screens", self.app.BINDINGS))))
+    def panel_keys(self) -> PanelKeys:
+        """Those of the calendar and of the warnings."""
+        return (("In the calendar", Calendar.BINDINGS), ("In the warnings", TextPane.BINDINGS))
 
     @on(RowList.Opened, "#elsewhere")
     def _opened(self, event: RowList.Opened) -> None:

@@ -5,15 +5,23 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from itertools import zip_longest
+from typing import TYPE_CHECKING, TypeAlias
 
 from textual.binding import Binding, BindingType
 from textual.keys import key_to_character
 
+from console.keymap import class_bindings, mapped
 from console.screens.dialog import TextDialog
 from console.screens.rows import outcome_cell
+from widgets.rowlist import RowList
 from widgets.safe import Cell, cell, cells, fit
 from widgets.timeline_geometry import BAND, ENDS, PLANNED, PLANNED_MANY
 
+if TYPE_CHECKING:
+    from console.screens.base import ConsoleScreen
+
+PanelKeys: TypeAlias = Sequence[tuple[str, Sequence[BindingType]]]
+"""(where, bindings) of each panel that is no list."""
 _NAMES = {
     "tab": "Tab", "enter": "Enter", "escape": "Esc", "space": "Space", "backspace": "Backspace", "delete": "Del",
     "left": "←", "right": "→", "up": "↑", "down": "↓", "pagedown": "PgDn", "pageup": "PgUp",
@@ -34,6 +42,28 @@ def key_name(key: str) -> str:
 def key_names(keys: str) -> str:
     """A binding's keys as they are printed on a keyboard."""
     return " ".join(key_name(key) for key in keys.split(","))
+
+
+def key_groups(screen: ConsoleScreen, shared: type) -> list[tuple[str, list[Binding]]]:
+    """Every key that means something on a screen, each once. `shared`: the class whose keys every screen has."""
+    keymap, everywhere = screen.shell.keymap, class_bindings(shared)
+    here = [b for b in class_bindings(type(screen)) if b not in everywhere]
+    app = class_bindings(type(screen.app))
+    own = mapped(here, keymap)
+    panels = [(title, mapped(bindings, keymap)) for title, bindings in screen.panel_keys()]
+    taken = {b.key for group in (own, *(keys for _, keys in panels)) for b in group}
+    general = mapped([b for b in everywhere if b not in here], keymap)
+    general += mapped([b for b in app if not is_screen(b)], keymap)
+    return [
+        ("Here", own), *panels, ("In lists", mapped(RowList.BINDINGS, keymap)),
+        ("Everywhere", [b for b in general if b.key not in taken]),
+        ("Screens", mapped([b for b in app if is_screen(b)], keymap)),
+    ]  # fmt: skip
+
+
+def is_screen(binding: Binding) -> bool:
+    """Whether its key leads to a screen."""
+    return (binding.id or "").startswith("go_")
 
 
 TWO_COLUMNS = 110

@@ -21,6 +21,7 @@ from backends.schedule.preview import fires_from
 from console.console_ops import ConsoleOps
 from console.screens import jobs_looks as look
 from console.screens.base import ConsoleScreen
+from console.screens.help import PanelKeys
 from console.screens.job_form import trigger_with_payload
 from console.screens.pager import Pager
 from console.screens.queues_pause import pause_or_resume
@@ -31,6 +32,7 @@ from widgets.rowlist import RowList
 from widgets.safe import Cell, cell, cells
 from widgets.statusline import StatusLine
 from widgets.table import Row, Table
+from widgets.textpane import TextPane
 
 PAGE = 100
 NEXT = 5
@@ -123,6 +125,10 @@ class JobScreen(ConsoleScreen):
     def job_in_hand(self) -> str | None:
         """It."""
         return self.subject
+
+    def panel_keys(self) -> PanelKeys:
+        """Those of the text."""
+        return (("In the text", TextPane.BINDINGS),)
 
     def show_subject(self, subject: str | None) -> None:
         """Another job."""

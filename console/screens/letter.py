@@ -17,16 +17,14 @@ from backends.model import DeadLetter, to_ms
 from backends.ops.kinds import Marked
 from console.console_ops import ConsoleOps
 from console.feed import one_line
-from console.keymap import mapped
 from console.screens import letter_acts
 from console.screens.base import ConsoleScreen
 from console.screens.editing import edit_letter
-from console.screens.help import HelpDialog
+from console.screens.help import PanelKeys
 from console.screens.letter_acts import PURGE, RETRY, Deed
 from console.screens.rows import age, count, duration, moment, outcome_cell
 from console.screens.run_looks import clock_ms, error_lines, framed_lines, joined
 from widgets.logpane import LogPane
-from widgets.rowlist import RowList
 from widgets.safe import Cell, cell, cells
 from widgets.statusline import StatusLine
 from widgets.tree import Tree
@@ -222,12 +220,9 @@ class LetterScreen(ConsoleScreen):
 
     # --- keys ---
 
-    def action_help(self) -> None:
-        """All keys."""
-        keymap = self.shell.keymap
-        groups = [("Here", self.all_bindings()), ("In the payload", mapped(Tree.BINDINGS, keymap))]
-        groups += [("In lists", mapped(RowList.BINDINGS, keymap)), ("Screens", mapped(self.app.BINDINGS, keymap))]
-        self.app.push_screen(HelpDialog(groups))
+    def panel_keys(self) -> PanelKeys:
+        """Those of the tree and of the text beside it."""
+        return (("In the payload", Tree.BINDINGS), ("In the error", LogPane.BINDINGS))
 
     def action_run(self) -> None:
         """The page of its run."""

@@ -17,8 +17,7 @@ from backends.errors import BadInputError, CronsoleError
 from backends.model import RunningRow
 from console.console_ops import ConsoleOps
 from console.feed import one_line
-from console.keymap import mapped
-from console.screens.help import HelpDialog
+from console.screens.help import PanelKeys
 from console.screens.run_acts import RunActs
 from console.screens.run_looks import COLUMNS, attempt_lines, head_lines, marks, place_lines, planned_ms, spans
 from widgets.logpane import LogPane
@@ -326,12 +325,13 @@ class RunScreen(RunActs):
 
     # --- keys ---
 
-    def action_help(self) -> None:
-        """All keys."""
-        keymap = self.shell.keymap
-        groups = [("Here", self.all_bindings()), ("In the output", mapped(LogPane.BINDINGS, keymap))]
-        groups += [("In lists", mapped(RowList.BINDINGS, keymap)), ("Screens", mapped(self.app.BINDINGS, keymap))]
-        self.app.push_screen(HelpDialog(groups))
+    def copied(self, rows: RowList) -> str:
+        """Its id, whichever attempt is chosen."""
+        return self.subject or ""
+
+    def panel_keys(self) -> PanelKeys:
+        """Those of the output."""
+        return (("In the output", LogPane.BINDINGS),)
 
 
 def is_live(page: RunPage, number: int) -> bool:

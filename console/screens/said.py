@@ -6,7 +6,10 @@ from collections.abc import Iterable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING
 
+from textual.binding import Binding
+
 from console.commands import Command
+from console.keymap import class_bindings, mapped
 from console.screens.help import key_names
 from console.screens.queues_pause import pause_or_resume
 from console.screens.registry import NUMBERED, SCREENS
@@ -15,15 +18,41 @@ if TYPE_CHECKING:
     from console.screens.base import ConsoleScreen
 
 
+EXPORTS = {"copy": "copy", "csv": "write_csv", "json": "write_json", "view": "view", "suspend": "suspend"}
+"""Command → action of the app."""
+OTHERWISE = ("command", "help", "quit", "undo", "clear_filter", "leave", "focus_next", "focus_previous")
+"""Actions that are commands by another name, or none that anybody would type."""
+
+
 def commands(screen: ConsoleScreen) -> list[Command]:
     """In the order in which they are offered when nothing is typed."""
-    return [*_here(screen), *_screens(screen), *_app(screen), *_queues(screen), *_jobs(screen)]
+    shown = screen.own_bindings()
+    here, more = _here(screen, shown), _here(screen, _more(screen, shown))
+    return [*here, *_screens(screen), *_app(screen), *_exports(screen), *more, *_queues(screen), *_jobs(screen)]
 
 
-def _here(screen: ConsoleScreen) -> Iterator[Command]:
-    for binding in screen.own_bindings():
+def _here(screen: ConsoleScreen, bindings: Iterable[Binding]) -> Iterator[Command]:
+    for binding in bindings:
         act = partial(screen.run_action, binding.action)
         yield Command(binding.description, "on this screen", partial(screen.call_next, act), key_names(binding.key))
+
+
+def _more(screen: ConsoleScreen, shown: Iterable[Binding]) -> Iterator[Binding]:
+    """What has a key here that the foot does not show, and is not said in other words."""
+    actions = {binding.action for binding in shown}
+    for binding in screen.all_bindings():
+        if binding.action not in actions and binding.id not in OTHERWISE:
+            actions.add(binding.action)
+            yield binding
+
+
+def _exports(screen: ConsoleScreen) -> Iterator[Command]:
+    app = screen.shell
+    bindings = {binding.id: binding for binding in mapped(class_bindings(type(app)), app.keymap)}
+    for name, action in EXPORTS.items():
+        binding = bindings[action]
+        act = partial(app.run_action, binding.action)
+        yield Command(name, binding.description, partial(screen.call_next, act), key_names(binding.key))
 
 
 def _screens(screen: ConsoleScreen) -> Iterator[Command]:

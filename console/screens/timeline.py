@@ -21,6 +21,7 @@ from console.screens import timeline_looks as looks
 from console.screens.details import field
 from console.screens.dialog import PickDialog, TextDialog
 from console.screens.filterable import FilterableScreen
+from console.screens.help import PanelKeys
 from console.screens.timeline_herd import Herd
 from widgets.rowlist import RowList
 from widgets.safe import Cell, cell
@@ -90,6 +91,10 @@ class TimelineScreen(FilterableScreen):
     def job_in_hand(self) -> str | None:
         """Under the cursor."""
         return self._plot.cursor_key
+
+    def panel_keys(self) -> PanelKeys:
+        """Those of the plot."""
+        return (("On the time line", WideTimeline.BINDINGS),)
 
     def remembered(self) -> dict[str, str | int | float | bool]:
         """Filter, order and span."""
