@@ -7,17 +7,22 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
+from backends.jobs.words import nearest
 from widgets.entry import printable
 
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """`text` is typed, and what Tab completes to; `about` says what it does; `key` is the key that does the same."""
+    """`text` is typed, and what Tab completes to; `about` says what it does; `key` is the key that does the same.
+
+    `also`: what hands of other programs type for it.
+    """
 
     text: str
     about: str
     run: Callable[[], object]
     key: str = ""
+    also: tuple[str, ...] = ()
     folded: str = field(init=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -42,6 +47,9 @@ def matching(typed: str, commands: Sequence[Command], most: int) -> list[Command
     found: list[tuple[int, int, int]] = []
     for index, command in enumerate(commands):
         text, span = command.folded, 0
+        if whole in command.also:
+            found.append((SAME, span, index))
+            continue
         if not all(word in text for word in wanted):
             hit = letters.search(text)
             if hit is None:
@@ -57,6 +65,27 @@ def matching(typed: str, commands: Sequence[Command], most: int) -> list[Command
             kind = INSIDE
         found.append((kind, span, index))
     return [commands[index] for _, _, index in heapq.nsmallest(most, found)]
+
+
+NAMED = {
+    "trigger": "no job", "job": "no job", "queue": "no queue", "ctx": "no other context", "theme": "no other theme",
+    "pause": "nothing to pause named", "resume": "nothing paused named",
+}  # fmt: skip
+"""What is missing where the first word is a command and nothing fits."""
+LIKE_MOST = 2000
+"""Among more names none is looked for that is like what was typed: it is done at every key."""
+
+
+def why_none(typed: str, commands: Sequence[Command]) -> str:
+    """Why no command fits, in words."""
+    verb, _, name = " ".join(typed.split()).partition(" ")
+    missing = NAMED.get(verb.casefold())
+    if missing is None or not name:
+        return "no such command"
+    known = [c.text.partition(" ")[2] for c in commands if c.text.startswith(f"{verb.casefold()} ")]
+    close = nearest(name, known) if len(known) <= LIKE_MOST else ()
+    hint = f": did you mean {close[0]}?" if close else "" if known else ": there is none"
+    return f"{missing} {name}{hint}"
 
 
 class History:

@@ -13,7 +13,7 @@ from textual.events import Key
 from textual.screen import ModalScreen
 from textual.widgets import Input
 
-from console.commands import Command, History, matching
+from console.commands import Command, History, matching, why_none
 from widgets.entry import Entry, printable
 from widgets.rowlist import RowList
 from widgets.safe import cell, cells
@@ -79,14 +79,16 @@ class Palette(ModalScreen[Command]):
     def on_mount(self) -> None:
         """Everything that can be said."""
         self.query_one("#colon", StatusLine).show(cell(": ", "key"))
-        keys = (("Enter", "run"), ("Tab", "complete"), ("↑ ↓", "choose, history"), ("Esc", "close"))
-        self.query_one("#keys", StatusLine).show(
-            cells(*(part for key, word in keys for part in (cell(key, "key"), cell(f" {word}   ", "dim"))))
-        )
         self._entry, self._list = self.query_one(Entry), self.query_one(Choices)
         self._entry.focus()
         self._put(self._early)
         self._look()
+
+    def _show_keys(self) -> None:
+        keys = (("Enter", "run"), ("Tab", "complete"), ("↑ ↓", "choose, history"), ("Esc", "close"))
+        self.query_one("#keys", StatusLine).show(
+            cells(*(part for key, word in keys for part in (cell(key, "key"), cell(f" {word}   ", "dim"))))
+        )
 
     def type_early(self, text: str) -> None:
         """What was typed before the line could take it."""
@@ -112,7 +114,10 @@ class Palette(ModalScreen[Command]):
                 for n, c in enumerate(self._found)
             )
         )
+        if not self._found:
+            self._list.show_empty(why_none(self._entry.value, self._commands))
         self._list.choose(0)
+        self._show_keys()
 
     @property
     def _chosen(self) -> Command | None:
@@ -165,6 +170,8 @@ class Palette(ModalScreen[Command]):
         """The command that the cursor is on. With nothing typed and nothing chosen, Enter runs nothing."""
         if self._chosen is not None:
             self.dismiss(self._chosen)
+        elif not self._found:
+            self.query_one("#keys", StatusLine).show(cell(f"✗ {why_none(self._entry.value, self._commands)}", "bad"))
 
     def action_leave(self) -> None:
         """Nothing."""

@@ -74,7 +74,7 @@ def _app(screen: ConsoleScreen) -> Iterator[Command]:
     yield Command("undo", "take back what was done last from here", screen.action_undo, screen.key("undo"))
     yield Command("help", "every key of this screen", screen.action_help, screen.key("help"))
     yield Command("redraw", "send every cell again", app.action_redraw, key_names(app.keymap.get("redraw", "ctrl+l")))
-    yield Command("quit", "leave the console", app.action_quit, screen.key("quit"))
+    yield Command("quit", "leave the console", app.action_quit, screen.key("quit"), also=("q", "q!", "qa", "qa!"))
 
 
 def _queues(screen: ConsoleScreen) -> Iterator[Command]:

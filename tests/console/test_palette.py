@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from textual.events import Key
 from textual.keys import _character_to_key
 
@@ -116,6 +117,34 @@ async def test_nothing_fits() -> None:
         await say(c, "xyzzy", "enter")
         assert isinstance(c.app.screen, Palette)
         assert "no such command" in c.screen()
+
+
+@pytest.mark.parametrize(
+    ("typed", "told"),
+    [
+        ("trigger nosuch", "no job nosuch"), ("job nosuch", "no job nosuch"), ("queue nosuch", "no queue nosuch"),
+        ("trigger send_emial", "no job send_emial: did you mean send_email?"), ("nosuch", "no such command"),
+        ("ctx nosuch", "no other context nosuch: there is none"), ("theme nosuch", "no other theme nosuch"),
+        ("pause nosuch", "nothing to pause named nosuch"),
+    ],
+)  # fmt: skip
+async def test_what_there_is_not_is_named_and_enter_says_so_aloud(typed: str, told: str) -> None:
+    async with console() as c:
+        await say(c, typed)
+        await c.until(lambda: told in c.screen())
+        await c.pilot.press("enter")
+        await c.until(lambda: f"✗ {told}" in c.screen())
+        await c.pilot.press("backspace")
+        await c.until(lambda: "✗ no" not in c.screen())
+
+
+@pytest.mark.parametrize("typed", ["q", "q!", "quit", "qa"])
+async def test_hands_of_vim_leave(typed: str) -> None:
+    async with console() as c:
+        await say(c, typed)
+        await c.until(lambda: c.app.screen.query_one(Choices).rows[0].cells[0][0][0] == "quit")
+        await c.pilot.press("enter")
+        await c.until(lambda: c.app._exit)
 
 
 async def test_hostile_names_are_shown_and_can_be_said() -> None:
