@@ -289,6 +289,11 @@ class RunRow(msgspec.Struct, frozen=True):
     exit_code: int | None = None
     error: str | None = None
 
+    @property
+    def cursor(self) -> str:
+        """What leads on from it in a list of runs, either way."""
+        return f"{self.run_id}.{self.attempt}"
+
 
 class RunningRow(msgspec.Struct, frozen=True):
     """An attempt that is in hand right now, as its engine reports it."""

@@ -115,9 +115,9 @@ class ConsoleOps(Protocol):
 
     async def runs(
         self, limit: int = 50, cursor: str | None = None, *, job: str | None = None, queue: str | None = None,
-        outcomes: Sequence[str] = (), since: datetime | None = None,
+        outcomes: Sequence[str] = (), since: datetime | None = None, oldest: bool = False,
     ) -> Page[RunRow]:  # fmt: skip
-        """Finished attempts, newest run first."""
+        """Finished attempts, newest run first; `oldest`: the last page, and with its cursor those above it."""
 
     async def dead_heads(
         self, limit: int = 100, cursor: str | None = None, *, queue: str = "", group: str = "",

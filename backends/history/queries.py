@@ -19,6 +19,7 @@ _ROW = (
 _BAD = "outcome = %s and outcome <> 'succeeded'"
 """The second half lets the planner take the partial indexes."""
 _NEWEST = "order by a.run_id desc, a.attempt desc"  # without the "a." it would be by the text, which no index has
+_OLDEST = "order by a.run_id, a.attempt"
 _TABLES = ("cronsole.attempt", "cronsole.attempt_keep")
 _LOGS = ("cronsole.run_log", "cronsole.run_log_keep")
 
@@ -62,10 +63,12 @@ class History:
         run_id: str | None = None,
         since: datetime | None = None,
         group: str | None = None,
+        oldest: bool = False,
     ) -> Page[RunRow]:
         """Attempts, newest run first. `cursor`: `next_cursor` of the page before. `run_id`: one, or its beginning.
 
-        `group`: those whose error has this fingerprint.
+        `group`: those whose error has this fingerprint. `oldest`: read from the other end; each page is newest first
+        all the same, and its `next_cursor` leads to what is newer.
         """
         args: list[Any] = []
         where = ["true"]
@@ -81,7 +84,8 @@ class History:
             args.append(since)
         if cursor:
             last, attempt = _cursor(cursor)
-            where.append("run_id <= %s::uuid and (run_id, attempt) < (%s::uuid, %s)")
+            under, before = (">=", ">") if oldest else ("<=", "<")
+            where.append(f"run_id {under} %s::uuid and (run_id, attempt) {before} (%s::uuid, %s)")
             args += [last, last, attempt]
         # An index keeps the order for one outcome, not for several: each has a walk of its own. A group has hardly more
         # than one.
@@ -95,16 +99,18 @@ class History:
         for table in _TABLES:
             for condition, more_args in asked:
                 parts.append(
-                    f"(select {_ROW} from {table} a where {' and '.join([*where, condition])} {_NEWEST} limit %s)"
+                    f"(select {_ROW} from {table} a where {' and '.join([*where, condition])}"
+                    f" {_OLDEST if oldest else _NEWEST} limit %s)"
                 )
                 given += [*args, *more_args, limit]
         # The ids are unique text of one length, so their order as text is their order as uuid.
+        order = "1, 2" if oldest else "1 desc, 2 desc"
         rows = await self._page(
-            f"select * from ({' union all '.join(parts)}) t order by 1 desc, 2 desc limit %s", [*given, limit]
+            f"select * from ({' union all '.join(parts)}) t order by {order} limit %s", [*given, limit]
         )
-        items = tuple(RunRow(*row) for row in rows)
-        more = f"{items[-1].run_id}.{items[-1].attempt}" if len(items) == limit else None
-        return Page(items, more)
+        items = [RunRow(*row) for row in rows]
+        more = items[-1].cursor if len(items) == limit else None
+        return Page(tuple(items[::-1] if oldest else items), more)
 
     async def run(self, run_id: str) -> list[dict[str, Any]]:
         """All attempts of a run, oldest first, every column, with the tail of the output."""

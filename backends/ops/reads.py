@@ -256,10 +256,16 @@ class Reads:
         queue: str | None = None,
         outcomes: Sequence[str] = (),
         since: datetime | None = None,
+        oldest: bool = False,
     ) -> Page[RunRow]:
-        """Finished attempts, newest run first; `outcomes`: only those that ended in one of these ways."""
+        """Finished attempts, newest run first; `outcomes`: only those that ended in one of these ways.
+
+        `oldest`: the last page; its cursor, and that of each such page, leads to the one above.
+        """
         async with self.history() as history:
-            return await history.runs(limit, cursor, job=job, queue=queue, outcomes=outcomes, since=since)
+            return await history.runs(
+                limit, cursor, job=job, queue=queue, outcomes=outcomes, since=since, oldest=oldest
+            )
 
     async def run_show(self, run_id: str) -> list[dict[str, Any]]:
         """All finished attempts of a run, every column. Raises BadInputError for an unknown run."""

@@ -23,7 +23,7 @@ from console.screens import jobs_looks as look
 from console.screens.base import ConsoleScreen
 from console.screens.help import PanelKeys
 from console.screens.job_form import trigger_with_payload
-from console.screens.pager import Pager
+from console.screens.pager import Back, Pager
 from console.screens.queues_pause import pause_or_resume
 from console.screens.rows import count
 from console.screens.runs import run_key
@@ -103,6 +103,7 @@ class JobScreen(ConsoleScreen):
         self._run_pager: Pager[RunRow] = Pager(
             self, self._runs, self._ask_runs, lambda _: True, run_key, self._run_row,
             lambda: self._told("runs", "Runs", self._run_pager),
+            back=Back(self._ask_runs_back, lambda run: run.cursor, lambda: True),
         )  # fmt: skip
         self._fire_pager: Pager[JobFire] = Pager(
             self, self._fires, self._ask_fires, lambda _: True, lambda fire: fire.planned_at.isoformat(),
@@ -143,6 +144,9 @@ class JobScreen(ConsoleScreen):
 
     async def _ask_runs(self, ops: ConsoleOps, cursor: str | None) -> Page[RunRow]:
         return await ops.runs(PAGE, cursor, job=self.subject) if self.subject else Page(())
+
+    async def _ask_runs_back(self, ops: ConsoleOps, cursor: str | None) -> Page[RunRow]:
+        return await ops.runs(PAGE, cursor, job=self.subject, oldest=True) if self.subject else Page(())
 
     async def _ask_fires(self, ops: ConsoleOps, cursor: str | None) -> Page[JobFire]:
         return await ops.job_fires(self.subject, PAGE, cursor) if self.subject else Page(())
@@ -254,6 +258,7 @@ class JobScreen(ConsoleScreen):
     def _told(self, name: str, title: str, pager: Pager[RunRow] | Pager[JobFire]) -> None:
         read = count(pager.first + len(pager.items))
         text = f"{title} · {read}" + ("" if pager.at_end or not pager.items else " read, older below")
+        text = f"{title} · the oldest {read}, newer above" if pager.from_end and pager.at_end else text
         text = text if pager.known else title
         if self._titles.get(name) != text:
             self._titles[name] = text

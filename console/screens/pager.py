@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 from backends.model import Page
 from console.console_ops import ConsoleOps
@@ -49,6 +49,18 @@ class _Part(Generic[T]):
     end: str | None
 
 
+class Back(NamedTuple, Generic[T]):
+    """How a list is read from its oldest end.
+
+    `ask`: for the last page (None), or for the one above a cursor, newest first; its `next_cursor` leads further up.
+    `cursor`: of an item, for either way. `may`: whether all that is read fits, so that the last page is the end.
+    """
+
+    ask: Callable[[ConsoleOps, str | None], Awaitable[Page[T]]]
+    cursor: Callable[[T], str]
+    may: Callable[[], bool]
+
+
 class Pager(Generic[T]):
     """Fills `table` from `ask`, newest first. Give it `moved` and `edge` when the table tells them.
 
@@ -66,13 +78,18 @@ class Pager(Generic[T]):
         row: Callable[[T], Row],
         told: Callable[[], None],
         keeps: Callable[[T], bool] = lambda _: False,
+        back: Back[T] | None = None,
     ) -> None:
         """`fits`: whether an item is shown; `key`: of an item's row. `told` is called after each change, for titles.
 
-        `keeps`: whether an item that is there no longer stays in its place, until it is `let_go`.
+        `keeps`: whether an item that is there no longer stays in its place, until it is `let_go`. `back`: how it is
+        read from its other end; without it the oldest is reached page by page.
         """
         self._screen, self._table, self._ask, self._fits = screen, table, ask, fits
         self._key, self._row, self._told, self._keeps = key, row, told, keeps
+        self._back = back
+        self.from_end = False
+        """Whether it was read from the other end, and what is newer than all that is held is not known."""
         self._rows: dict[str, tuple[T, Row]] = {}
         self._parts: list[_Part[T]] = []
         self._above: list[tuple[str | None, int]] = []
@@ -116,7 +133,7 @@ class Pager(Generic[T]):
     def restart(self) -> None:
         """From the beginning: the filter is another one."""
         self._generation += 1
-        self._parts, self._above, self._newest, self._asking = [], [], frozenset(), False
+        self._parts, self._above, self._newest, self._asking, self.from_end = [], [], frozenset(), False, False
         self._searched, self.looked_at, self._again = 0, 0, None
         self._draw()
         self.refresh()
@@ -131,7 +148,7 @@ class Pager(Generic[T]):
         """Look for what is new, where the newest rows are held; what is shown further down stays."""
         if self._asking:
             self._again = self._again or self.refresh
-        elif not self._above:
+        elif not self._above and not self.from_end:
             self._read(lambda ops: self._ask(ops, None), self._take_newest)
 
     def moved(self, index: int) -> None:
@@ -143,9 +160,14 @@ class Pager(Generic[T]):
             self._newer()
 
     def edge(self, side: int) -> None:
-        """To the newest (-1), with all that came since; or further to the oldest (1)."""
+        """To the newest (-1), with all that came since; or to the oldest (1), or at least further to it."""
         if side < 0:
             self.begin_anew()
+        elif self._back is not None and self._back.may() and self._parts and not self.at_end:
+            self._generation += 1
+            self._again = None
+            back = self._back
+            self._read(lambda ops: back.ask(ops, None), self._take_oldest)
         elif not self._asking:
             self._searched = 0
             self._older()
@@ -216,7 +238,8 @@ class Pager(Generic[T]):
             self._parts.append(_Part(start, fitting, page.next_cursor))
         while len(self._parts) > 1 and self._held() > ROWS_HELD:
             gone = self._parts.pop(0)
-            self._above.append((gone.start, len(gone.items)))
+            if not self.from_end:
+                self._above.append((gone.start, len(gone.items)))
         self._draw()
         self._search_on()
 
@@ -230,6 +253,9 @@ class Pager(Generic[T]):
     def _newer(self) -> None:
         if self._asking:
             self._again = self._newer
+        elif self.from_end and self._back is not None:
+            back, above = self._back, self._back.cursor(self._parts[0].items[0])
+            self._read(lambda ops: back.ask(ops, above), self._take_above)
         elif self._above:
             start, first = self._above[-1][0], self._parts[0]
             held = {self._key(item) for item in first.items}
@@ -264,8 +290,32 @@ class Pager(Generic[T]):
             self._parts.pop()
         self._draw()
 
+    def _take_oldest(self, page: Page[T]) -> None:
+        self._above, self._newest = [], frozenset()
+        self.from_end = page.next_cursor is not None
+        self._parts = [_Part(None, list(page.items), None)]
+        self.looked_at = len(page.items)
+        self._all_is_known()
+        self._draw()
+        self._table.choose(len(self._table.rows) - 1)
+
+    def _take_above(self, page: Page[T]) -> None:
+        self.from_end = page.next_cursor is not None
+        if page.items and self._back is not None:
+            self._parts[0].start = end = self._back.cursor(page.items[-1])
+            self._parts.insert(0, _Part(None, list(page.items), end))
+        while len(self._parts) > 1 and self._held() > ROWS_HELD:
+            self._parts.pop()
+        self._all_is_known()
+        self._draw()
+
+    def _all_is_known(self) -> None:
+        """Read up to the newest row: from now on as if it had been read from there."""
+        if not self.from_end:
+            self._newest = frozenset(map(self._key, self._parts[0].items))
+
     def _take_first(self, page: Page[T]) -> None:
-        self._parts, self._above, self._newest = [], [], frozenset()
+        self._parts, self._above, self._newest, self.from_end = [], [], frozenset(), False
         self._take_newest(page)
 
     def _take_newest(self, page: Page[T]) -> None:

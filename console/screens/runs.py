@@ -16,7 +16,7 @@ from backends.model import Outcome, Page, RunRow, from_ms, run_id_ms
 from console.console_ops import ConsoleOps
 from console.screens.filterable import FilterableScreen
 from console.screens.filters import Filter
-from console.screens.pager import Pager
+from console.screens.pager import Back, Pager
 from console.screens.rows import HISTORY_COLUMNS, count, moment, run_row
 from widgets.rowlist import RowList
 from widgets.table import Row, Table
@@ -59,18 +59,37 @@ class RunsScreen(FilterableScreen):
         """Read the first page."""
         super().on_mount()
         self._list = self.query_one("#runs", Table)
-        self._pager: Pager[RunRow] = Pager(self, self._list, self._ask, self._fits, run_key, self._row, self._told)
+        back = Back(self._ask_back, lambda run: run.cursor, self._looked_up)
+        self._pager: Pager[RunRow] = Pager(
+            self, self._list, self._ask, self._fits, run_key, self._row, self._told, back=back
+        )
         self._told()
 
     def _row(self, run: RunRow) -> Row:
         return run_row(run, moment(from_ms(run_id_ms(run.run_id)), self.now(), self.zone))
 
     async def _ask(self, ops: ConsoleOps, cursor: str | None) -> Page[RunRow]:
+        return await self._page(ops, cursor, oldest=False)
+
+    async def _ask_back(self, ops: ConsoleOps, cursor: str | None) -> Page[RunRow]:
+        return await self._page(ops, cursor, oldest=True)
+
+    async def _page(self, ops: ConsoleOps, cursor: str | None, *, oldest: bool) -> Page[RunRow]:
+        since = self.filter.since(datetime.fromtimestamp(self.now() / 1000, UTC))
+        job, queue = self._named()
+        return await ops.runs(PAGE, cursor, job=job, queue=queue, outcomes=self._outcomes(), since=since, oldest=oldest)
+
+    def _named(self) -> tuple[str | None, str | None]:
         chosen, live = self.filter, self.state.live
         job = whole(chosen.get("job"), [j.name for j in live.jobs] if live else [])
-        queue = whole(chosen.get("queue"), [q.name for q in live.queues] if live else [])
-        since = chosen.since(datetime.fromtimestamp(self.now() / 1000, UTC))
-        return await ops.runs(PAGE, cursor, job=job, queue=queue, outcomes=self._outcomes(), since=since)
+        return job, whole(chosen.get("queue"), [q.name for q in live.queues] if live else [])
+
+    def _looked_up(self) -> bool:
+        """Whether history finds all that the filter means, and nothing is searched for in what is read."""
+        job, queue = self._named()
+        chosen = self.filter
+        named = (job or not chosen.get("job")) and (queue or not chosen.get("queue"))
+        return bool(named) and not chosen.words and not chosen.without
 
     def _outcomes(self) -> tuple[str, ...]:
         parts = (self.filter.get("outcome") or "").split(",")
@@ -92,7 +111,9 @@ class RunsScreen(FilterableScreen):
     def _told(self) -> None:
         pager = self._pager
         read = count(pager.first + len(pager.items))
-        if self.filter and not pager.at_end:
+        if pager.from_end:
+            read = f"the oldest {read}, newer above" if pager.at_end else f"{read} read, newer above, older below"
+        elif self.filter and not pager.at_end:
             read += f" of the newest {count(pager.looked_at)}, G looks further"
         elif not pager.at_end:
             read += " read, older below"

@@ -42,6 +42,27 @@ async def test_pages_are_complete_while_new_runs_arrive(outbox: Outbox) -> None:
     assert seen == sorted(((r.run_id, r.attempt) for r in records), reverse=True)
 
 
+async def test_pages_from_the_oldest_end_meet_in_the_middle_and_have_no_gap(outbox: Outbox) -> None:
+    base = now_ms() - 10_000
+    records = [record(new_run_id(base + n // 3), 1 + n % 2, job=f"j{n % 3}") for n in range(100)]
+    await outbox.put(*records)
+    await outbox.recorder.drain_once()
+    history = History(outbox.pool)
+    seen: list[tuple[str, int]] = []
+    cursor = None
+    while True:
+        page = await history.runs(17, cursor, oldest=True)
+        seen[:0] = [(r.run_id, r.attempt) for r in page.items]
+        if page.next_cursor is None:
+            break
+        cursor = page.next_cursor
+    assert seen == sorted(((r.run_id, r.attempt) for r in records), reverse=True)
+    last = await history.runs(17, oldest=True)
+    below = await history.runs(17, last.items[4].cursor)
+    assert below.items == last.items[5:]
+    assert below.next_cursor is None
+
+
 async def test_filters(outbox: Outbox) -> None:
     await outbox.put(
         record(job="a"), record(job="b", queue="other"), record(job="a", outcome=Outcome.FAILED, error="x")

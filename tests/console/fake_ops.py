@@ -242,9 +242,9 @@ class FakeOps(FakeActs, FakePages, FakeQueues, FakeTimeline):
 
     async def runs(
         self, limit: int = 50, cursor: str | None = None, *, job: str | None = None, queue: str | None = None,
-        outcomes: Sequence[str] = (), since: datetime | None = None,
+        outcomes: Sequence[str] = (), since: datetime | None = None, oldest: bool = False,
     ) -> Page[RunRow]:  # fmt: skip
-        """A page of the history; the cursor is a position in it, from the oldest, so that new runs change none."""
+        """A page of the history; the cursor names a run, so that new ones change none."""
         if self.postgres_error:
             raise UnreachableError(self.postgres_error)
         found = [
@@ -252,10 +252,12 @@ class FakeOps(FakeActs, FakePages, FakeQueues, FakeTimeline):
             if (job in (None, r.job)) and (queue in (None, r.queue)) and (not outcomes or r.outcome in outcomes)
             and (since is None or (r.finished_at or since) >= since)
         ]  # fmt: skip
-        start = len(found) - int(cursor) if cursor else 0
-        items = tuple(found[start : start + limit])
-        left = len(found) - start - len(items)
-        return Page(items, str(left) if left else None)
+        at = next((n for n, r in enumerate(found) if r.cursor == cursor), len(found) if oldest else -1)
+        if oldest:
+            items = tuple(found[max(at - limit, 0) : at])
+            return Page(items, items[0].cursor if at > limit else None)
+        items = tuple(found[at + 1 : at + 1 + limit])
+        return Page(items, items[-1].cursor if at + 1 + limit < len(found) else None)
 
 
 def opener(ops: FakeOps) -> Callable[[], Any]:

@@ -76,7 +76,7 @@ async def test_a_long_history_is_read_a_page_at_a_time() -> None:
         await c.until(lambda: len(rows(c).rows) == PAGE)
         while rows(c).rows[-1].key != key(ops.ended[-1]):
             held = len(rows(c).rows), rows(c).rows[-1].key
-            await c.pilot.press("G")
+            rows(c).choose(len(rows(c).rows) - 1)
             await c.until(lambda held=held: (len(rows(c).rows), rows(c).rows[-1].key) != held)
             assert len(rows(c).rows) <= ROWS_HELD + PAGE
             place(ops, c)
@@ -89,6 +89,69 @@ async def test_a_long_history_is_read_a_page_at_a_time() -> None:
             rows(c).choose(10)
             await c.until(lambda first=first: place(ops, c) < first)
             assert rows(c).cursor_key == key(ops.ended[first + 10])
+
+
+async def test_g_jumps_to_the_oldest_run_at_once_and_the_way_up_has_no_gap() -> None:
+    ops = many(2_050)
+    asked: list[bool] = []
+    read = ops.runs
+
+    async def counted(*args: Any, **more: Any) -> Page[RunRow]:
+        asked.append(bool(more.get("oldest")))
+        return await read(*args, **more)
+
+    ops.runs = counted  # type: ignore[method-assign]
+    async with console(ops=ops) as c:
+        await c.pilot.press("5")
+        await c.until(lambda: len(rows(c).rows) == PAGE)
+        await c.pilot.press("G")
+        await c.until(lambda: rows(c).cursor_key == key(ops.ended[-1]))
+        assert asked.count(True) == 1, "one page, however long the list is"
+        assert "Runs · the oldest 100, newer above" in c.screen()
+        ops.ended.insert(0, replace(ops.ended[0], run_id=new_run_id(T0 + 400_000)))
+        await c.ticked()
+        assert rows(c).cursor_key == key(ops.ended[-1])
+        await c.pilot.press("G")
+        assert asked.count(True) == 1
+        while place(ops, c) > 700:
+            first = place(ops, c)
+            rows(c).choose(10)
+            await c.until(lambda first=first: place(ops, c) < first)  # type: ignore[misc]
+            assert rows(c).cursor_key == key(ops.ended[first + 10])
+            assert len(rows(c).rows) <= ROWS_HELD + PAGE
+        assert "newer above, older below" in c.screen()
+        while rows(c).rows[-1].key != key(ops.ended[-1]):  # down again
+            held = rows(c).rows[-1].key
+            rows(c).choose(len(rows(c).rows) - 1)
+            await c.until(lambda held=held: rows(c).rows[-1].key != held)  # type: ignore[misc]
+            place(ops, c)
+        while place(ops, c) > 0:  # and up to the newest, which is followed then
+            first = place(ops, c)
+            rows(c).choose(10)
+            await c.until(lambda first=first: place(ops, c) < first)  # type: ignore[misc]
+        await c.until(lambda: "read, older below" in c.screen())
+        ops.ended.insert(0, replace(ops.ended[0], run_id=new_run_id(T0 + 500_000)))
+        await c.until(lambda: place(ops, c) == 0 and rows(c).rows[0].key == key(ops.ended[0]))
+        await c.pilot.press("G")
+        await c.until(lambda: rows(c).cursor_key == key(ops.ended[-1]))
+        await c.pilot.press("g")
+        await c.until(lambda: rows(c).cursor_key == key(ops.ended[0]) and "the oldest" not in c.screen())
+
+
+async def test_g_jumps_within_what_is_looked_up_and_searches_on_for_words() -> None:
+    ops = many(1_050)
+    async with console(ops=ops) as c:
+        await c.pilot.press("5", "slash", *"outcome:failed", "enter")
+        await c.until(lambda: len(rows(c).rows) == 21)
+        await c.pilot.press("escape", "slash", *"outcome:succ", "enter")
+        await c.until(lambda: len(rows(c).rows) == PAGE)
+        await c.pilot.press("G")
+        await c.until(lambda: rows(c).cursor_key == key(ops.ended[-1]))
+        await c.pilot.press("escape", "slash", *"row-1", "enter")
+        await c.until(lambda: "G looks further" in c.screen() or "row-1" in c.screen())
+        await c.pilot.press("G")
+        await c.pilot.pause()
+        assert "the oldest" not in c.screen()
 
 
 async def test_a_reader_further_down_keeps_his_place_whatever_arrives() -> None:
