@@ -196,9 +196,11 @@ class WholeQueue(StreamQueue):
         async def bring(some: Sequence[Pair]) -> list[bool]:
             return [some[0] in await self._bring(some)]
 
-        if await self.archived_top():
+        answer = await super().dead_replace(op, pair, run)
+        if answer == "gone" and await self.archived_top():
             await self._act(bring, [pair])
-        return await super().dead_replace(op, pair, run)
+            answer = await super().dead_replace(op, pair, run)
+        return answer
 
     async def purge_archived(self, op: Op, upto: int) -> int:
         """What a purge of all leaves in the archive, at once; returns how many letters that were.

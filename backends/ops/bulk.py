@@ -278,8 +278,10 @@ class BulkActs(Acts):
     async def _pairs_of(self, ids: Sequence[str], queues: Sequence[WholeQueue]) -> Marked:
         wanted = list(dict.fromkeys(ids))
         found: list[tuple[str, str, int]] = []
-        for queue in queues:
-            for part in chunks(wanted):
+        for those in (self.hot(queues), queues):  # the archives are asked only for what Redis does not have
+            known = {run for _, run, _ in found}
+            missing = [run for run in wanted if run not in known]
+            for queue, part in ((queue, part) for queue in those for part in chunks(missing)):
                 there = await queue.dead_there(part)
                 found += [(queue.name, run, sequence) for run, sequence in zip(part, there, strict=True) if sequence]
         return Marked(tuple(sorted(found, key=lambda letter: (letter[0], letter[2]))))

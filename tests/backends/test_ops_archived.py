@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from backends.errors import BadInputError, UnreachableError
 from backends.history.spill import Spill
-from backends.model import now_ms
+from backends.model import new_run_id, now_ms
 from backends.ops import Marked, Ops, Selection
 from tests.backends.ops_helpers import bury, bury_many, there
 
@@ -212,6 +212,26 @@ async def test_what_redis_has_is_listed_and_shown(ops: Ops, cut_off: Ops) -> Non
     ]  # fmt: skip
     with pytest.raises(UnreachableError):
         await cut_off.dead_show("019aaaaa-0000-7000-8000-000000000000")
+
+
+@pytest.mark.parametrize("verb", ["dead_retry", "dead_purge", "dead_replay"])
+async def test_what_redis_has_is_acted_on(ops: Ops, cut_off: Ops, verb: str) -> None:
+    """By id, and by queue where nothing of it is archived; what may be in the archive is refused."""
+    letter = (await ops.dead_list(1, selection=Selection(queue="mail"))).items[0]
+    if verb == "dead_replay":
+        receipt = (await cut_off.dead_replay(letter, {"n": 2})).receipt
+    else:
+        act = getattr(cut_off, verb)
+        done = await act([letter.id])
+        assert (done.matched, done.changed) == (1, 1)
+        receipt = done.receipt
+        other = cut_off.live.queue("third")
+        await bury(other, 2)
+        assert (await act(Selection(queue="third"))).changed == 2
+        for chosen in ([new_run_id()], Selection(queue="mail"), Selection(everything=True)):
+            with pytest.raises(UnreachableError):
+                await act(chosen)
+    assert (await cut_off.undo(receipt)).changed == 1
 
 
 @pytest.mark.parametrize("verb", ["dead_retry", "dead_purge", "purge of all"])
