@@ -11,7 +11,7 @@ import msgspec
 
 from backends.errors import BadInputError, UnreachableError
 from backends.jobs.words import show
-from backends.model import ActionResult, now_ms
+from backends.model import ActionResult, as_run_id, now_ms
 from backends.ops.acts import Acts, op_of, result_of, whoami
 from backends.ops.archived import WholeQueue
 from backends.ops.kinds import BEAT_MS, Chosen, Marked, Operation, Progress, Tell, shown_verb
@@ -276,7 +276,7 @@ class BulkActs(Acts):
             return await _frozen(queues, chosen)
 
     async def _pairs_of(self, ids: Sequence[str], queues: Sequence[WholeQueue]) -> Marked:
-        wanted = list(dict.fromkeys(ids))
+        wanted = list(dict.fromkeys(map(as_run_id, ids)))
         found: list[tuple[str, str, int]] = []
         for those in (self.hot(queues), queues):  # the archives are asked only for what Redis does not have
             known = {run for _, run, _ in found}

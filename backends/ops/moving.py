@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from backends.errors import BadInputError
 from backends.jobs.words import show
-from backends.model import ActionResult
+from backends.model import ActionResult, as_run_id
 from backends.ops.acts import Acts, result_of, started_words
 from backends.ops.output import OutputReads
 from backends.ops.reads import unknown
@@ -29,6 +29,7 @@ class MovingActs(Acts, OutputReads):
         Raises BadInputError for one that runs, or is in no queue.
         """
         self.check_write("bump")
+        run_id = as_run_id(run_id)
         async with self._operation("bump", {"run_id": run_id}) as op:
             name, state = await self._queued(run_id)
             op.queues, op.before, op.target = [name], state, {"queue": name, **op.target}
@@ -78,7 +79,7 @@ class MovingActs(Acts, OutputReads):
         where no run can go.
         """
         self.check_write("move")
-        wanted = list(dict.fromkeys(run_ids))
+        wanted = list(dict.fromkeys(map(as_run_id, run_ids)))
         if not wanted or len(wanted) > MOVED_MOST:
             raise BadInputError(f"{len(wanted):,} runs can't be moved", f"give 1 to {MOVED_MOST:,} run ids")
         queues = {q.name for q in await self.all_queues()}

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from backends.errors import BadInputError
-from backends.model import ActionResult, Pause, now_ms
+from backends.model import ActionResult, Pause, as_run_id, now_ms
 from backends.ops.acts import Acts, op_of, result_of, whoami
 from backends.ops.reads import unknown
 from backends.ops.record import Stored
@@ -89,6 +89,7 @@ class SteeringActs(Acts):
     async def cancel(self, run_id: str) -> ActionResult:
         """The note says 'cancelled' (it had not started), 'asked' (it runs; its engine will end it) or 'unknown'."""
         self.check_write("cancel")
+        run_id = as_run_id(run_id)
         answer = "unknown"
         async with self._operation("cancel", {"run_id": run_id}) as op:
             for queue in await self.all_queues():

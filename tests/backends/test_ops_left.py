@@ -246,3 +246,13 @@ async def test_enqueue_hears_that_it_is_not_wanted_any_more(ops: Ops, bob: Ops, 
     assert len(new.run_ids) < 1000
     assert op.state == {"stop": "stopped", "undo": "undone"}[how]
     assert feeder.warnings
+
+
+async def test_ids_are_taken_in_every_spelling(ops: Ops, queue: StreamQueue) -> None:
+    """As history takes them: upper case, braces."""
+    one, two, three = [(await ops.trigger("send_email")).run_id for _ in range(3)]
+    assert (await ops.cancel(one.upper())).note == "cancelled"
+    assert (await ops.bump(f"{{{two}}}")).changed == 1
+    assert (await ops.move([three.upper()], "default")).changed == 1
+    letter, *_ = await bury_many(ops.live.queue("default"), 1)
+    assert (await ops.dead_purge([letter.upper()])).changed == 1

@@ -9,10 +9,15 @@ end
 
 local function trash_key(op) return P .. 'trash:' .. op end
 
--- What an operation is: {kind, by, gone}; `gone`: it was undone, or its time is over. nil where there is none.
+-- What an operation is: {kind, by, gone}; `gone`: it was undone, or its time is over. nil where there is none. What can't be
+-- read is gone: it does nothing any more, and is forgotten when its time is over.
+local KINDS = { purge = true, retry = true, enter = true, cancel = true }
 local function what_is(op)
-  local what = redis.call('HGET', P .. 'ops:what', op)
-  return what and cjson.decode(what)
+  local found = redis.call('HGET', P .. 'ops:what', op)
+  if not found then return nil end
+  local ok, what = pcall(cjson.decode, found)
+  if ok and type(what) == 'table' and KINDS[what.kind] then return what end
+  return { kind = 'purge', by = '?', gone = true }
 end
 
 -- Whether an operation may act: not once it is being undone, so that a driver that slept meanwhile changes nothing.

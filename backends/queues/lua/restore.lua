@@ -102,9 +102,11 @@ function undo.cancel(letters)
     redis.call('ZREM', trash, letter.run)
     local packed = redis.call('HGET', trash .. ':held', letter.run)
     redis.call('HDEL', trash .. ':held', letter.run)
-    bytes = bytes + #packed
-    -- that it was cancelled is recorded for the attempt it had
-    if enter_again(letter.run, cmsgpack.unpack(packed), 1, records) ~= 'duplicate' then count = count + 1 end
+    if packed then
+      bytes = bytes + #packed
+      -- that it was cancelled is recorded for the attempt it had
+      if enter_again(letter.run, unpacked(packed), 1, records) ~= 'duplicate' then count = count + 1 end
+    end
   end
   return count, #letters
 end
