@@ -23,7 +23,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "workers": ("looks", "List the engines that are alive."),
     "status": ("looks", "The truth about both servers, engines and totals."),
     "contexts": ("contexts", "List the contexts of the configuration file; which one is current."),
-    "runs": ("runs", "Finished runs: list, show, replay."),
+    "runs": ("runs", "Runs: list the finished ones, show, log, replay."),
     "dead": ("dead", "Dead letters: list, show, groups, retry, purge, edit."),
     "trigger": ("acts", "Run a job now."),
     "backfill": ("backfill", "Run a job for every fire of a past range."),

@@ -1,4 +1,4 @@
-"""`cronsole runs list | show | replay`."""
+"""`cronsole runs list | show | log | replay`."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import click
 
 from console.cli.common import ListGroup, json_option, paging, when, with_ops
 from console.cli.edit import Changes, changes, edited, tell_replay
+from console.cli.log import log_command
 from console.cli.output import clock, coloured, iso, print_json, span, table, visible, visible_lines
 
 if TYPE_CHECKING:
@@ -20,7 +21,10 @@ OUTCOMES = ("succeeded", "failed", "timed_out", "cancelled", "lost", "skipped", 
 
 @click.group("runs", cls=ListGroup)
 def runs_command() -> None:
-    """Finished runs: list, show, replay."""
+    """Runs: list the finished ones, show, log, replay."""
+
+
+runs_command.add_command(log_command)
 
 
 @runs_command.command("list")

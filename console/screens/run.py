@@ -17,6 +17,7 @@ from backends.errors import BadInputError, CronsoleError
 from backends.model import RunningRow
 from console.console_ops import ConsoleOps
 from console.feed import one_line
+from console.printed import SEAMS, TAIL_BYTES, after_tail, is_live, queue_of
 from console.screens.help import PanelKeys
 from console.screens.run_acts import RunActs
 from console.screens.run_looks import COLUMNS, attempt_lines, head_lines, marks, place_lines, planned_ms, spans
@@ -33,12 +34,8 @@ if TYPE_CHECKING:
 
 WIDE = 110
 LOOK_S = 0.5
-SEAMS = (400, 100, 25)
-"""By so many characters the end of what came live is found in what is stored."""
 STEPS = 8
 """So many reads of live output follow each other where much has come since the last look."""
-TAIL_BYTES = 64_000
-"""Stored output of this length is the tail of a longer one."""
 ENDED_LOOKS = 8
 """A run that has ended may be replayed: it is looked at every so many looks."""
 WHY_LOOKS = 4
@@ -332,23 +329,3 @@ class RunScreen(RunActs):
     def panel_keys(self) -> PanelKeys:
         """Those of the output."""
         return (("In the output", LogPane.BINDINGS),)
-
-
-def is_live(page: RunPage, number: int) -> bool:
-    """Whether an attempt is at work."""
-    place = page.place
-    return (
-        place is not None and place.state == "running" and place.attempt == number
-        and all(attempt.attempt != number for attempt in page.attempts)
-    )  # fmt: skip
-
-
-def after_tail(text: str, tail: str) -> str | None:
-    """What of `text` follows `tail`; None where that is not in it."""
-    at = text.rfind(tail)
-    return text[at + len(tail) :] if tail and at >= 0 else None
-
-
-def queue_of(page: RunPage) -> str:
-    """The queue of a run."""
-    return page.place.queue if page.place else page.attempts[-1].queue if page.attempts else ""

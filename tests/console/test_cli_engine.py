@@ -95,6 +95,28 @@ def test_trigger_waits_for_the_outcome(env: dict[str, str], engine: Any) -> None
     assert all(json.loads(line)["level"] for line in err.splitlines())
 
 
+def test_a_run_is_followed_to_its_end(env: dict[str, str], engine: Any, tmp_path: Path) -> None:
+    """What it prints comes while it runs."""
+    (tmp_path / "jobs.toml").write_text(JOBS + f"""
+[jobs.slow]
+command = "echo begun; while [ ! -e {tmp_path}/go ]; do sleep 0.05; done; echo over"
+""")  # fmt: skip
+    engine.send_signal(signal.SIGHUP)
+    deadline = time.monotonic() + 30
+    while (answer := ask(env, "trigger", "slow"))[0]:
+        assert time.monotonic() < deadline
+    following = start(env, "runs", "log", "-f", answer[1].strip())
+    try:
+        assert following.stdout
+        assert following.stdout.readline() == "begun\n"
+        (tmp_path / "go").touch()
+        assert following.communicate(timeout=30) == ("over\n", "")
+        assert following.returncode == 0
+    finally:
+        following.kill()
+        following.communicate()
+
+
 def test_a_bad_job_file_or_queue_is_2(env: dict[str, str], tmp_path: Path) -> None:
     """The engine does not start."""
     (tmp_path / "jobs.toml").write_text("[jobs.a]\ncomand = 'x'\n")

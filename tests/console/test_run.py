@@ -7,9 +7,10 @@ from msgspec.structs import replace
 
 from backends.model import fire_run_id, from_ms
 from backends.queues.where import RunPlace
+from console.printed import TAIL_BYTES, after_tail
 from console.screens.dialog import AskDialog
 from console.screens.letter import LetterScreen
-from console.screens.run import TAIL_BYTES, RunScreen, after_tail
+from console.screens.run import RunScreen
 from console.screens.run_looks import error_lines, waits_words
 from console.screens.runs import RunsScreen
 from tests.console.app_helpers import SIZES, Console, console
