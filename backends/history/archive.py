@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from backends.history.archive_lists import DEAD, changing, open_list
+from backends.history.archive_lists import DEAD
 from backends.history.rows import clean
 
 _FIELDS = "x.queue, a.run_id, a.sequence, a.state, a.move, a.head"
@@ -154,26 +154,6 @@ class Archive:
                 f" and sequence > %(above)s and sequence < %(below)s{chosen}"
             )
         return int((await self._all(sql, args))[0][0])
-
-    async def keep_edited(self, queue: str, run_id: str, sequence: int, record: bytes, move: str) -> None:
-        """Keep the original of a letter that was edited; `move`: the receipt of that."""
-        head, _, envelope = record.partition(b"\n")
-        where = {"ns": self._namespace, "queue": queue}
-        async with changing(self._pool, where) as connection:
-            await connection.execute(
-                "insert into cronsole.dead_archive (list, sequence, run_id, fingerprint, state, move, head, envelope)"
-                " values (%s, %s, %s, '', 'there', %s, %s, %s) on conflict do nothing",
-                (await open_list(connection, where, "edited"), sequence, run_id, move, head, envelope),
-            )
-
-    async def edited(self, run_id: str) -> list[Archived]:
-        """The originals of a run that were edited, newest first, with their envelopes."""
-        rows = await self._all(
-            f"select {_FIELDS}, a.envelope from {_LETTERS} where x.why = 'edited' and a.run_id = %(run)s"
-            " order by a.sequence desc",
-            {"run": run_id},
-        )
-        return [_letter(row) for row in rows]
 
     async def _walk(self, stretches: Sequence[Stretch], limit: int, oldest: bool, envelopes: bool) -> list[Any]:
         sql = _WALK.format(

@@ -11,6 +11,8 @@ import re
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
+from backends.history.originals import expire_originals
+
 AHEAD_DAYS = 7
 LOCK = 0x63726F6F
 LOCK_WAIT = "1s"
@@ -37,10 +39,10 @@ async def keep_house(pool: Any, keep_days: int, keep_failures_days: int, today: 
     """Make the partitions of the next days and drop those older than `keep_days`.
 
     Failures of dropped days live on, with their output and envelope, in ``attempt_keep``, ``run_log_keep`` and
-    ``run_envelope_keep`` for `keep_failures_days`. Rows that came when there was no partition for them move into one.
-    One process at a time does all this; another one finds the lock taken and returns zeros. Returns how many partitions
-    were made and dropped, failures kept, and 1 as `blocked` if a lock was not to be had and something is left for the
-    next time.
+    ``run_envelope_keep`` for `keep_failures_days`; so do the originals of edited dead letters. Rows that came when
+    there was no partition for them move into one. One process at a time does all this; another one finds the lock
+    taken and returns zeros. Returns how many partitions were made and dropped, failures kept, and 1 as `blocked` if a
+    lock was not to be had and something is left for the next time.
     """
     import psycopg
 
@@ -65,6 +67,7 @@ async def keep_house(pool: Any, keep_days: int, keep_failures_days: int, today: 
         oldest = datetime.combine(day - timedelta(days=keep_failures_days), datetime.min.time(), UTC)
         for table in ("attempt_keep", "run_log_keep", "run_envelope_keep"):
             await connection.execute(f"delete from cronsole.{table} where run_id < cronsole.v7_floor(%s)", (oldest,))
+        await expire_originals(connection, oldest)
         for table in ("rollup", "incident"):
             await connection.execute(f"delete from cronsole.{table} where at < %s", (oldest,))
     return done

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from backends.errors import BadInputError, CronsoleError
+from backends.history.originals import keep_original
 from backends.jobs.spec import JobSpec
 from backends.jobs.words import show
 from backends.model import DeadLetter, NewRuns, Trigger, as_run_id, new_run_id, now_ms
@@ -51,14 +52,16 @@ class EditActs(StartingActs, OutputReads):
             if answer != "ok":
                 raise _refused(letter, answer)
             op.matched = op.changed = 1
-            await self._keep(op.id, letter, record or b"")
+            await self._keep(op.id, letter, record or b"", run.run_id)
         return NewRuns((run.run_id,), op.id)
 
-    async def _keep(self, receipt: str, letter: DeadLetter, record: bytes) -> None:
+    async def _keep(self, receipt: str, letter: DeadLetter, record: bytes, replaced_by: str) -> None:
         """The original stays in history. It is replaced already: a history that is away is a warning."""
         try:
-            async with self._archive() as archive:
-                await archive.keep_edited(letter.queue, letter.id, letter.sequence, record, receipt)
+            async with self._pool() as pool:
+                await keep_original(
+                    pool, self.namespace, letter.queue, letter.id, letter.sequence, record, receipt, replaced_by
+                )
         except CronsoleError as error:
             self.warnings.append(f"the original is kept until the undo ends, not longer: {error}")
 

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from datetime import datetime
 
 import msgspec
 
 from backends.errors import BadInputError, UnreachableError
 from backends.history.attempts import Attempt, read_attempts, read_output
+from backends.history.originals import read_originals
 from backends.jobs.words import show
-from backends.model import RunRow, as_run_id
+from backends.model import DeadLetter, RunRow, as_run_id
 from backends.ops.archived import as_letter, read_spilled
 from backends.ops.dead import DeadReads
 from backends.ops.talk import redis_talk
+from backends.queues.dead_index import letter_from
 from backends.queues.keys import queue_prefix
 from backends.queues.where import LogPart, RunPlace, find_run, read_log
 
@@ -31,6 +34,15 @@ class RunPage(msgspec.Struct, frozen=True):
     attempts: tuple[Attempt, ...]
     place: RunPlace | None
     missing: str = ""
+
+
+class Original(msgspec.Struct, frozen=True):
+    """A dead letter as it was before it was edited. `replaced_by`: the run that went in its place; '' is not known."""
+
+    letter: DeadLetter
+    edited_at: datetime
+    receipt: str
+    replaced_by: str = ""
 
 
 class OutputReads(DeadReads):
@@ -66,6 +78,18 @@ class OutputReads(DeadReads):
         """The runs that are replays of this one, as far as they have ended, newest first."""
         async with self.history() as history:
             return await history.replays_of(run_id)
+
+    async def originals(self, run_id: str) -> tuple[Original, ...]:
+        """The dead letter of a run as it was before it was edited, and that of the run it went in place of."""
+        async with self._pool() as pool:
+            found = await read_originals(pool, self.namespace, as_run_id(run_id))
+        return tuple(
+            Original(
+                letter_from(kept.run_id, kept.queue, kept.sequence, kept.head, kept.envelope),
+                kept.edited_at, kept.receipt, kept.replaced_by,
+            )
+            for kept in found
+        )  # fmt: skip
 
     async def run_place(self, run_id: str) -> RunPlace | None:
         """Where a run is now; None where it is in no queue."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -9,12 +10,14 @@ import click
 from console.cli.common import ListGroup, json_option, paging, strict_json, with_ops
 from console.cli.dead_acts import edit_command, purge_command, retry_command
 from console.cli.dead_select import filters, selection_of
+from console.cli.originals import original_option, original_rows, originals_of, show_originals, tell_originals
 from console.cli.output import clock, iso, print_json, table, visible, visible_lines
 from console.error_words import names_itself
 
 if TYPE_CHECKING:
     from backends.model import DeadGroup, DeadLetter, Page
     from backends.ops import Ops
+    from backends.ops.output import Original
 
 
 @click.group("dead", cls=ListGroup)
@@ -56,17 +59,22 @@ def list_command(limit: int, cursor: str | None, newer: str | None, as_json: boo
 
 @dead_command.command("show")
 @click.argument("run_id", metavar="ID")
+@original_option
 @json_option
-def show_command(run_id: str, as_json: bool) -> None:
-    """One dead letter, with its envelope as it came in."""
+def show_command(run_id: str, original: bool, as_json: bool) -> None:
+    """One dead letter, with its envelope as it came in; of one that was edited before, also the original."""
 
-    async def ask(ops: Ops) -> DeadLetter:
-        return await ops.dead_show(run_id)
+    async def ask(ops: Ops) -> tuple[DeadLetter, Sequence[Original]]:
+        return await ops.dead_show(run_id), await originals_of(ops, run_id)
 
-    letter = with_ops(ask)
+    letter, originals = with_ops(ask)
     text = letter.envelope.decode("utf-8", "backslashreplace")
     if as_json:
-        print_json({**_row(letter), "worker": letter.worker, "envelope": text})
+        row = {**_row(letter), "worker": letter.worker, "envelope": text}
+        print_json({**row, "originals": original_rows(originals)})
+        return
+    if original:
+        show_originals(originals)
         return
     for key, value in (
         ("id", letter.id),
@@ -80,6 +88,7 @@ def show_command(run_id: str, as_json: bool) -> None:
         click.echo(f"{key:<10}{visible(value) or '-'}")
     click.echo(f"error     {visible_lines(_error(letter))}")
     click.echo(f"envelope  {visible_lines(text)}")
+    tell_originals(originals, run_id)
 
 
 @dead_command.command("groups")

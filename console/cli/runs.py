@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -10,11 +11,13 @@ import click
 from console.cli.common import ListGroup, json_option, paging, when, with_ops
 from console.cli.edit import Changes, changes, edited, tell_replay
 from console.cli.log import log_command
+from console.cli.originals import original_option, original_rows, originals_of, show_originals, tell_originals
 from console.cli.output import clock, coloured, iso, print_json, span, table, visible, visible_lines
 
 if TYPE_CHECKING:
     from backends.model import NewRuns, Page, RunRow
     from backends.ops import Ops
+    from backends.ops.output import Original
 
 OUTCOMES = ("succeeded", "failed", "timed_out", "cancelled", "lost", "skipped", "missed")
 
@@ -79,17 +82,24 @@ def list_command(
 
 @runs_command.command("show")
 @click.argument("run_id")
+@original_option
 @json_option
-def show_command(run_id: str, as_json: bool) -> None:
-    """All finished attempts of a run, with the tail of their output, and where it is now."""
+def show_command(run_id: str, original: bool, as_json: bool) -> None:
+    """All finished attempts of a run, with the tail of their output, and where it is now.
 
-    async def ask(ops: Ops) -> tuple[list[dict[str, Any]], str | None]:
-        return await ops.run_show(run_id), await ops.find(run_id)
+    Of a dead letter that was edited, and of the run that went in its place, also the original.
+    """
 
-    attempts, where = with_ops(ask)
+    async def ask(ops: Ops) -> tuple[list[dict[str, Any]], str | None, Sequence[Original]]:
+        return await ops.run_show(run_id), await ops.find(run_id), await originals_of(ops, run_id)
+
+    attempts, where, originals = with_ops(ask)
     if as_json:
         rows = [{k: iso(v) if isinstance(v, datetime) else v for k, v in a.items()} for a in attempts]
-        print_json({"run_id": run_id, "now": where, "attempts": rows})
+        print_json({"run_id": run_id, "now": where, "attempts": rows, "originals": original_rows(originals)})
+        return
+    if original:
+        show_originals(originals)
         return
     for attempt in attempts:
         click.echo(f"attempt {attempt['attempt']}: {coloured(visible(str(attempt['outcome'])))}")
@@ -104,6 +114,7 @@ def show_command(run_id: str, as_json: bool) -> None:
                 click.echo(f"    {line}")
     if where:
         click.echo(f"now: {where}")
+    tell_originals(originals, run_id)
 
 
 @runs_command.command("replay")

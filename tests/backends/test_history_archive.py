@@ -11,6 +11,7 @@ import pytest
 
 from backends.connect import Servers
 from backends.history.archive import Archive, Stretch
+from backends.history.originals import keep_original, read_originals
 from backends.history.spill import BATCH, SLACK, Spill
 from backends.model import new_run_id, now_ms
 from backends.queues.base import NewRun, Op, Pair
@@ -225,9 +226,16 @@ async def test_the_original_of_an_edited_letter(moving: Moving) -> None:
     ((run_id, sequence),) = await moving.bury(1)
     (record,) = await moving.queue.dead_packed([(run_id, sequence)])
     assert record
-    for _ in range(2):
-        await moving.archive.keep_edited("q", run_id, sequence, record, "01RECEIPT")
-    assert [letter.record for letter in await moving.archive.edited(run_id)] == [record]
+    new, other = new_run_id(), new_run_id()
+    for receipt, by in (("01RECEIPT", new), ("01RECEIPT", new), ("02RECEIPT", other)):  # the first was taken back
+        await keep_original(moving.pool, "ns", "q", run_id, sequence, record, receipt, by)
+    for run in (run_id, other):
+        (kept,) = await read_originals(moving.pool, "ns", run)
+        assert kept.head + b"\n" + kept.envelope == record
+        assert (kept.queue, kept.run_id, kept.sequence) == ("q", run_id, sequence)
+        assert (kept.receipt, kept.replaced_by) == ("02RECEIPT", other)
+    assert await read_originals(moving.pool, "ns", new) == []
+    assert await read_originals(moving.pool, "elsewhere", run_id) == []
     assert await moving.cold() == [], "not among the dead ones"
     assert await moving.spill.leave([(run_id, sequence)]) == [True]
     assert await moving.cold() == [(run_id, sequence)]

@@ -12,6 +12,7 @@ from backends.connect import Servers
 from backends.history import History, migrate
 from backends.history.house import PARENTS, keep_house
 from backends.history.migrate import migrations
+from backends.history.originals import keep_original, read_originals
 from backends.model import FireRecord, FireResult, Outcome, new_run_id, now_ms, to_ms
 from tests.backends.history_helpers import Outbox, record
 
@@ -53,6 +54,27 @@ async def test_old_days_go_and_failures_stay_longer(outbox: Outbox) -> None:
     assert len(await history.run(bad.run_id)) == 1
     await keep_house(outbox.pool, 30, 90, today=day + timedelta(days=200))
     assert await outbox.one("select count(*) from cronsole.attempt_keep") == 0
+
+
+async def test_originals_of_edited_letters_stay_as_long_as_failures(outbox: Outbox) -> None:
+    """From when they were edited, whatever the age of their run; what is archived beside them stays."""
+    old, new, today = new_run_id(noon(date(2026, 3, 1))), new_run_id(), datetime.now(UTC).date()
+    await keep_original(outbox.pool, "ns", "q", old, 1, b'{"job":"j"}\nenvelope', "receipt", new)
+    async with outbox.pool.connection() as c:
+        await c.execute("insert into cronsole.dead_archive_lists (namespace, queue, why) values ('ns', 'q', 'spilled')")
+        await c.execute(
+            "insert into cronsole.dead_archive select 0, 1, %s, 'f', 'there', '', %s, head, envelope"
+            " from cronsole.dead_archive", (old, datetime(2026, 3, 1, tzinfo=UTC))
+        )  # fmt: skip
+        await c.execute(
+            "update cronsole.dead_archive set list = x.list from cronsole.dead_archive_lists x"
+            " where dead_archive.list = 0 and x.why = 'spilled'"
+        )
+    await keep_house(outbox.pool, 30, 90, today=today + timedelta(days=90))
+    assert [kept.envelope for kept in await read_originals(outbox.pool, "ns", new)] == [b"envelope"]
+    await keep_house(outbox.pool, 30, 90, today=today + timedelta(days=92))
+    assert await read_originals(outbox.pool, "ns", new) == []
+    assert await outbox.one("select count(*) from cronsole.dead_archive") == 1
 
 
 async def test_two_housekeepers_do_not_meet(outbox: Outbox) -> None:

@@ -8,7 +8,6 @@ import pytest
 from msgspec.structs import replace
 
 from backends.errors import UnreachableError
-from backends.history.archive import Archive
 from backends.model import DeadLetter
 from backends.ops import Marked, Ops, Selection
 from backends.queues.streams import StreamQueue
@@ -95,12 +94,15 @@ async def test_ids_marks_and_an_edit(ops: Ops, queue: StreamQueue, letters: tupl
         await ops.dead_purge(Marked((("mail", older.id, older.sequence), ("mail", old.id, old.sequence))))
     ).changed == 1
     new = await ops.dead_replay(oldest, {"n": 9})
-    archive = Archive(await ops.servers.pool(), ops.namespace, lambda _, s: queue.dead_moved(s))
-    (kept,) = await archive.edited(oldest.id)
-    assert (kept.sequence, kept.envelope) == (oldest.sequence, oldest.envelope)
+    for run in (oldest.id, new.run_id):
+        (kept,) = await ops.originals(run)
+        assert (kept.letter, kept.receipt, kept.replaced_by) == (oldest, new.receipt, new.run_id)
     assert await ops.dead_count(ALL) == 7
     assert (await ops.undo(new.receipt)).changed == 1
     assert await ops.dead_show(oldest.id) == oldest
+    assert await ops.originals(oldest.id) == (), "it is there again"
+    again = await ops.dead_replay(oldest, {"n": 10})
+    assert [kept.receipt for kept in await ops.originals(oldest.id)] == [again.receipt]
 
 
 async def test_many_go_in_steps_while_an_engine_archives(ops: Ops, queue: StreamQueue) -> None:

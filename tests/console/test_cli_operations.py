@@ -11,9 +11,11 @@ from pathlib import Path
 import pytest
 
 from backends.connect import Settings
+from backends.history.store import store
+from backends.model import AttemptRecord, Outcome
 from backends.ops import Ops
 from tests.console.cli_helpers import Cli
-from tests.contract.helpers import take_one
+from tests.contract.helpers import dead, take_one
 
 
 class TestLooks:
@@ -198,6 +200,55 @@ class TestActs:
         assert (place["state"], place["trigger"]) == ("later", "replay")
         assert cli("undo", made["receipt"]).code == 0
         assert cli("dead", "show", world[1]).code == 0
+
+    def test_the_original_of_an_edit(
+        self, cli: Cli, world: list[str], settings: Settings, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Beside the run of the letter, and beside the one that went in its place, dead again or not; not once it is
+        taken back."""
+        hostile = cli("dead", "show", world[2], "--json").json
+        assert hostile["originals"] == []
+        assert cli("dead", "show", world[2], "--original").code == 2
+        new = cli("dead", "edit", world[2], "--payload", '{"n": 2}', "--hold", "0", "--json").json
+
+        async def die() -> None:
+            async with Ops.open(settings) as ops:
+                mail = ops.live.queue("mail")
+                await mail.settle("w1", [dead(await take_one(mail))])
+                past = AttemptRecord(
+                    run_id=world[2], attempt=1, job="send_email", queue="mail", outcome=Outcome.FAILED, finished_us=1
+                )
+                async with ops.history(), (await ops.servers.pool()).connection() as connection:
+                    await store(connection, [past], [])
+
+        place = f"original: it went in place of run {world[2]}, whose letter was edited "
+        assert place in cli("runs", "show", new["run_id"]).out
+        asyncio.run(die())
+        for argv, told in (
+            (("runs", "show", new["run_id"]), place),
+            (("dead", "show", new["run_id"]), place),
+            (("runs", "show", world[2]), f", run {new['run_id']} went in its place; --original shows that\n"),
+        ):
+            (found,) = cli(*argv, "--json").json["originals"]
+            assert list(found) == [
+                "run_id", "replaced_by", "edited_at", "receipt", "queue", "job", "attempts", "error", "failed_at",
+                "envelope",
+            ]  # fmt: skip
+            assert (found["run_id"], found["replaced_by"]) == (world[2], new["run_id"])
+            assert (found["receipt"], found["envelope"]) == (new["receipt"], hostile["envelope"])
+            assert told in cli(*argv).out
+            whole = cli(*argv, "--original").out
+            assert "envelope  \\xff\\x1b[31m no json" in whole
+            assert all(line.isprintable() for line in whole.split("\n"))
+        monkeypatch.setenv("CRONSOLE_POSTGRES_URL", "postgresql://x@127.0.0.1:1/x")
+        shown = cli("dead", "show", new["run_id"])
+        assert (shown.code, "whether its letter was edited is not known" in shown.err) == (0, True)
+
+    def test_the_original_of_an_edit_that_is_taken_back(self, cli: Cli, world: list[str]) -> None:
+        """Is the letter itself."""
+        new = cli("dead", "edit", world[1], "--set", "n=2", "--json").json
+        assert cli("undo", new["receipt"]).code == 0
+        assert cli("dead", "show", world[1], "--json").json["originals"] == []
 
     def test_read_only(self, cli: Cli, world: list[str]) -> None:
         """Exit code 4, before anything is asked; a dry run is a look."""
