@@ -156,7 +156,7 @@ _ASCII = {
     "✓": "+", "✗": "x", "◷": "T", "⊘": "L", "⊗": "c", "»": "s", "◌": "m", "▶": ">", "━": "=", "•": "+", "◦": "o",
     "○": "O", "│": "|", "╷": "|", "─": "-", "·": ".", "…": "~", "●": "*", "‖": "P", "▌": ">", "▼": "v", "→": ">",
     "╱": "/", "┊": ":", "┆": "!", "◉": "@",
-    "≤": "<", "≥": ">", "←": "<", "×": "x", "⏎": "/", "‹": "<", "›": ">", "↑": "^", "↓": "v", "–": "-",
+    "←": "<", "×": "x", "⏎": "/", "‹": "<", "›": ">", "↑": "^", "↓": "v", "–": "-",
     "▁": "_", "▂": ".", "▃": ":", "▄": "-", "▅": "=", "▆": "+", "▇": "*", "█": "#",
     "░": ":", "▒": "%", "▓": "#", "▾": "v", "▸": ">",
     "╭": "+", "╮": "+", "╰": "+", "╯": "+",
@@ -164,11 +164,14 @@ _ASCII = {
 
 
 def to_ascii(text: str) -> str:
-    """`text` in ASCII, column for column: our glyphs by their stand-ins, control pictures as ``^``, the rest ``?``."""
+    """`text` in ASCII, column for column: our glyphs by their stand-ins, control pictures as ``^``, the rest ``?``.
+
+    A sign that takes two characters takes the blank behind it.
+    """
     if text.isascii():
         return text
     out: list[str] = []
-    for char in text:
+    for char in text.replace("≤ ", "<=").replace("≥ ", ">="):
         if char.isascii():
             out.append(char)
         elif char in _ASCII:

@@ -219,3 +219,7 @@ def test_narrow_windows_still_work(columns: int) -> None:
     view = window(1_795_473_790_000, MINUTE, columns)
     assert len(axis(view, UTC)) == columns
     assert len(paint([Bar(0, 2**43, "lost")], columns - 1, "·", view)) == columns
+
+
+def test_at_most_is_no_less_than_in_ascii() -> None:
+    assert to_ascii("together  ≤ 5 · ≥ 12") == "together  <=5 . >=12"
