@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 import msgspec
@@ -44,13 +44,30 @@ class Filter(msgspec.Struct, frozen=True):
         return None if value is None else now - timedelta(seconds=duration(value))
 
 
+def meant(asked: str | None, known: Iterable[str]) -> list[str]:
+    """Those of `known` that a field means by a part of their name, several of them with commas between."""
+    parts = [part.casefold() for part in (asked or "").split(",") if part]
+    return [name for name in known if any(part in name for part in parts)]
+
+
+def check_meant(asked: str | None, known: Sequence[str], says: str) -> None:
+    """Raises BadInputError where a part means none of them; `says`: what nothing does, as "no run ends as"."""
+    for part in (asked or "").split(","):
+        if part and not meant(part, known):
+            raise BadInputError(f"{says} {part[:20]}", "use " + ", ".join(known))
+
+
 def parse_filter(text: str, fields: Iterable[str] = ()) -> Filter:
-    """Read a filter. Raises BadInputError for a field that is not one of `fields`, or a ``since`` that is no time."""
+    """Read a filter; what is not typed to its end (``job:``, ``!``) asks for nothing yet.
+
+    Raises BadInputError for a field that is not one of `fields`, or a ``since`` that is no time.
+    """
     known = tuple(fields)
     words: list[str] = []
     without: list[str] = []
     found: dict[str, str] = {}
-    for part in text.split():
+    parts = [part for part in text.split() if part != "!" and not (part[-1] == ":" and part[:-1] in known)]
+    for part in parts:
         name, colon, value = part.partition(":")
         if colon and value and name.isalpha() and known:
             if name not in known:
@@ -60,7 +77,7 @@ def parse_filter(text: str, fields: Iterable[str] = ()) -> Filter:
                     f"did you mean {close[0]}:?" if close else "use " + ", ".join(known),
                 )
             found[name] = value
-        elif part.startswith("!") and len(part) > 1:
+        elif part.startswith("!"):
             without.append(part[1:].casefold())
         else:
             words.append(part.casefold())
@@ -71,4 +88,4 @@ def parse_filter(text: str, fields: Iterable[str] = ()) -> Filter:
             raise BadInputError(
                 f"{name}:{found[name][:20]} is no length of time", f"write {name}:30m or {name}:2d"
             ) from error
-    return Filter(" ".join(text.split()), tuple(words), tuple(without), found)
+    return Filter(" ".join(parts), tuple(words), tuple(without), found)

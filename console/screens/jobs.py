@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import ClassVar
+from typing import ClassVar, get_args
 
 from textual import on
 from textual.app import ComposeResult
@@ -11,9 +11,11 @@ from textual.binding import Binding, BindingType
 from textual.content import Content
 
 from backends.history.stats import JobStats
-from backends.model import JobStatus, LastRun
+from backends.jobs.spec import JobKind
+from backends.model import JobStatus, LastRun, Outcome
 from console.screens import jobs_looks as look
 from console.screens.filterable import FilterableScreen
+from console.screens.filters import Filter, check_meant, meant
 from console.screens.job_form import trigger_with_payload
 from console.screens.queues_pause import pause_or_resume
 from console.screens.rows import FINE, trouble
@@ -25,6 +27,9 @@ from widgets.table import Row, Table
 ASKED_MOST = 120
 SORTS = ("name", "trouble", "next fire")
 MINUTE = 60_000
+KINDS = get_args(JobKind)
+NEVER = "never"
+STATES = ("paused", "running", *Outcome, NEVER)
 
 
 class JobsScreen(FilterableScreen):
@@ -117,15 +122,20 @@ class JobsScreen(FilterableScreen):
         chosen = self.filter
         if not chosen:
             return True
-        for name, value in (("queue", job.queue), ("kind", job.kind)):
-            asked = chosen.get(name)
-            if asked and asked.casefold() not in value.casefold():
-                return False
-        state = f"{'paused' if job.held else ''} {'running' if running else ''} {last.outcome if last else 'never ran'}"
-        asked = chosen.get("is")
-        if asked and asked.casefold() not in state:
+        asked = chosen.get("queue")
+        if asked and asked.casefold() not in job.queue.casefold():
             return False
+        states = {"paused" if job.held else "", "running" if running else "", last.outcome if last else NEVER}
+        for name, known, has in (("kind", KINDS, {job.kind}), ("is", STATES, states)):
+            asked = chosen.get(name)
+            if asked and not has & set(meant(asked, known)):
+                return False
         return chosen.matches(job.name, job.description, job.schedule or "on call")
+
+    def check_filter(self, found: Filter) -> None:
+        """What is asked for by name must be there to be asked for."""
+        check_meant(found.get("kind"), KINDS, "no job is of the kind")
+        check_meant(found.get("is"), STATES, "no job is")
 
     def _tell_title(self, shown: int, jobs: Sequence[JobStatus], last: Mapping[str, LastRun]) -> None:
         wrong = sum(run.outcome not in FINE for job in jobs if (run := last.get(job.name)))

@@ -11,11 +11,10 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.content import Content
 
-from backends.errors import BadInputError
 from backends.model import Outcome, Page, RunRow, from_ms, run_id_ms
 from console.console_ops import ConsoleOps
 from console.screens.filterable import FilterableScreen
-from console.screens.filters import Filter
+from console.screens.filters import Filter, check_meant, meant
 from console.screens.pager import Back, Pager
 from console.screens.rows import HISTORY_COLUMNS, count, moment, run_row
 from widgets.rowlist import RowList
@@ -92,8 +91,7 @@ class RunsScreen(FilterableScreen):
         return bool(named) and not chosen.words and not chosen.without
 
     def _outcomes(self) -> tuple[str, ...]:
-        parts = (self.filter.get("outcome") or "").split(",")
-        return tuple(o.value for o in Outcome if any(part and part.casefold() in o.value for part in parts))
+        return tuple(meant(self.filter.get("outcome"), Outcome))
 
     def _fits(self, run: RunRow) -> bool:
         chosen = self.filter
@@ -103,10 +101,7 @@ class RunsScreen(FilterableScreen):
 
     def check_filter(self, found: Filter) -> None:
         """Every outcome that is asked for must be one."""
-        known = [outcome.value for outcome in Outcome]
-        for part in (found.get("outcome") or "").split(","):
-            if part and not any(part.casefold() in name for name in known):
-                raise BadInputError(f"no run ends as {part[:20]}", "use " + ", ".join(known))
+        check_meant(found.get("outcome"), tuple(Outcome), "no run ends as")
 
     def _told(self) -> None:
         pager = self._pager

@@ -76,6 +76,31 @@ async def test_trouble_comes_first_and_a_filter_narrows() -> None:
         assert "1 of 9" in c.screen()
 
 
+@pytest.mark.parametrize(
+    ("typed", "says"),
+    [
+        ("is:nonsense", "no job is nonsense; use paused, running,"),
+        ("kind:xyz", "no job is of the kind xyz; use command"),
+    ],
+)
+async def test_a_filter_for_what_no_job_can_be_says_so(typed: str, says: str) -> None:
+    async with console((160, 36)) as c:
+        table = await to_jobs(c)
+        await c.pilot.press("slash", *typed, "enter")
+        await c.until(lambda: says in c.screen())
+        assert len(table.rows) == 9, "the list stays as it was"
+
+
+async def test_a_filter_takes_several_states_and_kinds() -> None:
+    async with console() as c:
+        table = await to_jobs(c)
+        c.ops.paused["job:send_email"] = PAUSE
+        await c.pilot.press("slash", *"is:paused,fail kind:task,comm", "enter")
+        await c.until(lambda: {row.key for row in table.rows} == {"sync_prices", "send_email"})
+        await c.pilot.press("escape", "slash", *"is:never", "enter")
+        await c.until(lambda: [row.key for row in table.rows] == ["nightly_invoices"])
+
+
 async def test_a_job_is_triggered_after_a_question_and_with_a_payload() -> None:
     ops = FakeOps()
     async with console(ops=ops) as c:

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from backends.errors import BadInputError
 from backends.model import Page, RunRow, from_ms, new_run_id
-from console.screens.filters import parse_filter
+from console.screens.filters import Filter, parse_filter
 from console.screens.pager import ROWS_HELD, SEARCHED_MOST
 from console.screens.runs import PAGE, RunsScreen, whole
 from tests.console.app_helpers import Console, console
@@ -28,6 +28,13 @@ def test_a_filter_is_words_and_fields() -> None:
     assert found.since(datetime(2026, 1, 1, 12, tzinfo=UTC)) == datetime(2026, 1, 1, 10, tzinfo=UTC)
     assert not parse_filter("  ", FIELDS)
     assert parse_filter("a:b", ()).words == ("a:b",), "where there are no fields a colon is a colon"
+
+
+@pytest.mark.parametrize("text", ["job:", "!", "job: !", "since:  outcome:"])
+def test_what_is_not_typed_to_its_end_asks_for_nothing_yet(text: str) -> None:
+    assert parse_filter(text, FIELDS) == Filter()
+    assert parse_filter(f"smtp {text}", FIELDS) == parse_filter("smtp", FIELDS)
+    assert parse_filter("Error:", FIELDS).words == ("error:",), "any other word may end with a colon"
 
 
 @pytest.mark.parametrize(("text", "hint"), [("jb:x", "did you mean job:?"), ("since:soon", "since:30m")])
