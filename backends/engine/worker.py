@@ -23,6 +23,7 @@ from backends.engine.settling import Header, settle
 from backends.jobs.spec import JobSpec
 from backends.model import Outcome, RunningRow, now_ms
 from backends.queues.base import BATCH, Delivery, Settle, Settled, Settlement
+from backends.queues.lists import read_envelope
 from backends.queues.streams import StreamQueue
 
 WAIT_MS = 1_000
@@ -358,13 +359,15 @@ class Worker:
 
 
 def _read(envelope: bytes) -> tuple[Header | None, str]:
+    problem = "payload is not a JSON object"
     try:
         header = _header.decode(envelope)
+        if bytes(header.payload)[:1] == b"{":
+            return header, ""
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        return None, str(error)
-    if bytes(header.payload)[:1] != b"{":
-        return None, "payload is not a JSON object"
-    return header, ""
+        problem = str(error)
+    said = read_envelope(envelope)  # as an inbox says it: a letter that is retried stays in its group
+    return None, said if isinstance(said, str) else problem
 
 
 def _refused(delivery: Delivery, spec: JobSpec | None, problem: str) -> Ended:

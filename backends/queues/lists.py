@@ -41,21 +41,27 @@ def inspect(raw: bytes, known: Container[str], priorities: dict[str, int]) -> Ne
     """Check one raw entry: the run it becomes, or why not."""
     if len(raw) > MAX_ENVELOPE:
         return Rejected("EnvelopeTooLarge", f"{len(raw):,} bytes; at most {MAX_ENVELOPE:,} are taken")
-    try:
-        text = raw.decode()
-    except UnicodeDecodeError as error:
-        return Rejected("BadEnvelope", f"not UTF-8: byte {error.start} is 0x{raw[error.start]:02x}")
-    try:
-        envelope = _envelope.decode(raw)
-    except msgspec.ValidationError as error:
-        return Rejected("BadEnvelope", str(error))
-    except (msgspec.DecodeError, RecursionError) as error:
-        return Rejected("BadEnvelope", f"not a JSON object: {error}")
-    if "\\u0000" in text:
+    envelope = read_envelope(raw)
+    if isinstance(envelope, str):
+        return Rejected("BadEnvelope", envelope)
+    if b"\\u0000" in raw:
         return Rejected("BadEnvelope", "contains a NUL character", envelope.type[:100])
     if envelope.type not in known:
         return Rejected("UnknownJob", f"no job is called {envelope.type[:100]!r}", envelope.type[:100])
     return NewRun(new_run_id(), envelope.type, raw, priorities.get(envelope.type, 1))
+
+
+def read_envelope(raw: bytes) -> Envelope | str:
+    """What is in an envelope, or why it can't be read: in the same words wherever it is read."""
+    try:
+        raw.decode()
+        return _envelope.decode(raw)
+    except UnicodeDecodeError as error:
+        return f"not UTF-8: byte {error.start} is 0x{raw[error.start]:02x}"
+    except msgspec.ValidationError as error:
+        return str(error)
+    except (msgspec.DecodeError, RecursionError) as error:
+        return f"not a JSON object: {error}"
 
 
 class ListInbox:
