@@ -8,9 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import csv
-import io
-import json
 import os
 import re
 import shlex
@@ -26,20 +23,23 @@ from textual import work
 from textual.app import App
 from textual.binding import Binding, BindingType
 
+from console.records import Record, as_csv, as_json, record
 from widgets.line import LineWidget
 from widgets.rowlist import RowList
 from widgets.safe import Cell, safe_line
 from widgets.table import Column, Row, Table
 
 if TYPE_CHECKING:
+    from backends.ops.kinds import Tell
+    from console.console_ops import ConsoleOps
     from console.screens.base import ConsoleScreen
 
 COPIED_MOST = 50_000
 """Bytes. Terminals take 75,000 of base64 and drop what is longer without a word."""
 SCREEN_PIECE = 512
 """GNU screen passes on 768 bytes at a time at most."""
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
-NUMBER = re.compile(r"[+-]?\d[\d,.]*%?")
+EXPORTED_MOST = 100_000
+"""Rows of a file; of a longer list those that are read first."""
 WRITTEN_MOST_TRIES = 100
 
 
@@ -62,11 +62,6 @@ def plain(content: Cell) -> str:
     return "".join(text for text, _ in content).strip()
 
 
-def guarded(text: str) -> str:
-    """`text` for a spreadsheet: what it would take for a formula is put behind an apostrophe (OWASP, CSV injection)."""
-    return "'" + text if text.startswith(FORMULA) and not NUMBER.fullmatch(text) else text
-
-
 def titles(columns: Sequence[Column]) -> list[str]:
     """A name for each column: none is empty, none comes twice."""
     found: list[str] = []
@@ -76,23 +71,12 @@ def titles(columns: Sequence[Column]) -> list[str]:
     return found
 
 
-def as_csv(columns: Sequence[Column], rows: Sequence[Row]) -> str:
-    """The rows as CSV (RFC 4180), the row's key first."""
-    out = io.StringIO()
-    writer = csv.writer(out)
-    writer.writerow(["key", *titles(columns)])
-    for row in rows:
-        writer.writerow([guarded(safe_line(row.key)), *(guarded(plain(content)) for content in row.cells)])
-    return out.getvalue()
-
-
-def as_json(columns: Sequence[Column], rows: Sequence[Row]) -> str:
-    """The rows as a list of objects, the row's key first."""
+def shown(columns: Sequence[Column], rows: Sequence[Row]) -> list[Record]:
+    """The rows as they look, for a list that has no records."""
     names = titles(columns)
-    found = [
+    return [
         {"key": row.key, **dict(zip(names, (plain(content) for content in row.cells), strict=False))} for row in rows
     ]
-    return json.dumps(found, ensure_ascii=False, indent=1) + "\n"
 
 
 def write_new(folder: Path, name: str, ending: str, text: str) -> Path:
@@ -165,24 +149,45 @@ class Exports(App[int]):
             lines = text.count("\n")
             self._front.tell("✓ copied: " + (safe_line(text[:60]) if keyed else f"{max(lines, 1)} lines"))
 
-    @work(group="export")
-    async def action_write(self, ending: str) -> None:
-        """Write the rows of the table in focus to a new file in the working directory, or at home."""
+    def action_write(self, ending: str) -> None:
+        """Write the list in focus to a new file in the working directory, or at home: all of it, not what was read."""
         screen, pane = self._front, self.screen.focused
         if not isinstance(pane, Table) or not pane.rows:
-            screen.tell("no table to write: choose one (Tab)", "warn")
+            screen.tell("no list to write: choose one (Tab)", "warn")
             return
-        columns, rows = pane.columns, pane.rows
-        text = as_csv(columns, rows) if ending == "csv" else as_json(columns, rows)
-        at = datetime.fromtimestamp(screen.now() / 1000, UTC).strftime("%Y%m%dT%H%M%SZ")
-        name = f"cronsole-{re.sub(r'[^a-z0-9]+', '-', (pane.id or 'table').casefold())}-{at}"
-        folder = Path.cwd() if os.access(Path.cwd(), os.W_OK) else Path.home()
+        name, pager = pane.id or "list", screen.pagers.get(pane)
+        if pager is None:
+            found = screen.records(pane)
+            held = [found.rows[row.key] for row in pane.rows if row.key in found.rows] if found else []
+            self._write_here(screen, name, ending, held or shown(pane.columns, pane.rows), found.more if found else "")
+            return
+
+        async def read_and_write(ops: ConsoleOps, tell: Tell) -> str:
+            items, more = await pager.read_all(ops, EXPORTED_MOST, tell)
+            records = await asyncio.to_thread(lambda: [record(item, screen.zone) for item in items])
+            return await self._written(screen, name, ending, records, "there is more than that" if more else "")
+
+        screen.drive("reading all of it", read_and_write, str, "not written")
+
+    @work(group="export")
+    async def _write_here(
+        self, screen: ConsoleScreen, name: str, ending: str, records: Sequence[Record], more: str
+    ) -> None:
         try:
-            path = await asyncio.to_thread(write_new, folder, name, ending, text)
+            screen.tell(await self._written(screen, name, ending, records, more))
         except OSError as error:
             screen.tell(f"✗ not written: {safe_line(str(error))}", "bad")
-            return
-        screen.tell(f"✓ {len(rows)} rows in {safe_line(str(path))}")
+
+    async def _written(
+        self, screen: ConsoleScreen, name: str, ending: str, records: Sequence[Record], more: str
+    ) -> str:
+        """Write them; what to tell of it. Raises OSError."""
+        at = datetime.fromtimestamp(screen.now() / 1000, UTC).strftime("%Y%m%dT%H%M%SZ")
+        name = f"cronsole-{re.sub(r'[^a-z0-9]+', '-', name.casefold())}-{at}"
+        folder = Path.cwd() if os.access(Path.cwd(), os.W_OK) else Path.home()
+        text = await asyncio.to_thread(as_csv if ending == "csv" else as_json, records)
+        path = await asyncio.to_thread(write_new, folder, name, ending, text)
+        return f"✓ {len(records):,} rows in {safe_line(str(path))}" + (f" · {more}" if more else "")
 
     def action_view(self) -> None:
         """Show the text in focus with the operator's own pager; the console stands still meanwhile."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -12,9 +12,13 @@ from textual.css.query import NoMatches
 from textual.events import Mount
 from textual.message import Message
 
+if TYPE_CHECKING:
+    from console.screens.pager import Pager
+
 from console.commands import Command
 from console.error_words import in_console
 from console.keymap import class_bindings, mapped
+from console.records import Records
 from console.screens.acting import ActingScreen
 from console.screens.acts_looks import progress_line, undo_line
 from console.screens.dialog import AskDialog
@@ -88,6 +92,8 @@ class ConsoleScreen(ActingScreen):
     def __init__(self) -> None:
         super().__init__()
         self.subject: str | None = None
+        self.pagers: dict[RowList, Pager[Any]] = {}
+        """Those of lists that are read page by page."""
         self._framed = self._begun = False
         self._notice: Cell = ()
         self._acts: Cell = ()
@@ -134,6 +140,10 @@ class ConsoleScreen(ActingScreen):
 
     def job_in_hand(self) -> str | None:
         """The job that the operator is looking at; None where it is none."""
+        return None
+
+    def records(self, rows: RowList) -> Records | None:
+        """What a list that is held whole shows, as values; None where there is no more to it than its looks."""
         return None
 
     def copied(self, rows: RowList) -> str:

@@ -17,6 +17,7 @@ from backends.model import DeadGroup, DeadLetter, Page, to_ms
 from backends.ops.kinds import Marked
 from backends.ops.letters import Selection
 from console.console_ops import ConsoleOps
+from console.records import Records, record
 from console.screens import letter_acts
 from console.screens.dead_looks import GROUPS, LETTERS, group_key, group_row, letter_row
 from console.screens.dead_scope import FIELDS, filtered, scope
@@ -368,6 +369,10 @@ class DeadScreen(FilterableScreen):
         self._groups_due, self._groups_asked = True, -GROUPS_S
         self._read_groups()
         self._pager.begin_anew()
+
+    def records(self, rows: RowList) -> Records | None:
+        """Of the groups; the letters are read page by page."""
+        return Records({group_key(group): record(group, self.zone) for group in self._groups})
 
     def job_in_hand(self) -> str | None:
         """That of the chosen letter."""

@@ -10,9 +10,10 @@ from textual.binding import Binding, BindingType
 from textual.content import Content
 
 from backends.model import ActionResult, EngineStatus, RunningRow, from_ms
+from console.records import Records, record
 from console.screens.dialog import AskDialog
 from console.screens.filterable import FilterableScreen
-from console.screens.rows import age, engine_name, moment, so_far
+from console.screens.rows import age, engine_name, moment, running_records, so_far
 from widgets.rowlist import RowList
 from widgets.safe import Cell, cell, cells
 from widgets.table import Column, Row, Table
@@ -164,6 +165,13 @@ class EnginesScreen(FilterableScreen):
     @on(RowList.Moved, "#engines")
     def _chosen(self) -> None:
         self.show_time()
+
+    def records(self, rows: RowList) -> Records | None:
+        """Of both tables."""
+        engines = self.state.live.engines if self.state.live else ()
+        if rows is self._fleet:
+            return Records({e.id: record(e, self.zone) for e in engines})
+        return Records(running_records(engines, self.zone))
 
     def job_in_hand(self) -> str | None:
         """That of the chosen run."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import ClassVar, get_args
 
+from msgspec.structs import replace
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -13,6 +14,7 @@ from textual.content import Content
 from backends.history.stats import JobStats
 from backends.jobs.spec import JobKind
 from backends.model import JobStatus, LastRun, Outcome
+from console.records import Records, record
 from console.screens import jobs_looks as look
 from console.screens.filterable import FilterableScreen
 from console.screens.filters import Filter, check_meant, meant
@@ -184,6 +186,16 @@ class JobsScreen(FilterableScreen):
         self.read_once(lambda ops: ops.job_stats(tuple(wanted)), show, ended)
 
     # --- more of the chosen one ---
+
+    def records(self, rows: RowList) -> Records | None:
+        """Of each job, with its newest run and the numbers of the newest attempts."""
+        history, zone = self.state.history, self.zone
+        last = history.last_runs if history else {}
+        return Records({
+            job.name: record(replace(job, last_run=last.get(job.name) or job.last_run), zone)
+            | record(self._stats.get(job.name, ("", None))[1] or JobStats(), zone)
+            for job in self._jobs.values()
+        })  # fmt: skip
 
     def job_in_hand(self) -> str | None:
         """Under the cursor."""

@@ -16,6 +16,7 @@ from textual.widget import Widget
 
 from backends.model import DeadLetter, JobStatus, RunningRow, RunRow
 from backends.ops.kinds import Marked
+from console.records import Records, record
 from console.screens import letter_acts
 from console.screens import rows as look
 from console.screens.dialog import AskDialog
@@ -211,6 +212,19 @@ class OverviewScreen(FilterableScreen):
 
     def _fits(self, run: RunRow | RunningRow, *more: str) -> bool:
         return self.filter.matches(run.job, run.queue, run.run_id, *more)
+
+    def records(self, rows: RowList) -> Records | None:
+        """Of each panel; dead letters and runs are the newest only."""
+        live, history = self.state.live, self.state.history
+        if rows is self._queues and live:
+            return Records({q.name: record(q, self.zone) for q in live.queues})
+        if rows is self._dead and live:
+            more = f"the newest of {live.dead_total:,}, :dead has all" if live.dead_total > len(live.dead) else ""
+            return Records({d.id: record(d, self.zone) for d in self._letters}, more)
+        if rows is self._runs:
+            ended = {f"{r.run_id}/{r.attempt}": record(r, self.zone) for r in (history.runs if history else ())}
+            return Records(look.running_records(live.engines if live else (), self.zone) | ended, ":runs has all")
+        return None
 
     # --- keys ---
 

@@ -5,12 +5,17 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
-from typing import Generic, NamedTuple, TypeVar
+from time import monotonic
+from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 from backends.model import Page
+from backends.ops.kinds import Progress
 from console.console_ops import ConsoleOps
 from console.screens.base import ConsoleScreen
 from widgets.table import Row, Table
+
+if TYPE_CHECKING:
+    from backends.ops.kinds import Tell
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -88,6 +93,7 @@ class Pager(Generic[T]):
         self._screen, self._table, self._ask, self._fits = screen, table, ask, fits
         self._key, self._row, self._told, self._keeps = key, row, told, keeps
         self._back = back
+        screen.pagers[table] = self
         self.from_end = False
         """Whether it was read from the other end, and what is newer than all that is held is not known."""
         self._rows: dict[str, tuple[T, Row]] = {}
@@ -127,6 +133,19 @@ class Pager(Generic[T]):
         """The item whose row has that key."""
         found = self._rows.get(key or "")
         return found[0] if found else None
+
+    async def read_all(self, ops: ConsoleOps, most: int, tell: Tell) -> tuple[list[T], bool]:
+        """All that fits from the newest on, at most `most`, and whether there is more. What is held stays as it is."""
+        found: list[T] = []
+        looked_at, cursor, began = 0, None, monotonic()
+        while True:
+            page = await self._ask(ops, cursor)
+            looked_at += len(page.items)
+            found += [item for item in page.items if self._fits(item)]
+            tell(Progress(None, looked_at, looked_at, len(found), began))
+            cursor = page.next_cursor
+            if cursor is None or len(found) >= most:
+                return found[:most], cursor is not None or len(found) > most
 
     # --- asking ---
 

@@ -12,6 +12,7 @@ from textual.content import Content
 
 from backends.model import QueueStatus
 from backends.ops.queueing import QueueFlow
+from console.records import Records, record
 from console.screens import queues_looks as look
 from console.screens.filterable import FilterableScreen
 from console.screens.queues_pause import pause_or_resume
@@ -129,6 +130,14 @@ class QueuesScreen(FilterableScreen):
             cells(cell(f" {queue.name}  ", "strong"), look.state_line(queue, live.engines, self.now(), self.zone))
         )
         numbers.show(cells(" ", look.numbers_line(queue, self.flows.get(queue.name))))
+
+    def records(self, rows: RowList) -> Records | None:
+        """Of each queue, with what goes through it."""
+        live = self.state.live
+        return Records({
+            q.name: record(q, self.zone) | record(self.flows.get(q.name) or QueueFlow(), self.zone)
+            for q in (live.queues if live else ())
+        })  # fmt: skip
 
     def filter_changed(self) -> None:
         """Other rows."""

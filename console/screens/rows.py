@@ -8,6 +8,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from backends.model import DeadLetter, EngineStatus, JobStatus, LastRun, QueueStatus, RunRow, to_ms
+from console.records import Record, record
 from widgets.safe import Cell, cell, cells
 from widgets.sparkline import LEVELS, sparkline
 from widgets.table import Column, Row
@@ -176,6 +177,14 @@ def run_rows(
         row = run_row(run, moment(run.finished_at or run.started_at, now_ms, zone))
         rows[row.key] = row
     return tuple(rows.values())
+
+
+def running_records(engines: Iterable[EngineStatus], zone: tzinfo | None) -> dict[str, Record]:
+    """What is in hand, by the key of its row, with the engine that has it."""
+    return {
+        f"{r.run_id}/{r.attempt}": {**record(r, zone), "outcome": "running", "worker": e.id}
+        for e in engines for r in e.running
+    }  # fmt: skip
 
 
 def run_row(run: RunRow, when: str) -> Row:
