@@ -13,6 +13,12 @@ TAIL_BYTES = 64_000
 """Stored output of this length is the tail of a longer one."""
 
 
+def tail_of(stored: str) -> tuple[bool, str]:
+    """Whether stored output is the tail of more, and the text with a sign where its first line was cut."""
+    cut = len(stored.encode()) >= TAIL_BYTES
+    return cut, f"… {stored}" if cut else stored
+
+
 def is_live(page: RunPage, number: int) -> bool:
     """Whether an attempt is at work."""
     place = page.place

@@ -13,8 +13,8 @@ from textual.strip import Strip
 from widgets.line import LineWidget
 from widgets.safe import Cell, SafeText, cell, fitting
 
-NEAR = 20
-"""Characters of a word that goes down whole."""
+NEAR = 40
+"""Characters of a word that goes down whole: a path as ``docs/reference/schedules.md`` too."""
 
 
 class TextPane(LineWidget, can_focus=True):

@@ -23,7 +23,7 @@ from console.screens.editing import edit_letter
 from console.screens.help import PanelKeys
 from console.screens.letter_acts import PURGE, RETRY, Deed
 from console.screens.rows import age, count, duration, moment, outcome_cell
-from console.screens.run_looks import clock_ms, error_lines, framed_lines, joined
+from console.screens.run_looks import clock_ms, error_lines, framed_lines, joined, tail_of
 from widgets.logpane import LogPane
 from widgets.safe import Cell, cell, cells
 from widgets.statusline import StatusLine
@@ -183,7 +183,7 @@ class LetterScreen(ConsoleScreen):
             out += [] if same else error_lines(attempt.error_class or "", attempt.error or "")
             output = found.outputs.get(attempt.attempt)
             if output:
-                out += [cell("output:", "dim"), *framed_lines(output.rstrip("\n"))]
+                out += [cell("output:", "dim"), *framed_lines(tail_of(output)[1].rstrip("\n"))]
         return out
 
     def show_time(self) -> None:

@@ -14,6 +14,7 @@ from backends.model import Pause
 from console.screens.base import ConsoleScreen
 from console.screens.dialog import Dialog
 from widgets.entry import Entry
+from widgets.notice import Notice
 from widgets.safe import Cell, cell, cells
 from widgets.statusline import StatusLine
 
@@ -43,7 +44,7 @@ class PauseDialog(Dialog[tuple[str, float | None]]):
 
     def inside(self) -> ComposeResult:
         """Two lines to type."""
-        yield StatusLine(id="told")
+        yield Notice(id="told")
         for name, hint in (
             ("note", "why: whoever comes next reads it"),
             ("for", "30m, 2h; empty: until it is resumed"),
@@ -56,10 +57,17 @@ class PauseDialog(Dialog[tuple[str, float | None]]):
     def on_mount(self) -> None:
         """Labels."""
         super().on_mount()
-        self.query_one("#told", StatusLine).show(cell(self._what, "dim"))
         for name in ("note", "for"):
             self.query_one(f"#label-{name}", StatusLine).show(cell(name, "dim"))
         self.query_one("#note", Entry).focus()
+
+    def on_resize(self) -> None:
+        """What it does, in the lines it takes."""
+        self.call_after_refresh(self._explain)
+
+    def _explain(self) -> None:
+        told = self.query_one("#told", Notice)
+        told.show(cell(self._what, "dim"), told.size.width)
 
     def keys(self) -> Cell:
         """What Enter does."""

@@ -17,7 +17,7 @@ from backends.errors import BadInputError, CronsoleError
 from backends.model import RunningRow
 from console.console_ops import ConsoleOps
 from console.feed import one_line
-from console.printed import SEAMS, TAIL_BYTES, after_tail, is_live, queue_of
+from console.printed import SEAMS, after_tail, is_live, queue_of, tail_of
 from console.screens.help import PanelKeys
 from console.screens.run_acts import RunActs
 from console.screens.run_looks import COLUMNS, attempt_lines, head_lines, marks, place_lines, planned_ms, spans
@@ -238,8 +238,8 @@ class RunScreen(RunActs):
                 if rest is not None:
                     pane.append(rest)
                     return
-        self._cut = len(stored.encode()) >= TAIL_BYTES
-        pane.show(stored.removesuffix("\n").split("\n") if stored else (), empty="it printed nothing", follow=True)
+        self._cut, text = tail_of(stored)
+        pane.show(text.removesuffix("\n").split("\n") if text else (), empty="it printed nothing", follow=True)
 
     # --- showing ---
 
