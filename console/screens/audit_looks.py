@@ -23,7 +23,7 @@ GONE_ON = "gone on"
 """State of an operation whose undo was refused here: what it did has gone on, and nothing is left to take back."""
 COLUMNS = (
     Column("when", 8), Column("who", 14, flex=1), Column("what", 10), Column("on", 14, flex=9),
-    Column("meant", 6, align="right", drop=2), Column("changed", 7, align="right"),
+    Column("meant", 6, align="right", drop=2), Column("changed", 7, align="right", drop=1),
     Column("receipt", 11, drop=3), Column("undo", UNDO),
 )  # fmt: skip
 OPEN_COLUMNS = (

@@ -11,6 +11,7 @@ from textual.binding import Binding, BindingType
 from textual.css.query import NoMatches
 from textual.events import Mount
 from textual.message import Message
+from textual.strip import Strip
 
 if TYPE_CHECKING:
     from console.screens.pager import Pager
@@ -24,6 +25,7 @@ from console.screens.acts_looks import progress_line, undo_line
 from console.screens.dialog import AskDialog
 from console.screens.header import banner, context_cell, header
 from console.screens.help import HelpDialog, PanelKeys, key_groups, key_names
+from console.screens.layout import LEAST, LOW
 from console.screens.palette import Palette
 from console.screens.rows import age
 from widgets.named import named
@@ -43,6 +45,10 @@ EVERYWHERE = ("command", "help", "quit")
 FRAME = """
 ConsoleScreen {
     background: $background;
+    layers: default over; overflow: hidden;
+    & #keys { dock: bottom; }
+    & #small { layer: over; dock: top; height: 100%; display: none; background: $background; }
+    &.-tiny #small { display: block; }
     & #banner, & #acts, & #notice { display: none; background: $panel; }
     & #banner.-on, & #acts.-on, & #notice.-on { display: block; }
     & .panel {
@@ -58,6 +64,14 @@ ConsoleScreen {
 
 def _foot(bindings: Iterable[Binding]) -> Cell:
     return cells(*(cells(cell(" " + key_names(b.key), "key"), cell(f" {b.description} ", "dim")) for b in bindings))
+
+
+class TooSmall(StatusLine):
+    """Lies over the whole screen, with one line."""
+
+    def render_line(self, y: int) -> Strip:
+        """The line, and nothing below it."""
+        return super().render_line(y) if y == 0 else self.strip(())
 
 
 class ConsoleScreen(ActingScreen):
@@ -172,6 +186,7 @@ class ConsoleScreen(ActingScreen):
         yield StatusLine(id="acts")
         yield Notice(id="notice")
         yield StatusLine(id="keys")
+        yield TooSmall(id="small")
 
     def on_mount(self) -> None:
         """The frame, once: Textual calls this for each class, and subclasses call it too."""
@@ -224,7 +239,11 @@ class ConsoleScreen(ActingScreen):
             self.show_history()
 
     def on_resize(self) -> None:
-        """Borders only where there is room for them."""
+        """Borders only where there is room for them; a word instead of everything where there is room for nothing."""
+        width, height = self.size
+        self.set_class(height < LOW, "-low")
+        self.set_class(width < LEAST[0] or height < LEAST[1], "-tiny")
+        self.query_one("#small", TooSmall).show(cell(f"needs {LEAST[0]}×{LEAST[1]}, is {width}×{height}", "warn"))
         self.set_class(self.size.height < 34 or self.size.width < 90, "-short")
         self.show_keys()
         self.show_header()

@@ -19,10 +19,10 @@ from widgets.safe import Cell, cell, cells
 from widgets.table import Column, Row
 
 JOB_COLUMNS = (
-    Column("job", 20, flex=3), Column("schedule", 14, flex=2, drop=4), Column("next", 8, align="right"),
-    Column("last", 6, align="right", drop=1), Column("newest 20", 20, align="right"),
-    Column("ok", 4, align="right"), Column("p50", 7, align="right"), Column("p95", 7, align="right", drop=2),
-    Column("queue", 9, flex=1, drop=5), Column("what for", 12, flex=4, drop=6),
+    Column("job", 20, flex=3), Column("schedule", 14, flex=2, drop=5), Column("next", 8, align="right"),
+    Column("last", 6, align="right", drop=2), Column("newest 20", 20, align="right"),
+    Column("ok", 4, align="right"), Column("p50", 7, align="right", drop=1), Column("p95", 7, align="right", drop=3),
+    Column("queue", 9, flex=1, drop=6), Column("what for", 12, flex=4, drop=7),
 )  # fmt: skip
 JOB_RUN_COLUMNS = (
     Column("ended", 8), Column("outcome", 11), Column("try", 3, align="right"), Column("took", 7, align="right"),

@@ -21,7 +21,7 @@ from console.screens import letter_acts
 from console.screens import rows as look
 from console.screens.dialog import AskDialog
 from console.screens.filterable import FilterableScreen
-from console.screens.layout import CSS, heights
+from console.screens.layout import CSS, NARROW, heights
 from console.screens.pager import with_kept
 from console.screens.queues_pause import pause_or_resume
 from widgets.rowlist import RowList
@@ -85,8 +85,9 @@ class OverviewScreen(FilterableScreen):
         self.show_time()
 
     def on_resize(self) -> None:
-        """Panels share the height."""
+        """Panels share the height; in a small terminal some have no room."""
         super().on_resize()
+        self.set_class(self.size.width < NARROW, "-narrow")
         self._lay_out()
 
     @property

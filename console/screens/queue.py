@@ -49,6 +49,7 @@ class QueueScreen(QueueActs):
         & #hour, & #ahead { width: 1fr; }
         & #lying { height: 1fr; }
         &.-short #charts { height: 5; }
+        &.-low #charts { display: none; }
         &.-short #ahead { margin-left: 1; }
     }
     """

@@ -25,8 +25,8 @@ QUEUE_COLUMNS = (
     Column("last hour", 9, flex=4, align="tail", drop=2),
 )  # fmt: skip
 QUEUED_COLUMNS = (
-    Column("run", 13), Column("job", 12, flex=2), Column("try", 3, align="right"), Column("since", 8, align="right"),
-    Column("why it is here", 20, flex=5), Column("payload", 24, flex=4, drop=1),
+    Column("run", 13), Column("job", 12, flex=2), Column("try", 3, align="right", drop=1),
+    Column("since", 8, align="right"), Column("why it is here", 20, flex=5), Column("payload", 24, flex=4, drop=2),
 )  # fmt: skip
 MOVE_COLUMNS = (Column("queue", 12, flex=2), Column("ready", 6, align="right"), Column("taken by", 14, flex=1))
 FULL = "its engines are full"

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 QUEUE_COLUMNS = (
     Column("queue", 8, flex=3), Column("ready", 6, align="right"), Column("run", 4, align="right"),
-    Column("later", 5, align="right"), Column("dead", 4, align="right"), Column("oldest", 6, align="right", drop=3),
-    Column("depth", 6, flex=2, align="tail", drop=1),
+    Column("later", 5, align="right", drop=1), Column("dead", 4, align="right"),
+    Column("oldest", 6, align="right", drop=3), Column("depth", 6, flex=2, align="tail", drop=2),
 )  # fmt: skip
 DEAD_COLUMNS = (
     Column("age", 4, align="right"), Column("job", 12, flex=1), Column("queue", 10, drop=3),
