@@ -17,13 +17,14 @@ from backends.model import DeadLetter, to_ms
 from backends.ops.kinds import Marked
 from console.console_ops import ConsoleOps
 from console.feed import one_line
+from console.printed import tail_of
 from console.screens import letter_acts
 from console.screens.base import ConsoleScreen
 from console.screens.editing import edit_letter
 from console.screens.help import PanelKeys
 from console.screens.letter_acts import PURGE, RETRY, Deed
 from console.screens.rows import age, count, duration, moment, outcome_cell
-from console.screens.run_looks import clock_ms, error_lines, framed_lines, joined, tail_of
+from console.screens.run_looks import clock_ms, error_lines, framed_lines, joined
 from widgets.logpane import LogPane
 from widgets.safe import Cell, cell, cells
 from widgets.statusline import StatusLine
