@@ -149,6 +149,7 @@ class Servers:
     redis: AsyncRedis
     warnings: list[str] = field(default_factory=list)
     redis_version: str = ""
+    redis_checked: bool = False
     postgres_version: str = ""
     _holder: Holder | None = None
     _pool: AsyncConnectionPool[Any] | None = None
@@ -157,8 +158,8 @@ class Servers:
     _clients: list[Any] = field(default_factory=list)
 
     @classmethod
-    async def open(cls, settings: Settings, *, role: str, need_postgres: bool = True) -> Self:
-        """Connect and check. Starts the embedded servers where no URL is set."""
+    async def open(cls, settings: Settings, *, role: str, need_redis: bool = True, need_postgres: bool = True) -> Self:
+        """Connect and check what is needed. Starts the embedded servers where no URL is set."""
         holder = None
         if settings.redis_url is None or settings.postgres_url is None:
             holder = await _hold(settings)
@@ -172,7 +173,8 @@ class Servers:
             raise
         self = cls(settings, redis_url, postgres_url, role, client, _holder=holder)
         try:
-            await self.check_redis()
+            if need_redis:
+                await self.check_redis()
             if need_postgres:
                 await self.check_postgres()
         except BaseException:
@@ -290,6 +292,7 @@ class Servers:
             )
         if not info.get("aof_enabled"):
             self.warnings.append(f"Redis at {shown} has no append-only file: a restart loses jobs")
+        self.redis_checked = True
 
     def _check_part(self, info: Mapping[str, Any], shown: str) -> None:
         """It is one server that takes writes, not a part of something larger."""

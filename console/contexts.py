@@ -50,7 +50,7 @@ def choices(
 async def open_ops(settings: Settings) -> AsyncIterator[ConsoleOps]:
     """The actions and reads of a context, for the console."""
     ops = await asyncio.to_thread(_ops)
-    async with ops.open(settings, role="console") as opened:
+    async with ops.open(settings, role="console", need_redis=False) as opened:
         yield opened
 
 

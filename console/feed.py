@@ -299,7 +299,7 @@ class Feed:
         `limit_s`: how long it may take; None for a long one, which tells how far it is and can be stopped.
         """
         self.warned = ""
-        if self.ops is None:
+        if self.ops is None or not self._links["redis"].last_ok_ms:  # nothing is changed on a server not yet looked at
             raise CronsoleError("not connected", "wait until the header shows both servers")
         try:
             async with asyncio.timeout(limit_s):

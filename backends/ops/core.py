@@ -25,12 +25,15 @@ class Ops(AuditReads, BulkActs, EditActs, UndoActs, WhyReads, QueueingReads, Job
     @classmethod
     @asynccontextmanager
     async def open(
-        cls, settings: Settings, *, role: str = "cli", need_postgres: bool = False, read_only: bool = False
-    ) -> AsyncIterator[Self]:
-        """Connect. Redis must be there; Postgres only with `need_postgres`, else it is asked for when it is needed.
+        cls, settings: Settings, *, role: str = "cli", need_redis: bool = True, need_postgres: bool = False,
+        read_only: bool = False,
+    ) -> AsyncIterator[Self]:  # fmt: skip
+        """Connect. What is not needed yet is asked for, and checked, when it is: Redis by the first `overview`.
 
         With `read_only`, or where the settings say so, every action is refused.
         """
         settings = replace(settings, read_only=settings.read_only or read_only)
-        async with await Servers.open(settings, role=role, need_postgres=need_postgres) as servers:
+        async with await Servers.open(
+            settings, role=role, need_redis=need_redis, need_postgres=need_postgres
+        ) as servers:
             yield cls(servers, context_name=settings.context or settings.namespace)

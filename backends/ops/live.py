@@ -49,7 +49,7 @@ class LiveView:
     def __init__(self, client: Any, namespace: str, version: str, make_queue: Callable[[str], WholeQueue]) -> None:
         self._redis = client
         self._namespace = namespace
-        self._version = version
+        self.version = version
         self._make_queue = make_queue
         self.queues: dict[str, WholeQueue] = {}
         self.specs: dict[str, JobSpec] = {}
@@ -89,7 +89,7 @@ class LiveView:
         engines = read_engines(head[1], server_ms(head[4]))
         return Overview(
             at_ms=at,
-            redis=ServerHealth(True, self._version, latency, at),
+            redis=ServerHealth(True, self.version, latency, at),
             engines=engines.alive,
             gone=engines.gone,
             queues=tuple(statuses),

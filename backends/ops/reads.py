@@ -73,7 +73,12 @@ class Reads:
     # --- both at once ---------------------------------------------------------------------------------------
 
     async def overview(self) -> Overview:
-        """The live state, in one round trip to Redis."""
+        """The live state, in one round trip to Redis, which is checked when it is seen for the first time."""
+        if not self.servers.redis_checked:
+            await self.servers.check_redis()
+            self.live.version = self.servers.redis_version
+            for warning in self.servers.warnings:
+                self.warn_once(warning)
         with redis_talk(self.servers.redis_url):
             return await self.live.look()
 

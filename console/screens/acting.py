@@ -96,6 +96,15 @@ class ActingScreen(Screen[None]):
         down = [link.name for link in self.state.links.values() if link.state == "down"]
         return f"can't be read: no answer from {' and '.join(down)}" if down else RowList.UNREAD
 
+    def lacks(self, words: str, read: bool | None = None) -> None:
+        """That nothing is there that the key could mean; where nobody knows, because nothing could be read, that.
+
+        `read`: whether the list in question was; left out, whatever comes from Redis.
+        """
+        known = self.state.live is not None if read is None else read
+        why = self.unread.partition(": ")[2]
+        self.tell(words if known else f"nothing can be read: {why}" if why else "nothing is read yet", "warn")
+
     # --- in the background ---
 
     def _tell_waiting(self) -> None:
@@ -335,7 +344,7 @@ class ActingScreen(Screen[None]):
             return
         live = self.state.live
         if live is None or not live.jobs:
-            self.tell("no jobs to trigger", "warn")
+            self.lacks("no jobs to trigger")
             return
         jobs = [
             Row(j.name, (cell(j.name, "strong"), cell(j.schedule or "on call", "dim"), cell(j.description, "dim")))

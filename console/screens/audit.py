@@ -176,7 +176,7 @@ class AuditScreen(FilterableScreen):
             return o.id, verb_words(o.verb), target_words(o.target), o.changed
         action = self._pager.item(self._list.cursor_key)
         if action is None:
-            self.tell("no action is chosen", "warn")
+            self.lacks("no action is chosen", self._pager.known)
             return None
         if action.receipt is None or action.verb == "undo":
             self.tell(
@@ -211,7 +211,7 @@ class AuditScreen(FilterableScreen):
             return
         operation = self._chosen_open()
         if operation is None:
-            self.tell("nothing was left half-way", "warn")
+            self.lacks("nothing was left half-way")
             return
 
         def told(result: ActionResult) -> str:
@@ -229,6 +229,6 @@ class AuditScreen(FilterableScreen):
             return
         operation = self._chosen_open()
         if operation is None:
-            self.tell("nothing is under way", "warn")
+            self.lacks("nothing is under way")
         else:
             self.do(lambda ops: ops.stop_operation(operation.id), lambda _: "it stops after its step", "not stopped")

@@ -92,6 +92,7 @@ class DeadScreen(FilterableScreen):
             self._is_kept,
         )  # fmt: skip
         super().on_mount()
+        self._group_list.border_title = Content("Groups by error")
         self._told()
 
     def on_resize(self) -> None:
@@ -294,7 +295,7 @@ class DeadScreen(FilterableScreen):
         """Mark the chosen letter, or take its mark away; then the next one."""
         letter = self._pager.item(self._list.cursor_key)
         if self.focused is not self._list or letter is None:
-            self.tell("Space marks letters: choose one (Tab)", "warn")
+            self.lacks("Space marks letters: choose one (Tab)", self._pager.known)
             return
         if self._marks.pop(letter.id, None) is None:
             self._marks[letter.id] = (letter.queue, letter.id, letter.sequence)
@@ -345,7 +346,7 @@ class DeadScreen(FilterableScreen):
             letter_acts.one(self, deed, Marked((only,)), held.job if held else "", partial(self._became, *only[1:]))
             self.action_drop_marks()
         elif letter is None:
-            self.tell(f"no dead letter to {deed.verb}", "warn")
+            self.lacks(f"no dead letter to {deed.verb}", self._pager.known)
         elif state := self._states.get((letter.id, letter.sequence)):
             letter_acts.tell_already(self, deed.verb, state)
         else:
@@ -387,7 +388,7 @@ class DeadScreen(FilterableScreen):
         """The chosen letter in an editor, then a new run in its place."""
         letter = self._pager.item(self._list.cursor_key)
         if self.focused is not self._list or letter is None:
-            self.tell("choose a letter to edit (Tab)", "warn")
+            self.lacks("choose a letter to edit (Tab)", self._pager.known)
         elif state := self._states.get((letter.id, letter.sequence)):
             letter_acts.tell_already(self, "edit", state)
         else:

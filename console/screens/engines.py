@@ -116,6 +116,7 @@ class EnginesScreen(FilterableScreen):
         """Titles and focus."""
         super().on_mount()
         self._fleet, self._runs_of_it = self.query_one("#engines", Table), self.query_one("#running", Table)
+        self._fleet.border_title, self._runs_of_it.border_title = Content("Engines"), Content("Running here")
 
     def show_live(self) -> None:
         """Both tables."""
@@ -196,7 +197,7 @@ class EnginesScreen(FilterableScreen):
             return
         key = self._runs_of_it.cursor_key
         if key is None:
-            self.tell("nothing runs here", "warn")
+            self.lacks("nothing runs here")
             return
         run_id = key.rsplit("/", 1)[0]
         lines = [cells(cell("run    ", "dim"), cell(run_id)), cell("Its processes are ended; it is not tried again.")]

@@ -128,6 +128,9 @@ def banner(links: Mapping[str, Link], now_ms: int, zone: tzinfo | None, width: i
             at = datetime.fromtimestamp(link.last_ok_ms / 1000, zone).astimezone(zone).strftime("%H:%M:%S")
             since = f" as of {at}," if len(down) == 1 or width >= 100 else ""
             parts.append(cell(f" {shows}{since} {age(now_ms - link.last_ok_ms)} old", "warn"))
-    for error in dict.fromkeys(link.error for link in down):
-        parts.append(cell(f" · {error}", "dim"))
-    return cells(*parts)
+    errors = [cell(f" · {error}", "dim") for error in dict.fromkeys(link.error for link in down)]
+    room = width - width_of(cells(*parts))
+    if sum(map(width_of, errors)) > room:  # each has its share, and what one does not need is the other's
+        first = max(room // len(errors), room - width_of(errors[-1]))
+        errors = [shorter(errors[0], first), *errors[1:]]
+    return cells(*parts, *errors)

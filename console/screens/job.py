@@ -295,7 +295,7 @@ class JobScreen(ConsoleScreen):
     def action_trigger(self) -> None:
         """Run it now, with a payload."""
         if self.status() is None:
-            self.tell("no job to trigger", "warn")
+            self.lacks("no job to trigger")
         elif self.subject:
             trigger_with_payload(self, self.subject)
 
@@ -303,7 +303,7 @@ class JobScreen(ConsoleScreen):
         """Pause it with a note, or let it go on."""
         job = self.status()
         if job is None:
-            self.tell("no job to pause", "warn")
+            self.lacks("no job to pause")
         else:
             pause_or_resume(self, f"job:{job.name}", job.paused)
 
@@ -311,12 +311,14 @@ class JobScreen(ConsoleScreen):
         """Its schedule in the cron lab."""
         job = self.status()
         if job is None or job.schedule is None:
-            self.tell("it has no schedule to look at", "warn")
+            self.lacks("it has no schedule to look at")
         else:
             self.shell.open("lab", job.name)
 
     def action_queue(self) -> None:
         """The page of its queue."""
         job = self.status()
-        if job is not None:
+        if job is None:
+            self.lacks("no job is chosen")
+        else:
             self.shell.open("queue", job.queue)

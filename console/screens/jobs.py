@@ -74,6 +74,7 @@ class JobsScreen(FilterableScreen):
         """The list."""
         super().on_mount()
         self._list = self.query_one("#jobs", Table)
+        self._list.border_title = Content("Jobs")
 
     # --- what is shown ---
 
@@ -245,7 +246,7 @@ class JobsScreen(FilterableScreen):
         """Run it now with a payload."""
         job = self.chosen()
         if job is None:
-            self.tell("no job to trigger", "warn")
+            self.lacks("no job to trigger")
         else:
             trigger_with_payload(self, job.name)
 
@@ -253,7 +254,7 @@ class JobsScreen(FilterableScreen):
         """Pause it with a note, or let it go on."""
         job = self.chosen()
         if job is None:
-            self.tell("no job to pause", "warn")
+            self.lacks("no job to pause")
         else:
             pause_or_resume(self, f"job:{job.name}", job.paused)
 
@@ -261,7 +262,7 @@ class JobsScreen(FilterableScreen):
         """Its schedule in the cron lab."""
         job = self.chosen()
         if job is None or job.schedule is None:
-            self.tell("it has no schedule to look at", "warn")
+            self.lacks("it has no schedule to look at")
         else:
             self.shell.open("lab", job.name)
 

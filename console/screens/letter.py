@@ -262,7 +262,7 @@ class LetterScreen(ConsoleScreen):
     def _there(self, verb: str) -> DeadLetter | None:
         letter = self._letter
         if letter is None or self._gone:
-            self.tell("it is no longer dead: o shows its run" if letter else f"nothing to {verb}", "warn")
+            self.lacks("it is no longer dead: o shows its run" if letter else f"nothing to {verb}")
             return None
         return letter
 

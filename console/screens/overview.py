@@ -249,7 +249,7 @@ class OverviewScreen(FilterableScreen):
         live, key = self.state.live, self._dead.cursor_key
         letter = next((d for d in self._letters if d.id == key), None) if live else None
         if letter is None:
-            self.tell("no dead letter to retry", "warn")
+            self.lacks("no dead letter to retry")
         elif self.focused is self._dead:
             self._retry(letter)
         else:
@@ -291,8 +291,8 @@ class OverviewScreen(FilterableScreen):
         """Pause what is chosen (asks for a note), or resume it: a queue in the queues panel, a job of the time line."""
         live = self.state.live
         if live is None:
-            return
-        if self.focused is self._queues:
+            self.lacks("")
+        elif self.focused is self._queues:
             queue = next((q for q in live.queues if q.name == self._queues.cursor_key), None)
             if queue is not None:
                 pause_or_resume(self, f"queue:{queue.name}", queue.paused)

@@ -90,6 +90,8 @@ class QueueScreen(QueueActs):
         """The list."""
         super().on_mount()
         self._list = self.query_one("#lying", Table)
+        for name, title in (("hour", "Ended a minute"), ("ahead", "Forecast of ready")):
+            self._title(self.query_one(f"#{name}", Bars), name, title)
         self._pager: Pager[QueuedRun] = Pager(
             self, self._list, self._ask, lambda _: True, lambda run: run.run_id, self._row, self._told
         )
@@ -298,6 +300,6 @@ class QueueScreen(QueueActs):
         """Pause it with a note, or let it go on."""
         status = self.status()
         if status is None:
-            self.tell("no queue to pause", "warn")
+            self.lacks("no queue to pause")
         else:
             pause_or_resume(self, f"queue:{status.name}", status.paused)

@@ -91,7 +91,7 @@ class QueueActs(ConsoleScreen):
         """Mark the chosen run, or take its mark away; then the next one."""
         run = self.chosen()
         if run is None:
-            self.tell("no run to mark", "warn")
+            self.lacks("no run to mark")
             return
         if self.marks.pop(run.run_id, None) is None:
             self.marks[run.run_id] = run
@@ -110,7 +110,7 @@ class QueueActs(ConsoleScreen):
         run = self.chosen()
         meant = list(self.marks.values()) or ([run] if run else [])
         if not meant:
-            self.tell(f"no run to {verb}", "warn")
+            self.lacks(f"no run to {verb}")
         elif verb != "cancel" and [each.state for each in meant] == ["running"]:
             self.tell("it runs already", "warn")
             return []

@@ -58,6 +58,7 @@ class QueuesScreen(FilterableScreen):
         """Begin to measure."""
         super().on_mount()
         self._list = self.query_one("#queues", Table)
+        self._list.border_title = Content("Queues")
         self.keep_reading(lambda ops: ops.queue_flows(), self._measured, FLOW_S)
 
     def _measured(self, flows: Mapping[str, QueueFlow]) -> None:
@@ -158,7 +159,7 @@ class QueuesScreen(FilterableScreen):
         """Pause the chosen queue with a note, or let it go on."""
         queue = self.chosen()
         if queue is None:
-            self.tell("no queue to pause", "warn")
+            self.lacks("no queue to pause")
         else:
             pause_or_resume(self, f"queue:{queue.name}", queue.paused)
 

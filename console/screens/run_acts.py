@@ -69,7 +69,7 @@ class RunActs(ConsoleScreen):
         if self._state() == "dead":
             self.shell.open("letter", self.subject)
         else:
-            self.tell("it is no dead letter", "warn")
+            self.lacks("it is no dead letter", self.page is not None)
 
     def action_retry(self) -> None:
         """A dead one goes back into its queue; one that has ended runs again, a succeeded one after a question."""
@@ -77,7 +77,7 @@ class RunActs(ConsoleScreen):
             return
         page, state = self.page, self._state()
         if page is None:
-            self.tell("no run to replay", "warn")
+            self.lacks("no run to replay")
         elif state == "dead":
             tries = max((a.attempt for a in page.attempts), default=0)
             letter_acts.one(self, letter_acts.RETRY, [page.run_id], self.job, runs={page.run_id: tries})
@@ -118,7 +118,7 @@ class RunActs(ConsoleScreen):
         """What it was given, in an editor; then it runs again."""
         page, state = self.page, self._state()
         if page is None:
-            self.tell("no run to replay", "warn")
+            self.lacks("no run to replay")
         elif state == "dead":
             edit_letter(self, page.run_id, None, lambda _: None)
         elif state != "ended":
@@ -169,7 +169,7 @@ class RunActs(ConsoleScreen):
             return
         page, state = self.page, self._state()
         if page is None or state in ("dead", "ended"):
-            self.tell("it has ended: there is nothing to cancel", "warn")
+            self.lacks("it has ended: there is nothing to cancel", page is not None)
             return
         what = "Its processes are ended" if state == "running" else "It leaves its queue"
         lines = [

@@ -22,6 +22,7 @@ from console.screens.details import field
 from console.screens.dialog import PickDialog, TextDialog
 from console.screens.filterable import FilterableScreen
 from console.screens.help import PanelKeys
+from console.screens.queues_pause import pause_or_resume
 from console.screens.timeline_herd import Herd
 from widgets.rowlist import RowList
 from widgets.safe import Cell, cell
@@ -56,6 +57,8 @@ class TimelineScreen(FilterableScreen):
         Binding("m", "busiest", "most at once"),
         Binding("a", "together", "who fires here"),
         Binding("s", "sort", "sort"),
+        Binding("t", "trigger", "trigger", show=False),
+        Binding("p", "pause", "pause/resume", show=False),
     ]
 
     def __init__(self) -> None:
@@ -110,8 +113,8 @@ class TimelineScreen(FilterableScreen):
 
     def _told(self) -> None:
         shown, total = self._shown
-        jobs = f"{shown} of {total} jobs" if shown < total else f"{total} jobs"
-        title = f"Timeline · {jobs} · by {self._sort}" + (f" · /{self.filter.text}" if self.filter else "")
+        jobs = f" · {shown} of {total} jobs" if shown < total else f" · {total} jobs" if self.state.live else ""
+        title = f"Timeline{jobs} · by {self._sort}" + (f" · /{self.filter.text}" if self.filter else "")
         self._plot.border_title = Content(title)
 
     # --- the past ---
@@ -284,7 +287,7 @@ class TimelineScreen(FilterableScreen):
         if many:
             self._plot.go_to(at)
         else:
-            self.tell("nothing fires in this stretch", "warn")
+            self.lacks("nothing fires in this stretch")
 
     def action_sort(self) -> None:
         """Another order of the rows."""
@@ -292,13 +295,26 @@ class TimelineScreen(FilterableScreen):
         self.show_live()
         self._told()
 
+    def action_trigger(self) -> None:
+        """Ask, then run the job of the cursor's row."""
+        self.ask_trigger(self._plot.cursor_key)
+
+    def action_pause(self) -> None:
+        """Pause the job of the cursor's row with a note, or let it go on."""
+        live, chosen = self.state.live, self._plot.cursor_key
+        job = next((j for j in live.jobs if j.name == chosen), None) if live else None
+        if job is None:
+            self.lacks("no job to pause")
+        else:
+            pause_or_resume(self, f"job:{job.name}", job.paused)
+
     def action_together(self) -> None:
         """The jobs that fire in the column of the cursor; the chosen one's row is gone to."""
         live, (start, end) = self.state.live, self._column()
         usual = self._past.usual_ms if self._past else {}
         rows, many = looks.together_rows(self._schedules, live.jobs if live else (), start, end, usual, self.zone)
         if not rows:
-            self.tell("no job fires in this column", "warn")
+            self.lacks("no job fires in this column")
             return
         at, most = self._herd.busiest(start, end)
         title = f"{many} jobs fire {looks.stretch(start, end, self.zone)}"

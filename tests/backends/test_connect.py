@@ -16,6 +16,7 @@ from backends.connect import Servers, Settings, settings_from_env, without_passw
 from backends.embedded import acquire
 from backends.embedded_servers import layout, valkey_binary
 from backends.errors import BadInputError, CronsoleError, UnreachableError
+from backends.ops import Ops
 from tests.backends.embedded_helpers import folder, pids, stopped, until
 
 __all__ = ["folder"]
@@ -161,6 +162,25 @@ async def test_a_parameter_nobody_knows(settings: Settings) -> None:
 async def test_a_host_that_can_not_be_one(settings: Settings) -> None:
     assert isinstance(await refused(replace(settings, redis_url="redis://a..b:1")), UnreachableError)
     assert isinstance(await refused(replace(settings, postgres_url="postgresql://a..b/x")), UnreachableError)
+
+
+async def test_history_is_read_while_redis_is_away(settings: Settings) -> None:
+    async with Ops.open(replace(settings, redis_url="redis://127.0.0.1:1/0"), need_redis=False) as ops:
+        with pytest.raises(UnreachableError, match="can't be reached"):
+            await ops.overview()
+        assert (await ops.history_overview()).postgres.ok
+
+
+async def test_what_was_not_checked_when_it_was_opened_is_checked_by_the_first_look(
+    settings: Settings, valkey: Callable[..., str]
+) -> None:
+    url = valkey("--maxmemory-policy", "allkeys-lru")
+    async with Ops.open(replace(settings, redis_url=url), need_redis=False) as ops:
+        for _ in range(2):
+            with pytest.raises(UnreachableError, match="may evict jobs"):
+                await ops.overview()
+    async with Ops.open(settings, need_redis=False) as ops:
+        assert (await ops.overview()).redis.detail.startswith("Valkey")
 
 
 async def test_a_replica_is_for_reading_only(settings: Settings, valkey: Callable[..., str]) -> None:
