@@ -7,7 +7,6 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from backends.jobs.words import nearest
 from widgets.entry import printable
 
 
@@ -82,6 +81,8 @@ def why_none(typed: str, commands: Sequence[Command]) -> str:
     missing = NAMED.get(verb.casefold())
     if missing is None or not name:
         return "no such command"
+    from backends.jobs.words import nearest  # after the first frame: it brings what reads job files
+
     known = [c.text.partition(" ")[2] for c in commands if c.text.startswith(f"{verb.casefold()} ")]
     close = nearest(name, known) if len(known) <= LIKE_MOST else ()
     hint = f": did you mean {close[0]}?" if close else "" if known else ": there is none"

@@ -179,7 +179,7 @@ class Acts(Reads):
         if again:  # its receipt stands in the audit already
             await self._audit("ops_resume", {"receipt": op.id, "verb": op.verb}, op.matched, op.changed, note=op.note)
         elif op.matched or op.changed:
-            receipt = op.id if op.changed else None
+            receipt = op.id if op.changed and op.shown().undo_until_ms is not None else None
             await self._audit(op.verb, op.target, op.matched, op.changed, receipt, op.note, by=op.by)
 
     async def _audit(

@@ -10,11 +10,11 @@ from typing import Any, TypeAlias
 import msgspec
 
 from backends.errors import BadInputError, UnreachableError
-from backends.jobs.words import show
+from backends.jobs.words import MAX_SECONDS, show
 from backends.model import ActionResult, as_run_id, now_ms
 from backends.ops.acts import Acts, op_of, result_of, whoami
 from backends.ops.archived import WholeQueue
-from backends.ops.kinds import BEAT_MS, Chosen, Marked, Operation, Progress, Tell, shown_verb
+from backends.ops.kinds import BEAT_MS, LEAST_RATE, MOST_RATE, Chosen, Marked, Operation, Progress, Tell, shown_verb
 from backends.ops.letters import Selection, freeze, parts
 from backends.ops.reads import unknown
 from backends.ops.record import PURGE_MS, RETRY_MS, Asked, Stored
@@ -75,8 +75,8 @@ class BulkActs(Acts):
         """
         if not dry_run:
             self.check_write("retry dead letters")
-        if rate is not None and not (math.isfinite(rate) and rate > 0):
-            raise BadInputError(f"{rate:g} a second is no rate", "give it as 50/s, or 300/m")
+        if rate is not None and not LEAST_RATE <= rate <= MOST_RATE:
+            raise BadInputError(f"{rate:g} a second is no rate", "give 1/h to 1,000,000/s, as 50/s or 300/m")
         if not 0 <= hold_s <= LONGEST_HOLD_S:
             raise BadInputError(f"a hold of {hold_s:g} s is none", "give 0s to 24h")
         return await self._begin("dead_retry", chosen, dry_run, progress, rate=rate, hold_s=hold_s)
@@ -161,7 +161,10 @@ class BulkActs(Acts):
             return ActionResult(shown, 0, None, _gone(shown))
         lasts = PURGE_MS
         if verb == "dead_retry":
-            lasts = round(how["hold_s"] * 1000 + total / (how["rate"] or math.inf) * 1000) + RETRY_MS
+            takes = how["hold_s"] + total / (how["rate"] or math.inf)
+            if takes > MAX_SECONDS:
+                raise BadInputError(f"{total:,} letters would take more than ten years", "give a higher rate")
+            lasts = round(takes * 1000) + RETRY_MS
         marked = chosen if isinstance(chosen, Marked) else None
         async with self._operation(verb, target_row(chosen), lasts_ms=lasts, marked=marked, total=total, **how) as op:
             await self._walk(op, chosen, progress)

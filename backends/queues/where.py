@@ -10,6 +10,7 @@ import msgspec
 from backends.model import Envelope
 from backends.queues.dead_index import letter_from, record_key
 
+FAR_MS = 1 << 53
 LOG_STEP = 64
 """Chunks of output a read; a chunk is at most 16 kB."""
 
@@ -78,11 +79,12 @@ async def _dead(client: Any, queue: str, prefix: str, run_id: str, sequence: flo
 async def _place(client: Any, queue: str, prefix: str, run_id: str, where: str) -> RunPlace | None:
     if where[0] != "r":
         packed = await client.hget(f"{prefix}held", run_id)
-        due = await client.zscore(f"{prefix}later", run_id)
+        score = await client.zscore(f"{prefix}later", run_id)
+        due = None if score is None else int(min(max(score, 0), FAR_MS))
         job, attempt, envelope = _unpacked(packed)
         waits_for = where[1:] if where[0] == "w" else ""
         return RunPlace(
-            queue, "waiting" if waits_for else "later", job, attempt, due_ms=None if due is None else int(due),
+            queue, "waiting" if waits_for else "later", job, attempt, due_ms=due,
             waits_for=waits_for, **_told(envelope),
         )  # fmt: skip
     place, _, entry = where[1:].partition(":")

@@ -41,5 +41,5 @@ def _check_text(ctx: click.Context, param: click.Parameter, text: str) -> None:
     try:
         text.encode()
     except UnicodeEncodeError:
-        shown = "".join(f"\\x{ord(c) - 0xDC00:02x}" if "\udc80" <= c <= "\udcff" else c for c in text[:60])
+        shown = "".join(f"\\x{ord(c) - 0xDC00:02x}" if 0xDC80 <= ord(c) <= 0xDCFF else c for c in text[:60])
         raise click.UsageError(f"{name} is not UTF-8: '{shown}'; write it in UTF-8", ctx) from None

@@ -22,7 +22,6 @@ from console.screens import by_one
 from console.screens.acts_looks import SILENT_MS, taken_back
 from console.screens.dialog import AskDialog, PickDialog
 from console.screens.header import is_late
-from console.screens.queues_looks import stuck
 from console.state import ConsoleState
 from widgets.rowlist import RowList
 from widgets.safe import cell, cells
@@ -384,6 +383,8 @@ class ActingScreen(Screen[None]):
         if job.held:
             what = "paused" if job.paused else f"its queue {job.queue} is paused"
             return f"{what} by {job.held.by or 'somebody'}"
+        from console.screens.queues_looks import stuck  # after the first frame: it brings much of the backends
+
         return stuck(queue, live.engines) if queue else ""
 
     def resume(self, target: str) -> None:

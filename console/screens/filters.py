@@ -8,7 +8,6 @@ from datetime import datetime, timedelta
 import msgspec
 
 from backends.errors import BadInputError
-from backends.jobs.words import duration, nearest
 
 
 class Filter(msgspec.Struct, frozen=True):
@@ -41,7 +40,7 @@ class Filter(msgspec.Struct, frozen=True):
 
     def _before(self, now: datetime, name: str) -> datetime | None:
         value = self.fields.get(name)
-        return None if value is None else now - timedelta(seconds=duration(value))
+        return None if value is None else now - timedelta(seconds=_seconds(value))
 
 
 def meant(asked: str | None, known: Iterable[str]) -> list[str]:
@@ -71,6 +70,8 @@ def parse_filter(text: str, fields: Iterable[str] = ()) -> Filter:
         name, colon, value = part.partition(":")
         if colon and value and name.isalpha() and known:
             if name not in known:
+                from backends.jobs.words import nearest  # as in `_seconds`
+
                 close = nearest(name, known)
                 raise BadInputError(
                     f"nothing here has a {name[:30]}",
@@ -83,9 +84,18 @@ def parse_filter(text: str, fields: Iterable[str] = ()) -> Filter:
             words.append(part.casefold())
     for name in ("since", "until"):
         try:
-            duration(found.get(name, "1s"))
+            _seconds(found.get(name, ""))
         except ValueError as error:
             raise BadInputError(
                 f"{name}:{found[name][:20]} is no length of time", f"write {name}:30m or {name}:2d"
             ) from error
     return Filter(" ".join(parts), tuple(words), tuple(without), found)
+
+
+def _seconds(text: str) -> float:
+    """Of a length of time; raises ValueError. Its parser is loaded with the first: it brings what reads job files."""
+    if not text:
+        return 0.0
+    from backends.jobs.words import duration
+
+    return duration(text)

@@ -11,7 +11,7 @@ from tests.support.terminal import Terminal
 
 SIGN, LINK = "␛]2;PWNED", "[@click=app.quit]x[/]"
 OURS = re.compile(
-    rb"\x1b\[(?:[\d;]*[mHXCDKb]|6n|\?\d+[hl]|\?\d+\$p|>\d*u|<u)|[\x08\x0b\r\n]|[\x20-\x7e]|[\xc2-\xf4][\x80-\xbf]+"
+    rb"\x1b\[(?:[\d;]*[mGHXCDKb]|6n|\?\d+[hl]|\?\d+\$p|>\d*u|<u)|[\x08\x0b\r\n]|[\x20-\x7e]|[\xc2-\xf4][\x80-\xbf]+"
 )
 """What the console says to a terminal: cursor, style, erasing, repeating, modes, and text."""
 UNSEEN = re.compile("[\x00-\x07\x0c\x0e-\x1a\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
