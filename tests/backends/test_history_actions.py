@@ -64,7 +64,7 @@ async def test_words_that_jsonb_does_not_take(outbox: Outbox) -> None:
     assert (other[2], other[4]) == ("e?", {"half": "?"})
 
 
-@pytest.mark.parametrize("bad", [{"key": "no uuid"}, {"matched": 2**40}, {"at_ms": 2**60}])
+@pytest.mark.parametrize("bad", [{"key": "no uuid"}, {"matched": 2**40}])
 async def test_one_that_can_not_be_stored_is_parked(outbox: Outbox, bad: dict[str, Any]) -> None:
     await outbox.put(record(), action(**bad), action(), record())
     assert await outbox.recorder.drain_once() == 2
