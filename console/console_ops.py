@@ -169,6 +169,12 @@ class ConsoleOps(Protocol):
     ) -> TimelinePast:
         """The past of these jobs in a stretch of time."""
 
+    async def fired_minutes(self, start_ms: int, end_ms: int) -> Mapping[int, int]:
+        """How many fires of all jobs became runs in each minute."""
+
+    async def fired_jobs(self, start_ms: int, end_ms: int, limit: int) -> tuple[list[tuple[str, int, int]], int]:
+        """(job, its first fire, how many) of those in a stretch of time; and of how many jobs."""
+
     async def timeline_runs(self, job: str, start_ms: int, end_ms: int, limit: int = 200) -> tuple[RunRow, ...]:
         """Attempts of a job that were at work in this stretch, newest run first."""
 

@@ -13,6 +13,11 @@ LATE_S = 60
 """A fire that was decided later than this says that no engine looked at its instant."""
 
 
+_FIRED = (
+    "planned_at >= %s and planned_at < %s and result = 'fired' and decided_at <= planned_at + make_interval(secs => %s)"
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Tally:
     """Attempts of a job that ended in one column, in one way. Epoch ms; the last one ended in the minute of `end_ms`.
@@ -59,6 +64,28 @@ async def lost_fires(pool: Any, jobs: Sequence[str], start: datetime, end: datet
         (list(jobs), start, end, MOST),
     )
     return [PastFire(*row) for row in rows]
+
+
+async def fired_minutes(pool: Any, start: datetime, end: datetime) -> dict[int, int]:
+    """How many fires became runs in each minute (epoch ms), of those that were decided when they were due."""
+    rows = await _all(
+        pool,
+        "select (floor(extract(epoch from planned_at) / 60) * 60000)::bigint, count(*) from cronsole.schedule_fire"
+        f" where {_FIRED} group by 1",
+        (start, end, LATE_S),
+    )
+    return {int(minute): int(n) for minute, n in rows}
+
+
+async def fired_jobs(pool: Any, start: datetime, end: datetime, limit: int) -> tuple[list[tuple[str, int, int]], int]:
+    """(job, its first fire in epoch ms, how many) of those fires, the first to fire on top; and of how many jobs."""
+    rows = await _all(
+        pool,
+        "select job, (extract(epoch from min(planned_at)) * 1000)::bigint, count(*), count(*) over ()"
+        f" from cronsole.schedule_fire where {_FIRED} group by job order by 2, 1 limit %s",
+        (start, end, LATE_S, limit),
+    )
+    return [(job, int(at), int(n)) for job, at, n, _ in rows], int(rows[0][3]) if rows else 0
 
 
 async def silences(pool: Any, jobs: Sequence[str], start: datetime, end: datetime) -> list[tuple[int, int]]:

@@ -7,7 +7,16 @@ from dataclasses import dataclass, field
 
 from backends.connect import Servers
 from backends.history import History
-from backends.history.timeline import MOST, PastFire, Tally, lost_fires, silences, tallies
+from backends.history.timeline import (
+    MOST,
+    PastFire,
+    Tally,
+    fired_jobs,
+    fired_minutes,
+    lost_fires,
+    silences,
+    tallies,
+)
 from backends.model import RunRow, from_ms, now_ms, run_id_ms
 from backends.ops.reads import Reads
 
@@ -74,6 +83,16 @@ class TimelineReads(Reads):
             found = await history.usual_ms(stale)
             known.update((job, (at, found.get(job))) for job in stale)
         return {job: usual for job in jobs if (usual := known.get(job, (0, None))[1]) is not None}
+
+    async def fired_minutes(self, start_ms: int, end_ms: int) -> Mapping[int, int]:
+        """How many fires of all jobs became runs in each minute, when they were due."""
+        async with self.history():
+            return await fired_minutes(await self.servers.pool(), from_ms(start_ms), from_ms(end_ms))
+
+    async def fired_jobs(self, start_ms: int, end_ms: int, limit: int) -> tuple[list[tuple[str, int, int]], int]:
+        """(job, its first fire, how many) of such fires in a stretch of time; and of how many jobs."""
+        async with self.history():
+            return await fired_jobs(await self.servers.pool(), from_ms(start_ms), from_ms(end_ms), limit)
 
     async def timeline_runs(self, job: str, start_ms: int, end_ms: int, limit: int = 200) -> tuple[RunRow, ...]:
         """Attempts of a job that were at work in this stretch, newest run first."""

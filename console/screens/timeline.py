@@ -12,21 +12,22 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.content import Content
 
+from backends.errors import CronsoleError
 from backends.model import RunRow, from_ms, to_ms
 from backends.ops.timeline import TimelinePast
 from backends.schedule import Schedule, counts, fires_between
 from console.console_ops import ConsoleOps
 from console.screens import rows as look
 from console.screens import timeline_looks as looks
-from console.screens.details import field
 from console.screens.dialog import PickDialog, TextDialog
 from console.screens.filterable import FilterableScreen
 from console.screens.help import PanelKeys
 from console.screens.queues_pause import pause_or_resume
-from console.screens.timeline_herd import Herd
+from console.screens.timeline_herd import Fired, Herd, fired_between
 from widgets.rowlist import RowList
-from widgets.safe import Cell, cell
+from widgets.safe import cell
 from widgets.statusline import StatusLine
+from widgets.table import Row
 from widgets.timeline_axis import SPANS
 from widgets.timeline_wide import WideTimeline
 
@@ -69,7 +70,8 @@ class TimelineScreen(FilterableScreen):
         self._past_jobs: frozenset[str] = frozenset()
         self._schedules: Mapping[str, Schedule] = {}
         self._schedules_of: object = None
-        self._herd = Herd({})
+        self._fired = Fired()
+        self._herd = Herd({}, self._fired, self.now)
         self._witnesses: tuple[str, ...] = ()
         self._settling = 0
         self._shown = (0, 0)
@@ -132,6 +134,7 @@ class TimelineScreen(FilterableScreen):
         self._past, self._past_jobs = past, self._asked_jobs
         self._plot.set_past(looks.past_of(past))
         self._show_moment()
+        self._read_fired()
 
     def _is_known(self) -> bool:
         """Whether the past in sight was read."""
@@ -174,7 +177,7 @@ class TimelineScreen(FilterableScreen):
             self._schedules_of = (id(live.schedules), paused)
             self._held = live.schedules  # as long as it is held, its id is its own
             self._schedules = {job: plan for job, plan in live.schedules.items() if job not in paused}
-            self._herd = Herd(self._schedules)
+            self._herd = Herd(self._schedules, self._fired, self.now)
             hourly = counts(self._schedules, [now, now + 3_600_000]).jobs
             self._witnesses = tuple(nlargest(WITNESSES, hourly, key=lambda job: hourly[job][0]))
             self._show_herd()
@@ -239,6 +242,18 @@ class TimelineScreen(FilterableScreen):
         for chunk in herd.missing(self._plot.view):
             for _ in herd.counting(chunk):
                 await asyncio.sleep(0)
+            self._tell_herd()
+        self._show_moment()
+
+    @work(group="fired", exclusive=True)
+    async def _read_fired(self) -> None:
+        """Read what fired in sight, a day at a time."""
+        for start, end in self._fired.missing(self._plot.view, self.now()):
+            try:
+                found = await self.feed.read(fired_between(start, end))
+            except (CronsoleError, OSError):
+                return
+            self._fired.take(start, end, found, self.now())
             self._tell_herd()
         self._show_moment()
 
@@ -309,15 +324,28 @@ class TimelineScreen(FilterableScreen):
             pause_or_resume(self, f"job:{job.name}", job.paused)
 
     def action_together(self) -> None:
-        """The jobs that fire in the column of the cursor; the chosen one's row is gone to."""
+        """The jobs that fire, or fired, in the column of the cursor; the chosen one's row is gone to."""
         live, (start, end) = self.state.live, self._column()
+        if end <= self.now():
+            self.read_once(
+                lambda ops: ops.fired_jobs(start, end, looks.MOST_ROWS),
+                lambda found: self._choose_among(
+                    looks.fired_rows(found, live.jobs if live else (), self.zone), start, end
+                ),
+            )
+            return
+        start = max(start, self.now())
         usual = self._past.usual_ms if self._past else {}
-        rows, many = looks.together_rows(self._schedules, live.jobs if live else (), start, end, usual, self.zone)
+        found = looks.together_rows(self._schedules, live.jobs if live else (), start, end, usual, self.zone)
+        self._choose_among(found, start, end)
+
+    def _choose_among(self, found: tuple[list[Row], int], start: int, end: int) -> None:
+        (rows, many), fire = found, "fired" if end <= self.now() else "fire"
         if not rows:
-            self.lacks("no job fires in this column")
+            self.lacks(f"no job {'fired' if fire == 'fired' else 'fires'} in this column")
             return
         at, most = self._herd.busiest(start, end)
-        title = f"{many} jobs fire {looks.stretch(start, end, self.zone)}"
+        title = f"{many} jobs {fire} {looks.stretch(start, end, self.zone)}"
         if most > 1:
             title += f" · {most} of them at {looks.clock(at, self.zone)}"
         chosen = self._plot.cursor_key
@@ -375,20 +403,6 @@ class TimelineScreen(FilterableScreen):
         if not lost and not coming:
             self.shell.open("job", job)
             return
-        lines: list[Cell] = [field("job", job, "strong"), ()]
-        for fire in lost[:50]:
-            planned = looks.day_clock(fire.planned_ms, self.zone)
-            lines += [
-                field("planned", planned),
-                field("became", fire.result, "warn"),
-                field("why", fire.reason or "–"),
-                (),
-            ]
-        for at in coming[:50]:
-            lines += looks.fire_lines(at, self._past.usual_ms.get(job) if self._past else None, self.zone)
-            many = self._herd.busiest(at, at + 60_000)[1]
-            lines += [
-                field("together", f"{many} fires on this minute" if many > 1 else "no other fire on this minute"),
-                (),
-            ]
+        usual = self._past.usual_ms.get(job) if self._past else None
+        lines = looks.fires_told(job, lost, coming, usual, self._herd.busiest, self.zone)
         self.app.push_screen(TextDialog(f"Fires of {job}", lines))

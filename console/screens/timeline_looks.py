@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta, tzinfo
 from functools import lru_cache
 
+from backends.history.timeline import PastFire
 from backends.model import JobStatus, LastRun, RunRow, from_ms, to_ms
 from backends.ops.timeline import TimelinePast
 from backends.schedule import Schedule, fires_between
@@ -168,9 +169,43 @@ def together_rows(
     return rows, len(firing)
 
 
+def fired_rows(
+    found: tuple[Sequence[tuple[str, int, int]], int], jobs: Iterable[JobStatus], zone: tzinfo | None
+) -> tuple[list[Row], int]:
+    """The same of the past: (job, its first fire, how many), and of how many jobs."""
+    queues = {job.name: job.queue for job in jobs}
+    return [
+        Row(
+            job,
+            (
+                cell(clock(at, zone), "dim"), cell(job, "strong"), cell(times if times > 1 else "", "dim"),
+                cell(queues.get(job, ""), "dim"), cell(""),
+            ),
+        )
+        for job, at, times in found[0]
+    ], found[1]  # fmt: skip
+
+
 def day_clock(at_ms: int, zone: tzinfo | None) -> str:
     """A day and a time."""
     return from_ms(at_ms).astimezone(zone).strftime("%a %-d %b %Y %H:%M %Z")
+
+
+def fires_told(
+    job: str, lost: Sequence[PastFire], coming: Sequence[int], usual_ms: float | None,
+    busiest: Callable[[int, int], tuple[int, int]], zone: tzinfo | None,
+) -> list[Cell]:  # fmt: skip
+    """The fires of one column, each in some lines: those that came to nothing, those that are to come."""
+    lines: list[Cell] = [field("job", job, "strong"), ()]
+    for fire in lost[:50]:
+        lines += [field("planned", day_clock(fire.planned_ms, zone)), field("became", fire.result, "warn")]
+        lines += [field("why", fire.reason or "–"), ()]
+    for at in coming[:50]:
+        lines += fire_lines(at, usual_ms, zone)
+        many = busiest(at, at + 60_000)[1]
+        lines.append(field("together", f"{many} fires on this minute" if many > 1 else "no other fire on this minute"))
+        lines.append(())
+    return lines
 
 
 def fire_lines(at_ms: int, usual_ms: float | None, zone: tzinfo | None) -> list[Cell]:

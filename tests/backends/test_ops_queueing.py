@@ -310,3 +310,20 @@ async def test_a_job_is_found_with_its_spec(ops: Ops) -> None:
     assert spec is not None
     assert spec.schedule == "* * * * *"
     assert await ops.job_spec("nobody") is None
+
+
+async def test_what_fired_is_counted_by_minute_and_by_job(ops: Ops) -> None:
+    start = 1_800_000_000_000 // 60_000 * 60_000
+    fired, skipped = FireResult.FIRED, FireResult.SKIPPED
+    fires = [
+        FireRecord(job=job, planned_ms=start + at, result=result, decided_ms=start + at + late, scheduler="s")
+        for job, at, result, late in (
+            ("noop", 0, fired, 40), ("other", 30_000, fired, 40), ("third", 30_000, skipped, 40),
+            ("noop", 60_000, fired, 40), ("other", 60_000, fired, 3_600_000), ("noop", 120_000, fired, 40),
+        )
+    ]  # fmt: skip
+    await keep(ops, fires=fires)
+    assert await ops.fired_minutes(start, start + 120_000) == {start: 2, start + 60_000: 1}, "catch-up is no herd"
+    assert await ops.fired_jobs(start, start + 120_000, 9) == ([("noop", start, 2), ("other", start + 30_000, 1)], 2)
+    assert await ops.fired_jobs(start, start + 120_000, 1) == ([("noop", start, 2)], 2)
+    assert await ops.fired_jobs(0, 60_000, 1) == ([], 0)

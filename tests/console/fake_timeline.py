@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 
 from backends.errors import UnreachableError
 from backends.history.timeline import PastFire
-from backends.model import RunRow, to_ms
+from backends.model import RunRow, from_ms, to_ms
 from backends.ops.timeline import TimelinePast
+from backends.schedule import Schedule, fires_between
 
 MINUTE = 60_000
 
@@ -23,12 +25,15 @@ class FakeTimeline:
     silent: tuple[tuple[int, int], ...]
     lost: tuple[PastFire, ...]
     usual: dict[str, float]
+    schedules: dict[str, Schedule]
+    fired_asked: list[tuple[int, int]]
+    first_engine: int
 
     def make_timeline(self, hostile: str = "") -> None:
         """A silence of six minutes, what was missed in it, and how long the jobs usually take."""
         minute = self.clock() // MINUTE * MINUTE
         down, up = minute - 41 * MINUTE, minute - 35 * MINUTE
-        self.asked = []
+        self.asked, self.fired_asked, self.first_engine = [], [], 0
         self.silent = ((down, up),)
         self.lost = (
             *(PastFire("health_ping", down + n * MINUTE, "missed", "no engine was there") for n in range(6)),
@@ -53,6 +58,22 @@ class FakeTimeline:
         usual = {job: ms for job, ms in self.usual.items() if job in jobs}
         silent = self.silent if self.ended else ()
         return TimelinePast(start_ms, end_ms, step_ms, runs, (), lost, silent, usual)
+
+    async def fired_minutes(self, start_ms: int, end_ms: int) -> Mapping[int, int]:
+        """As planned, since an engine was there first."""
+        if self.postgres_error:
+            raise UnreachableError(self.postgres_error)
+        self.fired_asked.append((start_ms, end_ms))
+        start, end = max(start_ms, self.first_engine), min(end_ms, self.clock())
+        found = fires_between(self.schedules, from_ms(start), from_ms(end)) if start < end else {}
+        return Counter(at // MINUTE * MINUTE for fires in found.values() for at in fires)
+
+    async def fired_jobs(self, start_ms: int, end_ms: int, limit: int) -> tuple[list[tuple[str, int, int]], int]:
+        """Likewise."""
+        start = max(start_ms, self.first_engine)
+        found = fires_between(self.schedules, from_ms(start), from_ms(end_ms)) if start < end_ms else {}
+        rows = sorted((job, fires[0], len(fires)) for job, fires in found.items() if fires)
+        return rows[:limit], len(rows)
 
     async def timeline_runs(self, job: str, start_ms: int, end_ms: int, limit: int = 200) -> tuple[RunRow, ...]:
         """The runs of one job."""
