@@ -139,8 +139,10 @@ class CronLabScreen(ConsoleScreen):
 
     def _take_job(self) -> None:
         shell, live = self.shell, self.state.live
-        name = self.subject or shell.hand or shell.overview.job_in_hand()
-        job = next((j for j in live.jobs if j.name == name), None) if live else None
+        fires = {job.name: job for job in live.jobs if job.schedule} if live else {}
+        job = fires.get(self.subject or shell.hand or "")
+        if job is None and self._own is None:
+            job = fires.get(shell.overview.job_in_hand() or "")
         if job is None or job.schedule is None:
             return
         before, self._own = self._own, Own(job.name, job.schedule, job.timezone)
