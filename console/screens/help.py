@@ -69,6 +69,8 @@ def is_screen(binding: Binding) -> bool:
 TWO_COLUMNS = 110
 """Columns of a terminal that has room for keys beside each other."""
 HALF = 50
+KEYS = 13
+"""Columns for keys; a group with longer ones takes more."""
 
 
 class HelpDialog(TextDialog):
@@ -96,7 +98,8 @@ class HelpDialog(TextDialog):
 
 def _group(title: str, bindings: Iterable[BindingType]) -> list[Cell]:
     keys = [b for b in bindings if isinstance(b, Binding)]
-    shown = [cells("  ", fit(cell(key_names(b.key), "key"), 13), cell(b.description)) for b in keys]
+    width = max([KEYS, *(len(key_names(b.key)) + 1 for b in keys)])
+    shown = [cells("  ", fit(cell(key_names(b.key), "key"), width), cell(b.description)) for b in keys]
     return [cell(title, "strong"), *shown, ()]
 
 
