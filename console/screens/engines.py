@@ -156,7 +156,7 @@ class EnginesScreen(FilterableScreen):
         self._runs_of_it.border_title = Content(f"Running here · {len(held)}{of}{as_of}")
         gone = next((e for e in live.gone if e.id == chosen), None)
         self._runs_of_it.show_empty(
-            f"{engine_name(gone.id)} was last heard of at {self._heard(gone)}: what it ran is given to others"
+            f"{engine_name(gone.id)} was last heard of at {self._heard(gone)}: others take over what it ran"
             if gone else "nothing runs"
         )  # fmt: skip
 

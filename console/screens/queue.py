@@ -205,7 +205,8 @@ class QueueScreen(QueueActs):
         ahead.show(found.depth)
         self._title(hour, "hour", f"Ended a minute · {count(sum(ended))} in an hour")
         will = "".join(text for text, _ in look.forecast_line(found, status))
-        titles = (f"Forecast of ready · {will}", f"Forecast · {will}", f"Forecast · {will.partition(',')[0]}")
+        titles = (f"Forecast of ready · {will}", f"Forecast · {will}", f"Forecast · {will.partition(',')[0]}",
+                  f"Forecast · {will.partition(':')[0]}")  # fmt: skip
         room = self.size.width // 2 - 6
         self._title(ahead, "ahead", next((title for title in titles if len(title) <= room), titles[-1]))
         self.query_one("#assumed", StatusLine).show(cells(" ", look.assumed(found)))
