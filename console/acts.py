@@ -61,8 +61,6 @@ class Acts:
         self.driving: Driving | None = None
         self.drafts: dict[str, str] = {}
         """Run id → what was typed in an editor and not sent."""
-        self.gone_on: set[str] = set()
-        """Receipts whose undo was refused: nothing of what they did is left to take back."""
         self._shown = 0.0
 
     def add(self, act: Act) -> None:
@@ -78,11 +76,6 @@ class Acts:
         """They were taken back, or can't be any more."""
         left = [replace(a, receipts=tuple(r for r in a.receipts if r not in receipts)) for a in self._done]
         self._done = [a for a in left if a.receipts]
-
-    def refused(self, receipt: str) -> None:
-        """Nothing of it is left to take back."""
-        self.forget(receipt)
-        self.gone_on.add(receipt)
 
     def look(self, running: Collection[tuple[str, int]], ended: Collection[tuple[str, int]]) -> None:
         """(run id, attempt) of what runs and of what has ended lately: what has begun is not offered any more."""

@@ -121,9 +121,9 @@ class ConsoleOps(Protocol):
 
     async def dead_heads(
         self, limit: int = 100, cursor: str | None = None, *, queue: str = "", group: str = "",
-        groups: Sequence[tuple[str, str]] = (),
+        groups: Sequence[tuple[str, str]] = (), oldest: bool = False,
     ) -> Page[DeadLetter]:  # fmt: skip
-        """Dead letters without their envelopes, newest first."""
+        """Dead letters without their envelopes, newest first; `oldest`: as in `runs`."""
 
     async def dead_group_page(self, limit: int = 200) -> Page[DeadGroup]:
         """Dead letters by error, the largest groups first."""

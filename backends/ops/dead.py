@@ -28,18 +28,21 @@ class DeadReads(Reads):
         queue: str = "",
         group: str = "",
         groups: Sequence[tuple[str, str]] = (),
+        oldest: bool = False,
     ) -> Page[DeadLetter]:
         """Newest first, without envelopes; `total` is exact. Two round trips, whatever lies there.
 
         `group`: only those of this group, in whichever queue; `groups`: only those of these, as (queue, group).
+        `oldest`: the last page, or the one above the cursor; its `next_cursor` leads further up.
         """
-        start = Place.read(cursor)
+        start = Place.read(cursor) or (Place(0) if oldest else None)
         prefixes = await self._prefixes(queue)
-        before = {name: start.before(name) for name in prefixes} if start else None
+        ends = {name: start.after(name) if oldest else start.before(name) for name in prefixes} if start else None
         chosen = [(name, group) for name in prefixes] if group else groups
+        before, after = (None, ends) if oldest else (ends, None)
         with redis_talk(self.servers.redis_url):
-            heads = await dead_heads(self.servers.redis, prefixes, limit, before, chosen)
-            heads = await self._with_archived(heads, prefixes, limit, before or {}, chosen)
+            heads = await dead_heads(self.servers.redis, prefixes, limit, before, chosen, after=after)
+            heads = await self._with_archived(heads, prefixes, limit, ends or {}, chosen, oldest)
         more = f"{heads.last[0]}.{heads.last[1]}" if heads.last else None
         return Page(heads.letters, more, heads.total)
 
@@ -48,16 +51,20 @@ class DeadReads(Reads):
         heads: Heads,
         prefixes: Mapping[str, str],
         limit: int,
-        before: Mapping[str, int],
+        ends: Mapping[str, int],
         chosen: Sequence[tuple[str, str]],
+        oldest: bool,
     ) -> Heads:
         """The page with the letters that are in the archive. While Postgres is away it ends above them."""
         spilled = await read_spilled(self.servers.redis, prefixes)
         if not spilled:
             return heads
         lists = [(name, group) for name, group in chosen or [(name, "") for name in spilled] if name in spilled]
-        low = heads.last[0] if heads.last else 0
-        wanted = [Stretch(n, g, below=before.get(n, END)) for n, g in lists if spilled[n][1] >= low]
+        if oldest:
+            wanted = [Stretch(n, g, above=ends[n]) for n, g in lists if spilled[n][1] > ends[n]]
+        else:
+            low = heads.last[0] if heads.last else 0
+            wanted = [Stretch(n, g, below=ends.get(n, END)) for n, g in lists if spilled[n][1] >= low]
         total = heads.total
         try:
             async with self._archive() as archive:
@@ -65,15 +72,16 @@ class DeadReads(Reads):
                     total += sum(spilled[name][0] for name in spilled)
                 for name in dict.fromkeys(name for name, _ in lists) if chosen else ():
                     total += await archive.count(name, groups=[group for n, group in lists if n == name])
-                cold = [as_letter(kept) for kept in await archive.walk(wanted, limit + 1)]
+                cold = [as_letter(kept) for kept in await archive.walk(wanted, limit + 1, oldest=oldest)]
         except UnreachableError as error:
             self.warn_once(f"dead letters in the archive are not listed: {error}")
             return replace(heads, total=heads.total + sum(n for n, _ in spilled.values()) * (not chosen))
         letters = list({(d.queue, d.sequence): d for d in [*cold, *heads.letters]}.values())
-        letters.sort(key=lambda letter: (-letter.sequence, letter.queue))
+        letters.sort(key=lambda letter: (-letter.sequence, letter.queue), reverse=oldest)
         more = len(letters) > limit or heads.last is not None
         page = letters[:limit]
-        return Heads(tuple(page), (page[-1].sequence, page[-1].queue) if more and page else None, total)
+        last = (page[-1].sequence, page[-1].queue) if more and page else None
+        return Heads(tuple(page[::-1] if oldest else page), last, total)
 
     async def dead_group_page(self, limit: int = 200) -> Page[DeadGroup]:
         """Dead letters by error, the largest groups first; `total`: how many groups there are."""

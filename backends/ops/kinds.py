@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 BEAT_MS = 15_000
 """A driver that was not heard of for so long is gone."""
 
+GONE_ON = "gone on"
+"""State of an operation whose undo was refused, as all that it did has gone on since: nothing is left to take back."""
 LEAST_RATE, MOST_RATE = 1 / 3600, 1_000_000.0
 """Letters a second that a retry may put back. What is slower is no plan: the last of a few would come in years."""
 
@@ -98,8 +100,8 @@ Tell: TypeAlias = Callable[[Progress], None]
 class Operation(msgspec.Struct, frozen=True):
     """One act of an operator, as it is kept until its undo ends. `id` is the receipt.
 
-    `state`: running, stopping, stopped, done, undoing, undone or expired; a running one whose `beat_ms` is old was left
-    by a crash, `resume_operation` goes on with it.
+    `state`: running, stopping, stopped, done, undoing, undone, gone on or expired; a running one whose `beat_ms` is
+    old was left by a crash, `resume_operation` goes on with it.
     """
 
     id: str

@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 
 from backends.model import now_ms
-from backends.ops.kinds import BEAT_MS, Marked, Operation
+from backends.ops.kinds import BEAT_MS, GONE_ON, Marked, Operation
 from backends.queues.keys import ops_key
 from backends.queues.scripts import Arg, script
 
@@ -68,7 +68,7 @@ class Stored(msgspec.Struct, kw_only=True, omit_defaults=True):
 
     def shown(self) -> Operation:
         """As an operator sees it."""
-        over = self.state in ("done", "stopped") and self.until_ms <= now_ms()
+        over = self.state in ("done", "stopped", GONE_ON) and self.until_ms <= now_ms()
         state = "expired" if over else self.state
         return Operation(
             self.id, self.verb, self.by, self.at_ms, self.until_ms, state, self.target, self.matched, self.changed,

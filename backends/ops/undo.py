@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from backends.errors import BadInputError
 from backends.model import ActionResult, from_ms, now_ms
 from backends.ops.acts import ended_words, started_words, whoami
-from backends.ops.kinds import Progress, Tell
+from backends.ops.kinds import GONE_ON, Progress, Tell
 from backends.ops.moving import MovingActs
 from backends.ops.record import Asked, Stored
 from backends.ops.steering import SteeringActs
@@ -111,18 +111,18 @@ class UndoActs(SteeringActs, MovingActs):
                 raise
         result = ActionResult(told.back + told.left, told.back, note=told.note(op.verb))
         if not told.back and (told.left or (op.changed and op.state != "undoing")):
-            await self._not_undone(op)
+            await self._not_undone(op, "done" if told.left > told.at_work else GONE_ON)
             what = result.note or "what it did has gone on since"
             hint = "cancel` ends a run that runs" if told.at_work else "why RUN_ID` tells where a run is"
             raise BadInputError(f"nothing left to take back: {what}", f"`cronsole {hint}")
         await self._undone(op, who, result)
         return result
 
-    async def _not_undone(self, op: Stored) -> None:
+    async def _not_undone(self, op: Stored, state: str) -> None:
         """It stays what it was; one that was not finished can't go on any more, for its queues have let go of it."""
         with redis_talk(self.servers.redis_url):
             await self.records.ask(op.id, None)
-            op.state = "done"
+            op.state = state
             await self.records.save(op)
 
     async def _restore_queue(

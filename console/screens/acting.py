@@ -279,7 +279,7 @@ class ActingScreen(Screen[None]):
             try:
                 return await ops.undo(receipt, tell)
             except BadInputError:
-                shell.acts.refused(receipt)
+                shell.acts.forget(receipt)
                 raise
 
         self.drive("taking back", undo, told, "undo")

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, ClassVar
 
-from msgspec.structs import replace
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -16,7 +15,7 @@ from textual.content import Content
 from backends.model import ActionResult, Page
 from console.audited import target_words, verb_words
 from console.console_ops import ConsoleOps
-from console.screens.audit_looks import COLUMNS, GONE_ON, OPEN_COLUMNS, action_lines, action_row, operation_row
+from console.screens.audit_looks import COLUMNS, OPEN_COLUMNS, action_lines, action_row, operation_row
 from console.screens.dialog import AskDialog, TextDialog
 from console.screens.filterable import FilterableScreen
 from console.screens.pager import Pager
@@ -85,8 +84,7 @@ class AuditScreen(FilterableScreen):
         return await ops.operations(KNOWN), await ops.operations(KNOWN, unfinished=True)
 
     def _looked(self, found: tuple[Sequence[Operation], Sequence[Operation]]) -> None:
-        gone_on = self.shell.acts.gone_on
-        known = {o.id: replace(o, state=GONE_ON) if o.id in gone_on and o.state == "done" else o for o in found[0]}
+        known = {o.id: o for o in found[0]}
         unfinished = tuple(found[1])
         if known != self._known:
             self._known = known

@@ -8,7 +8,7 @@ from datetime import tzinfo
 
 from backends.model import from_ms
 from backends.ops.audit import Action
-from backends.ops.kinds import Operation
+from backends.ops.kinds import GONE_ON, Operation
 from console.audited import target_words, verb_words
 from console.screens.acts_looks import SILENT_MS, for_words
 from console.screens.details import field, json_lines
@@ -19,8 +19,6 @@ from widgets.table import Column, Row
 
 UNDO = 9
 """Columns for what became of an action's undo."""
-GONE_ON = "gone on"
-"""State of an operation whose undo was refused here: what it did has gone on, and nothing is left to take back."""
 COLUMNS = (
     Column("when", 8), Column("who", 14, flex=1), Column("what", 10), Column("on", 14, flex=9),
     Column("meant", 6, align="right", drop=2), Column("changed", 7, align="right", drop=1),

@@ -111,7 +111,7 @@ def take_back(screen: ActingScreen, receipts: Sequence[str], words: str) -> None
         try:
             result = await ops.undo(receipt)
         except BadInputError:
-            shell.acts.refused(receipt)
+            shell.acts.forget(receipt)
             raise
         shell.acts.forget(receipt)
         return result

@@ -15,7 +15,7 @@ from textual.content import Content
 
 from backends.model import DeadGroup, DeadLetter, Page, to_ms
 from backends.ops.kinds import Marked
-from backends.ops.letters import Selection
+from backends.ops.letters import Place, Selection
 from console.console_ops import ConsoleOps
 from console.records import Records, record
 from console.screens import letter_acts
@@ -24,7 +24,7 @@ from console.screens.dead_scope import FIELDS, filtered, scope
 from console.screens.editing import edit_letter
 from console.screens.filterable import FilterableScreen
 from console.screens.letter_acts import PURGE, RETRY, Deed
-from console.screens.pager import Pager
+from console.screens.pager import Back, Pager
 from console.screens.rows import count
 from widgets.rowlist import RowList
 from widgets.safe import cell, safe_line
@@ -89,7 +89,7 @@ class DeadScreen(FilterableScreen):
         self._group_list, self._list = self.query_one("#groups", Table), self.query_one("#letters", Table)
         self._pager: Pager[DeadLetter] = Pager(
             self, self._list, self._ask, self._fits, lambda letter: letter.id, self._row, self._told,
-            self._is_kept,
+            self._is_kept, Back(self._ask_back, Place.of, self._looked_up),
         )  # fmt: skip
         super().on_mount()
         self._group_list.border_title = Content("Groups by error")
@@ -116,6 +116,22 @@ class DeadScreen(FilterableScreen):
         if since and page.items and page.items[-1].sequence < to_ms(since) * 1000:
             return Page(page.items, None, page.total)  # sequences are times: all that follows died earlier still
         return page
+
+    async def _ask_back(self, ops: ConsoleOps, cursor: str | None) -> Page[DeadLetter]:
+        group, _, queue = self._chosen.partition("/")
+        groups = () if group else self._named_groups()
+        page = await ops.dead_heads(
+            PAGE, cursor, queue=queue or self._selection.queue, group=group, groups=groups, oldest=True
+        )
+        self._total = page.total
+        return page
+
+    def _looked_up(self) -> bool:
+        """Whether the index finds all that the filter means, and nothing is searched for in what is read."""
+        chosen = self._selection
+        named = self.filter.get("job") or self.filter.get("group")
+        group = self._chosen.partition("/")[0]
+        return not (chosen.texts or chosen.since or chosen.until or (named and (group or not self._named_groups())))
 
     def _named_groups(self) -> tuple[tuple[str, str], ...]:
         """The groups a filter by job or group can mean, so that their letters are looked up and not searched for."""
@@ -152,7 +168,7 @@ class DeadScreen(FilterableScreen):
             read = f" · {len(pager.items)} match"
             read += "" if pager.at_end else f", {count(pager.looked_at)}{of} read, G reads on"
         elif total is not None:
-            read = f" · {total:,}"
+            read = f" · {total:,}" + (" · newer above" if pager.from_end else "")
         words = f" · {group.job}: {group.error_class or group.error[:30]}" if group else ""
         text = f" · /{self.filter.text}" if self.filter else ""
         held = f" · {len(self._marks)} marked" if self._marks else ""

@@ -57,6 +57,10 @@ async def everything(ops: Ops) -> dict[str, Any]:
         found[f"heads {queue}"] = await pages(lambda c, q=queue: ops.dead_heads(5, c, queue=q))  # type: ignore[misc]
         chosen = Selection(queue=queue)
         found[f"list {queue}"] = await pages(lambda c, s=chosen: ops.dead_list(5, c, s))  # type: ignore[misc]
+        up = await pages(lambda c, q=queue: ops.dead_heads(5, c, queue=q, oldest=True))  # type: ignore[misc]
+        told = [letter for items, _ in found[f"heads {queue}"] for letter in items]
+        assert [letter for items, _ in reversed(up) for letter in items] == told, "from either end the same"
+        assert {total for _, total in up} == {len(told)}
         last = found[f"list {queue}"][-1][0][-1]
         start = f"{last.sequence}.{last.queue}"
         newer = await pages(lambda c, s=chosen, b=start: ops.dead_list(5, selection=s, newer=c or b))  # type: ignore[misc]
@@ -65,6 +69,9 @@ async def everything(ops: Ops) -> dict[str, Any]:
         assert [letter for items, _ in reversed(newer) for letter in items] == listed[:-1], "both ways the same"
     for group in GROUPS:
         found[f"heads of {group}"] = await pages(lambda c, g=group: ops.dead_heads(4, c, group=g))  # type: ignore[misc]
+        up = await pages(lambda c, g=group: ops.dead_heads(4, c, group=g, oldest=True))  # type: ignore[misc]
+        told = [letter for items, _ in found[f"heads of {group}"] for letter in items]
+        assert [letter for items, _ in reversed(up) for letter in items] == told
     found["two groups"] = await pages(
         lambda c: ops.dead_heads(4, c, groups=[("mail", GROUPS[0]), ("default", GROUPS[2])])
     )

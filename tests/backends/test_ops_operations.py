@@ -107,7 +107,7 @@ class TestRetry:
         await take_one(queue)
         with pytest.raises(BadInputError, match="nothing left to take back: 1 had started"):
             await ops.undo(receipt)
-        assert (await ops.operation(receipt)).state == "done"
+        assert (await ops.operation(receipt)).state == "gone on"
         assert [a.verb for a in (await ops.actions()).items] == ["dead_retry", "undo", "dead_retry"]
 
     async def test_an_interrupt_at_the_end_does_not_hide_the_receipt(

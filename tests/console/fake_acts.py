@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from backends.errors import BadInputError, RefusedError, UnreachableError
 from backends.model import ActionResult, DeadLetter, NewRuns, Pause, RunRow, from_ms, new_run_id
-from backends.ops.kinds import Chosen, Marked, Operation, Progress, Tell, Why, new_receipt
+from backends.ops.kinds import GONE_ON, Chosen, Marked, Operation, Progress, Tell, Why, new_receipt
 from backends.ops.letters import Selection
 from backends.queues.peek import QueuedRun
 from backends.queues.where import RunPlace
@@ -115,6 +115,7 @@ class FakeActs:
         back, started = self._back[receipt]()
         note = f"{started:,} had started and {'goes' if started == 1 else 'go'} on" if started else ""
         if not back:
+            self._note(receipt, state=GONE_ON)
             raise BadInputError(f"nothing left to take back: {note}", "`cronsole cancel` ends a run that runs")
         self._note(receipt, state="undone", undone_by=BY, undone_ms=self.clock(), undone=back)
         return ActionResult(back + started, back, note=note)

@@ -67,7 +67,7 @@ class FakePages:
 
     async def dead_heads(
         self, limit: int = 100, cursor: str | None = None, *, queue: str = "", group: str = "",
-        groups: Sequence[tuple[str, str]] = (),
+        groups: Sequence[tuple[str, str]] = (), oldest: bool = False,
     ) -> Page[DeadLetter]:  # fmt: skip
         """A page of the letters; the cursor is a sequence."""
         if self.redis_error:
@@ -76,10 +76,12 @@ class FakePages:
             d for d in self.dead
             if queue in ("", d.queue) and group in ("", d.group) and (not groups or (d.queue, d.group) in groups)
         ]  # fmt: skip
-        found.sort(key=lambda d: -d.sequence)
-        left = [d for d in found if cursor is None or d.sequence < int(cursor)]
+        found.sort(key=lambda d: d.sequence if oldest else -d.sequence)
+        at = None if cursor is None else int(cursor.partition(".")[0])
+        left = [d for d in found if at is None or (d.sequence > at if oldest else d.sequence < at)]
         more = str(left[limit - 1].sequence) if len(left) > limit else None
-        return Page(tuple(replace(d, envelope=b"") for d in left[:limit]), more, len(found))
+        items = [replace(d, envelope=b"") for d in left[:limit]]
+        return Page(tuple(items[::-1] if oldest else items), more, len(found))
 
     async def dead_list(
         self, limit: int = 50, cursor: str | None = None, selection: Selection | None = None
