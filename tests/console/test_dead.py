@@ -61,7 +61,7 @@ async def test_a_long_list_is_read_a_page_at_a_time_and_says_how_long_it_is() ->
         assert {limit for limit, _ in asked} == {PAGE}
         for _ in range(15):
             held = letters(c).rows[-1].key
-            letters(c).action_edge(1)
+            letters(c).choose(len(letters(c).rows) - 1)
             await c.until(lambda held=held: letters(c).rows[-1].key != held)
             assert len(letters(c).rows) <= ROWS_HELD + PAGE
         assert letters(c).rows[-1].key == "id-1599"
@@ -296,3 +296,44 @@ async def test_the_tree_opens_and_closes_and_keeps_its_place() -> None:
         await c.pilot.press("h", "h", "h")
         assert (tree.cursor_key, len(tree.keys)) == ("/0", closed)
         assert not any(not ch.isprintable() for ch in c.screen().replace("\n", ""))
+
+
+async def test_g_jumps_to_the_oldest_letter_at_once_and_the_way_up_has_no_gap() -> None:
+    """Of all, and of a group; where words are searched for, it searches on."""
+    ops = many(3_000)
+    ids = [letter.id for letter in ops.dead]
+
+    def place(c: Console) -> int:
+        """Of the first row that is held; all that follow are there."""
+        keys = [row.key for row in letters(c).rows]
+        first = ids.index(keys[0])
+        assert keys == ids[first : first + len(keys)]
+        return first
+
+    async with console(ops=ops) as c:
+        await c.pilot.press("4")
+        await c.until(lambda: len(letters(c).rows) == PAGE)
+        letters(c).focus()
+        await c.pilot.press("G")
+        await c.until(lambda: letters(c).cursor_key == ids[-1])
+        assert "Dead letters · 3,000 · newer above" in c.screen()
+        while place(c) > 1_500:
+            first = place(c)
+            letters(c).choose(10)
+            await c.until(lambda first=first: place(c) < first)  # type: ignore[misc]
+            assert len(letters(c).rows) <= ROWS_HELD + PAGE
+        while letters(c).rows[-1].key != ids[-1]:  # down again
+            held = letters(c).rows[-1].key
+            letters(c).choose(len(letters(c).rows) - 1)
+            await c.until(lambda held=held: letters(c).rows[-1].key != held)  # type: ignore[misc]
+            place(c)
+        await c.pilot.press("g")
+        await c.until(lambda: letters(c).cursor_key == ids[0] and "newer above" not in c.screen())
+        await c.pilot.press("slash", *"job:mail", "enter")
+        await c.until(lambda: len(letters(c).rows) == 60)
+        await c.pilot.press("escape", "slash", *"sync", "enter")
+        await c.until(lambda: len(letters(c).rows) > PAGE - 5)
+        letters(c).focus()
+        await c.pilot.press("G")
+        await c.until(lambda: len(letters(c).rows) > PAGE)
+        assert "newer above" not in c.screen()
