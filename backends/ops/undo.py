@@ -111,18 +111,21 @@ class UndoActs(SteeringActs, MovingActs):
                 raise
         result = ActionResult(told.back + told.left, told.back, note=told.note(op.verb))
         if not told.back and (told.left or (op.changed and op.state != "undoing")):
-            await self._not_undone(op, "done" if told.left > told.at_work else GONE_ON)
+            await self._not_undone(op)
             what = result.note or "what it did has gone on since"
             hint = "cancel` ends a run that runs" if told.at_work else "why RUN_ID` tells where a run is"
             raise BadInputError(f"nothing left to take back: {what}", f"`cronsole {hint}")
         await self._undone(op, who, result)
         return result
 
-    async def _not_undone(self, op: Stored, state: str) -> None:
-        """It stays what it was; one that was not finished can't go on any more, for its queues have let go of it."""
+    async def _not_undone(self, op: Stored) -> None:
+        """Nothing is left to take back, or only what its queues keep as it may come back.
+
+        One that was not finished can't go on any more either, for its queues have let go of it.
+        """
+        op.state = "done" if await self.held(op) else GONE_ON
         with redis_talk(self.servers.redis_url):
             await self.records.ask(op.id, None)
-            op.state = state
             await self.records.save(op)
 
     async def _restore_queue(
