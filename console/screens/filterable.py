@@ -50,11 +50,8 @@ class FilterableScreen(ConsoleScreen):
         """The list that had the keys before the line."""
 
     def filter_line(self) -> ComposeResult:
-        """The line; a subclass puts it where it wants it."""
-        with Horizontal(id="filter"):
-            yield StatusLine(id="slash")
-            yield Entry(placeholder="words, !words  " + "  ".join(f"{name}:" for name in self.FIELDS), id="entry")
-            yield StatusLine(id="wrong")
+        """The line; a subclass puts it where it wants it. What is in it comes with its first use."""
+        yield Horizontal(id="filter")
 
     def remembered(self) -> dict[str, str | int | float | bool]:
         """The filter."""
@@ -72,15 +69,16 @@ class FilterableScreen(ConsoleScreen):
     def filter_changed(self) -> None:
         """`filter` is another one."""
 
-    def on_mount(self) -> None:
-        """The sign before the line."""
-        super().on_mount()
-        self.query_one("#slash", StatusLine).show(cell("/ ", "key"))
-
     @property
     def entry(self) -> Entry:
         """The line."""
-        return self.query_one(Entry)
+        line = self.query_one("#filter")
+        if not line.children:
+            fields = "  ".join(f"{name}:" for name in self.FIELDS)
+            slash, wrong = StatusLine(id="slash"), StatusLine(id="wrong")
+            line.mount(slash, Entry(placeholder=f"words, !words  {fields}", id="entry"), wrong)
+            slash.show(cell("/ ", "key"))
+        return line.query_one(Entry)
 
     def action_filter(self) -> None:
         """Type a filter."""
@@ -127,16 +125,16 @@ class FilterableScreen(ConsoleScreen):
 
     def apply_filter(self) -> None:
         """Take what stands in the line."""
-        wrong = self.query_one("#wrong", StatusLine)
+        entry, wrong = self.entry, self.query_one("#wrong", StatusLine)
         try:
-            found = parse_filter(self.entry.value, self.FIELDS)
+            found = parse_filter(entry.value, self.FIELDS)
             self.check_filter(found)
         except BadInputError as error:
             wrong.show(cell(f" {error}", "warn"))
             wrong.add_class("-on")
             return
         wrong.remove_class("-on")
-        self.query_one("#filter").set_class(bool(found) or self.entry.has_focus, "-on")
+        self.query_one("#filter").set_class(bool(found) or entry.has_focus, "-on")
         if found != self.filter:
             self.filter = found
             self.filter_changed()
