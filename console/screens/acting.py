@@ -18,7 +18,6 @@ from backends.ops.kinds import Progress, Tell
 from console.acts import Act, Driving
 from console.console_ops import ConsoleOps
 from console.feed import Feed, one_line
-from console.screens import by_one
 from console.screens.acts_looks import SILENT_MS, taken_back
 from console.screens.dialog import AskDialog, PickDialog
 from console.screens.header import is_late
@@ -266,6 +265,8 @@ class ActingScreen(Screen[None]):
     def take_back(self, receipts: Sequence[str], words: str) -> None:
         """Undo an operation, or one after the other several that were one act; with progress."""
         if len(receipts) > 1:
+            from console.screens import by_one  # seldom needed
+
             by_one.take_back(self, receipts, words)
             return
         shell, receipt = self.shell, receipts[0]
