@@ -328,12 +328,15 @@ async def test_engines_that_start_together_reboot_once(world: World) -> None:
 
 
 async def test_jitter_delays_the_run_not_the_fire(world: World) -> None:
-    jitter = stable_jitter_ms(world.namespace, "tick", 3600.0)
-    assert 0 <= jitter < 3_600_000
-    assert jitter == stable_jitter_ms(world.namespace, "tick", 3600.0) != stable_jitter_ms("other", "tick", 3600.0)
+    spread = 3600.0
+    while stable_jitter_ms(world.namespace, "tick", spread) < MINUTE:  # so little would be over already
+        spread += 600
+    jitter = stable_jitter_ms(world.namespace, "tick", spread)
+    assert MINUTE <= jitter < 1000 * spread
+    assert jitter == stable_jitter_ms(world.namespace, "tick", spread) != stable_jitter_ms("other", "tick", spread)
     assert stable_jitter_ms(world.namespace, "tick", 0) == 0
     world.clock.at = (now_ms() // MINUTE - 1) * MINUTE
-    s = world.scheduler(job(jitter_s=3600.0, catchup=Catchup.ALL))
+    s = world.scheduler(job(jitter_s=spread, catchup=Catchup.ALL))
     await tick(s)
     world.clock.at += MINUTE
     await tick(s)
