@@ -234,6 +234,7 @@ class WholeQueue(StreamQueue):
         async with self._pool() as pool:
             back, top = await ArchiveTrash(pool, self.namespace, self.name).give_back(op_id)
         await self.dead_counted(back, top)
+        await self.undo_counted(op_id, back)
         return Restored(step.back + back, step.left, False, step.all_back + back, step.all_left, step.at_work)
 
     async def op_size(self, op_id: str) -> int:

@@ -133,10 +133,11 @@ class Records:
         what = _asked.decode(asked).what if asked else ""
         return what if written or what == "undo" else "taken"
 
-    async def take_over(self, op: Stored) -> bool:
-        """Drive an operation from now on; False where somebody else has begun to since it was read."""
+    async def take_over(self, op: Stored, undo: Asked | None = None) -> bool:
+        """Drive an operation from now on, or its undo; False where somebody else has begun to since it was read."""
         was, op.driver = op.driver, token_hex(8)
-        return bool(await script("op_take")(self._redis, [self._key], [op.id, was, op.driver]))
+        asked = msgspec.json.encode(undo) if undo else b""
+        return bool(await script("op_take")(self._redis, [self._key], [op.id, was, op.driver, asked]))
 
     async def drives(self, op: Stored) -> bool:
         """Whether nobody else has taken it over."""

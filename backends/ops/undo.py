@@ -57,13 +57,13 @@ class UndoActs(SteeringActs, MovingActs):
         self._undoable(op)
         if op.state in ("running", "stopping") and not op.left:
             raise BadInputError(f"{op.id} is at work, driven by {op.by}", f"stop it first: `cronsole ops stop {op.id}`")
-        who = op.undone_by or whoami()  # who began it; an engine may go on with it
-        with redis_talk(self.servers.redis_url):
-            if not await self.records.take_over(op):
-                raise BadInputError(f"somebody else is at {op.id} right now", "wait until that is done")
         one = {
             "pause": self._undo_pause, "resume": self._undo_pause, "bump": self._undo_bump, "move": self._undo_move
         }.get(op.verb)  # fmt: skip
+        who = op.undone_by or whoami()  # who began it; an engine may go on with it
+        with redis_talk(self.servers.redis_url):
+            if not await self.records.take_over(op, Asked("undo", who, now_ms()) if one is None else None):
+                raise BadInputError(f"somebody else is at {op.id} right now", "wait until that is done")
         if one is None:
             return await self._restore(op, who, progress)
         result = await one(op)
@@ -101,7 +101,6 @@ class UndoActs(SteeringActs, MovingActs):
         began, told = time.monotonic(), _Back()
         names = await self.kept_in(op)
         with redis_talk(self.servers.redis_url):
-            await self.records.ask(op.id, Asked("undo", who, now_ms()))
             total = sum([await self.live.queue(name).op_size(op.id) for name in names])
             try:
                 for name in names:

@@ -36,6 +36,11 @@ class Operations:
         back, left, more, *sums = await script("restore")(self._redis, [self.prefix], args)
         return Restored(back, left, bool(more), *sums)
 
+    async def undo_counted(self, op_id: str, back: int) -> None:
+        """An undo has brought so many back elsewhere: they are in its sums, while the queue knows the operation."""
+        if back and await self._redis.zscore(f"{self.prefix}ops", op_id) is not None:
+            await self._redis.hincrby(f"{self.prefix}ops:told", op_id, back)
+
     async def op_size(self, op_id: str) -> int:
         """How many are in the operation's trash."""
         return int(await self._redis.zcard(f"{self.prefix}trash:{op_id}"))
