@@ -91,10 +91,7 @@ class DeadReads(Reads):
             spilled = await read_spilled(self.servers.redis, prefixes)
             try:
                 if spilled:
-                    async with self._pool() as pool:
-                        archive = Archive(
-                            pool, self.namespace, lambda name, seqs: self.live.queue(name).dead_moved(seqs)
-                        )
+                    async with self._archive() as archive:
                         groups, more = await add_archived(archive, [self.live.queue(n) for n in spilled], groups, limit)
                         total += more
             except UnreachableError as error:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from backends.errors import BadInputError
 from backends.model import ActionResult, from_ms, now_ms
-from backends.ops.acts import ended_words, started_words, whoami
+from backends.ops.acts import ended_words, op_of, started_words, whoami
 from backends.ops.kinds import GONE_ON, Progress, Tell
 from backends.ops.moving import MovingActs
 from backends.ops.record import Asked, Stored
@@ -19,9 +19,6 @@ from backends.ops.walk import STEP
 OPEN_MOST = 100
 """So many unfinished operations are looked at."""
 
-ENTERED = ("dead_retry", "dead_replay", "replay", "trigger", "enqueue", "backfill")
-"""Verbs after which runs go on by themselves."""
-
 
 @dataclass
 class _Back:
@@ -31,11 +28,11 @@ class _Back:
     left: int = 0
     at_work: int = 0
 
-    def note(self, verb: str) -> str:
+    def note(self, op: Stored) -> str:
         """What became of those that are not back."""
         elsewhere = self.left - self.at_work
         notes = [started_words(self.at_work)] if self.at_work else []
-        if elsewhere and verb in ENTERED:
+        if elsewhere and op_of(op).kind in ("retry", "enter"):  # runs, which go on by themselves
             notes.append(ended_words(elsewhere))
         elif elsewhere:
             notes.append(f"{elsewhere:,} {'is' if elsewhere == 1 else 'are'} not there any more")
@@ -108,7 +105,7 @@ class UndoActs(SteeringActs, MovingActs):
             except BaseException:
                 self.warnings.append(f"stopped half-way: an engine goes on with it, or `cronsole undo {op.id}`")
                 raise
-        result = ActionResult(told.back + told.left, told.back, note=told.note(op.verb))
+        result = ActionResult(told.back + told.left, told.back, note=told.note(op))
         if not told.back and (told.left or (op.changed and op.state != "undoing")):
             await self._not_undone(op)
             what = result.note or "what it did has gone on since"

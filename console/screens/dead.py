@@ -105,26 +105,28 @@ class DeadScreen(FilterableScreen):
     # --- what is asked ---
 
     async def _ask(self, ops: ConsoleOps, cursor: str | None) -> Page[DeadLetter]:
-        group, _, queue = self._chosen.partition("/")
-        queue, since = queue or self._selection.queue, self._selection.since
+        since = self._selection.since
         if self._selection.payload:
-            page = await ops.dead_list(PAGE, cursor, Selection(queue=queue, group=group))
+            group, _, queue = self._chosen.partition("/")
+            page = await ops.dead_list(PAGE, cursor, Selection(queue=queue or self._selection.queue, group=group))
         else:
-            groups = () if group else self._named_groups()
-            page = await ops.dead_heads(PAGE, cursor, queue=queue, group=group, groups=groups)
+            page = await self._heads(ops, cursor, oldest=False)
         self._total = page.total
         if since and page.items and page.items[-1].sequence < to_ms(since) * 1000:
             return Page(page.items, None, page.total)  # sequences are times: all that follows died earlier still
         return page
 
     async def _ask_back(self, ops: ConsoleOps, cursor: str | None) -> Page[DeadLetter]:
-        group, _, queue = self._chosen.partition("/")
-        groups = () if group else self._named_groups()
-        page = await ops.dead_heads(
-            PAGE, cursor, queue=queue or self._selection.queue, group=group, groups=groups, oldest=True
-        )
+        page = await self._heads(ops, cursor, oldest=True)
         self._total = page.total
         return page
+
+    async def _heads(self, ops: ConsoleOps, cursor: str | None, *, oldest: bool) -> Page[DeadLetter]:
+        group, _, queue = self._chosen.partition("/")
+        groups = () if group else self._named_groups()
+        return await ops.dead_heads(
+            PAGE, cursor, queue=queue or self._selection.queue, group=group, groups=groups, oldest=oldest
+        )
 
     def _looked_up(self) -> bool:
         """Whether the index finds all that the filter means, and nothing is searched for in what is read."""
