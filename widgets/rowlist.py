@@ -209,7 +209,7 @@ class RowList(LineWidget, can_focus=True):
             self.post_message(self.Moved(self, self._cursor))
         if index < self.top:
             self.top = index
-        elif index >= self.top + self.page_rows:
+        elif self.size and index >= self.top + self.page_rows:  # where it has no size yet, `on_resize` does
             self.top = index - self.page_rows + 1
         self._clamp()
         if self.top != old_top:

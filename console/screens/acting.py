@@ -346,6 +346,9 @@ class ActingScreen(Screen[None]):
         if live is None or not live.jobs:
             self.lacks("no jobs to trigger")
             return
+        if job is not None and all(j.name != job for j in live.jobs):
+            self.lacks(f"no job {job} is there any more")
+            return
         jobs = [
             Row(j.name, (cell(j.name, "strong"), cell(j.schedule or "on call", "dim"), cell(j.description, "dim")))
             for j in live.jobs

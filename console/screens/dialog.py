@@ -153,7 +153,7 @@ class PickDialog(Dialog[str]):
         table = self.query_one("#pick", Table)
         table.set_rows(tuple(self._rows))
         keys = [row.key for row in self._rows]
-        self.call_after_refresh(table.choose, keys.index(self._chosen) if self._chosen in keys else 0)
+        table.choose(keys.index(self._chosen) if self._chosen in keys else 0)  # at once: Enter may be typed already
 
     def keys(self) -> Cell:
         """What Enter does."""

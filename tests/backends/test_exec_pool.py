@@ -36,8 +36,8 @@ def nap(s, mark=""):
     return "woke"
 
 def gentle(mark):
-    open(mark, "w").close()
     try:
+        open(mark, "w").close()
         time.sleep(60)
     finally:
         print("cleaned up")
