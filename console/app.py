@@ -24,6 +24,7 @@ from console.console_ops import OpenOps
 from console.contexts import Choice
 from console.export import Exports
 from console.feed import Connected, Feed, Link, Pace
+from console.in_order import InOrder
 from console.keymap import KeyMap, load_keymap
 from console.line import Line, LineApp
 from console.memory import Memory, memory_folder, table, texts
@@ -31,7 +32,6 @@ from console.screens.base import ConsoleScreen
 from console.screens.dialog import AskDialog
 from console.screens.help import key_names
 from console.screens.overview import OverviewScreen
-from console.screens.palette import Palette
 from console.screens.registry import NUMBERED, OVERVIEW, SCREENS
 from console.settings import Preferences, has_terminal, load_preferences, log_to_file, speaks_utf8
 from console.settling import Settles
@@ -74,7 +74,7 @@ class Router:
                 return
 
 
-class ConsoleApp(Exports, Guarded, Settles, LineApp):
+class ConsoleApp(InOrder, Exports, Guarded, Settles, LineApp):
     """The first frame appears before anything is connected."""
 
     TITLE = "cronsole"
@@ -315,11 +315,6 @@ class ConsoleApp(Exports, Guarded, Settles, LineApp):
         if isinstance(event, Key) and self.screen_stack:
             self.front().key_pressed()
         await super().on_event(event)
-
-    def on_key(self, event: Key) -> None:
-        """A letter that the screen got while ``:`` was opened over it belongs to the command."""
-        if isinstance(self.screen, Palette) and event.is_printable and event.character:
-            self.screen.type_early(event.character)
 
     def action_redraw(self) -> None:
         """Something else wrote to the terminal: send every cell again."""

@@ -9,6 +9,7 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
+from textual.events import DescendantBlur
 from textual.widget import Widget
 from textual.widgets import Input
 
@@ -122,6 +123,11 @@ class FilterableScreen(ConsoleScreen):
         event.stop()
         self._waiting += 1
         self.set_timer(PAUSE_S, lambda number=self._waiting: self.apply_filter() if number == self._waiting else None)
+
+    def on_descendant_blur(self, event: DescendantBlur) -> None:
+        """Left with Tab or the mouse: what the next key acts on is the list that was asked for."""
+        if isinstance(event.widget, Entry) and self.is_current:
+            self.apply_filter()
 
     def apply_filter(self) -> None:
         """Take what stands in the line."""

@@ -9,7 +9,6 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
-from textual.events import Key
 from textual.screen import ModalScreen
 from textual.widgets import Input
 
@@ -64,7 +63,6 @@ class Palette(ModalScreen[Command]):
         self._found: list[Command] = []
         self._walked: str | None = None
         self._looked_for: str | None = None
-        self._early = ""
         history.leave()
 
     def compose(self) -> ComposeResult:
@@ -81,7 +79,6 @@ class Palette(ModalScreen[Command]):
         self.query_one("#colon", StatusLine).show(cell(": ", "key"))
         self._entry, self._list = self.query_one(Entry), self.query_one(Choices)
         self._entry.focus()
-        self._put(self._early)
         self._look()
 
     def _show_keys(self) -> None:
@@ -89,19 +86,6 @@ class Palette(ModalScreen[Command]):
         self.query_one("#keys", StatusLine).show(
             cells(*(part for key, word in keys for part in (cell(key, "key"), cell(f" {word}   ", "dim"))))
         )
-
-    def type_early(self, text: str) -> None:
-        """What was typed before the line could take it."""
-        if self._looked_for is None:
-            self._early += text
-        else:
-            self._entry.insert_text_at_cursor(text)
-
-    def on_key(self, event: Key) -> None:
-        """A letter that came before the line had the focus; those that it took never come here."""
-        if event.is_printable and event.character:
-            event.stop()
-            self.type_early(event.character)
 
     def _look(self) -> None:
         if self._entry.value == self._looked_for:

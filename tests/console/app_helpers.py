@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from typing import Any
 
 from textual._compositor import ChopsUpdate, LayoutUpdate
+from textual.events import Key
+from textual.keys import _character_to_key
 from textual.pilot import Pilot
 from textual.screen import Screen
 
@@ -44,6 +46,14 @@ class Recorded(ConsoleApp):
     frames = 0
     drawn_for: object = None
     left: Pen | None = None
+
+    async def _press_keys(self, keys: Iterable[str]) -> None:
+        for key in keys:
+            await super()._press_keys([key])
+            for _ in range(2_000):
+                if self._exit or not self.keys_are_due:
+                    break
+                await asyncio.sleep(0.001)
 
     def _display(self, screen: Screen[Any], renderable: Any) -> None:
         if isinstance(renderable, (LayoutUpdate, ChopsUpdate)) and not self._batch_count:
@@ -89,6 +99,12 @@ class Console:
         while not true():
             assert asyncio.get_running_loop().time() < deadline, f"did not happen; on the screen:\n{self.screen()}"
             await self.pilot.pause(0.01)
+
+    def type_ahead(self, keys: Iterable[str]) -> None:
+        """Keys that come all at once, as they do over a slow line."""
+        for key in keys:
+            name = key if len(key) > 1 else _character_to_key(key)
+            self.app.post_message(Key(name, key if len(key) == 1 else None))
 
     async def ticked(self) -> None:
         """Wait until data asked for after this moment has arrived."""

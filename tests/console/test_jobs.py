@@ -6,7 +6,6 @@ from datetime import timedelta
 
 import pytest
 from msgspec.structs import replace
-from textual.events import Key
 
 from backends.history.stats import JobFire, JobStats
 from backends.model import JobStatus, LastRun, Pause, from_ms
@@ -269,14 +268,10 @@ def test_fires_tell_the_wall_of_their_own_zone() -> None:
     assert gap.mark.text in text(look.fire_line(gap, "Europe/Berlin", utc))
 
 
-async def test_enter_that_was_typed_ahead_triggers_the_job_that_was_chosen() -> None:
+async def test_a_job_that_is_gone_is_not_taken_for_another() -> None:
     ops = FakeOps()
     async with console((120, 36), ops) as c:
-        table = await to_jobs(c)
-        await c.pilot.press("j", "j")
-        wanted = table.cursor_key
-        assert wanted != table.keys[0]
-        for key in ("t", "enter"):
-            c.app.post_message(Key(key, None))
-        await c.until(lambda: ops.calls)
-        assert ops.calls == [("trigger", wanted)]
+        c.app.overview.ask_trigger("gone")
+        await c.until(lambda: "no job gone is there any more" in c.screen())
+        await c.pilot.press("enter")
+        assert ops.calls == []
