@@ -73,6 +73,15 @@ select (lpad(to_hex((extract(epoch from at) * 1000)::bigint), 12, '0') || '7' ||
 from (select n, %(day)s::timestamptz + (n - %(first)s) * %(step)s::interval as at
   from generate_series(%(first)s::bigint, %(last)s::bigint) n) t
 """
+FILL_DOWN = """
+insert into cronsole.attempt (run_id, attempt, job, queue, outcome, final, orphan, trigger, enqueued_at, started_at,
+  finished_at, duration_ms, worker, error_class, error, fingerprint)
+select (lpad(to_hex((extract(epoch from at) * 1000)::bigint), 12, '0') || '7fff9' || substr(md5(n::text), 1, 15))::uuid,
+  1, 'down', 'q1', case when n > 10000 then 'succeeded' else 'failed' end, true, false, 'schedule', at, at, at, 0,
+  'web-1:4711', 'OSError', 'no space left on device', lpad(to_hex(7), 16, '0')
+from (select n, %s::timestamptz - n * interval '1 s' as at from generate_series(1, 10100) n) t
+"""
+"""A job that failed 10,000 times in a row, and before that did not."""
 
 
 async def fill(servers: Servers, letters: int, runs: int) -> None:
@@ -104,6 +113,7 @@ async def fill(servers: Servers, letters: int, runs: int) -> None:
                 {"day": today - timedelta(days=DAYS - day), "first": day * each, "last": (day + 1) * each - 1,
                  "step": timedelta(days=1) / each},
             )  # fmt: skip
+        await connection.execute(FILL_DOWN, (today,))
         await connection.execute("analyze cronsole.attempt")
     print(f"{each * DAYS:,} runs in {time.perf_counter() - began:.0f} s", flush=True)
 
@@ -149,6 +159,7 @@ async def reads(ops: Ops, letters: int, runs: int, rounds: int) -> None:
         ("runs: failed, of a queue", lambda: ops.runs(100, outcomes=["failed"], queue="q3")),
         ("runs: went wrong, of a job, middle", lambda: ops.runs(100, deep, outcomes=WRONG, job="job0003")),
         ("runs: succeeded, of a job", lambda: ops.runs(100, outcomes=["succeeded"], job="job0003")),
+        ("runs: succeeded, of one that is down", lambda: ops.runs(100, outcomes=["succeeded"], job="down")),
         ("runs: of a job and a queue", lambda: ops.runs(100, job="job0042", queue="q42")),
         ("runs: of an error group", lambda: history.runs(100, group=f"{7:016x}")),
         ("runs: of a group, failed, middle", lambda: history.runs(100, deep, group=f"{7:016x}", outcomes=["failed"])),
@@ -187,7 +198,7 @@ async def screens(ops: Ops, rounds: int) -> None:
 
         async def page_on(rows: Table) -> None:
             last = rows.rows[-1].key
-            rows.action_edge(1)
+            rows.choose(len(rows.rows) - 1)
             await until(lambda: rows.rows[-1].key != last)
 
         await until(lambda: app.state.live and app.state.history)
@@ -215,6 +226,17 @@ async def screens(ops: Ops, rounds: int) -> None:
                 f"{len(rows.rows)} rows held, memory {before:.0f} → {process.memory_info().rss / 2**20:.0f} MB",
                 flush=True,
             )
+            jumps = []
+            for n in range(rounds * 2):
+                side = 1 if n % 2 else -1
+                edge = rows.rows[-1 if side > 0 else 0].key
+                began = time.perf_counter()
+                rows.action_edge(side)
+                await until(lambda side=side, edge=edge: rows.rows[-1 if side > 0 else 0].key != edge)
+                await pilot.pause(0)
+                jumps.append(1000 * (time.perf_counter() - began))
+            print(f"  {name}: to the newest {median(jumps[::2]):6.1f}, to the oldest {median(jumps[1::2]):6.1f} ms   "
+                  f"worst {max(jumps):8.1f}", flush=True)  # fmt: skip
         app.exit()
 
 

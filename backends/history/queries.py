@@ -90,7 +90,9 @@ class History:
         # An index keeps the order for one outcome, not for several: each has a walk of its own. A group has hardly more
         # than one.
         asked: list[tuple[str, list[Any]]] = [("true", [])]
-        if outcomes and (group or "succeeded" in outcomes):
+        if set(outcomes) == {"succeeded"}:
+            asked = [("outcome = %s", ["succeeded"])]
+        elif outcomes and (group or "succeeded" in outcomes):
             asked = [("outcome = any(%s)", [list(outcomes)])]
         elif outcomes:
             asked = [(_BAD, [outcome]) for outcome in dict.fromkeys(outcomes)]

@@ -23,13 +23,22 @@ from backends.model import RunRow, new_run_id, now_ms
 DAYS = 12
 ROWS = 60_000
 LIMIT = 50
-FILL = """
+MIXED = (
+    "case when n = 31 then 'rare' else 'j' || n %% 40 end",
+    "case when n = 31 then 'seldom' else 'q' || n %% 40 %% 4 end",
+    "case n %% 150 when 0 then 'failed' when 50 then 'timed_out' when 100 then 'lost' else 'succeeded' end",
+    "70008000",
+)
+"""Job, queue and outcome of row n as SQL, and what follows the time in its id."""
+
+
+def fill(job: str, queue: str, outcome: str, rest: str) -> str:
+    """An INSERT of `rows` attempts, each `step` older than the one before."""
+    return f"""
 insert into cronsole.attempt (run_id, attempt, job, queue, outcome, final, orphan, trigger, finished_at, fingerprint,
   replay_of)
-select (lpad(to_hex((extract(epoch from at) * 1000)::bigint), 12, '0') || '70008000'
-  || lpad(to_hex(n), 12, '0'))::uuid,
-  1, case when n = 31 then 'rare' else 'j' || n %% 40 end, case when n = 31 then 'seldom' else 'q' || n %% 40 %% 4 end,
-  case n %% 150 when 0 then 'failed' when 50 then 'timed_out' when 100 then 'lost' else 'succeeded' end,
+select (lpad(to_hex((extract(epoch from at) * 1000)::bigint), 12, '0') || '{rest}' || lpad(to_hex(n), 12, '0'))::uuid,
+  1, {job}, {queue}, {outcome},
   true, false, 'enqueue', at, case when n %% 50 = 0 then lpad(to_hex(n %% 40 %% 7), 16, '0') end,
   case when n %% 1000 = 0 then '0190000000007000800000000000' || lpad(to_hex(n), 8, '0') end
 from (select n, now() - n * %(step)s::interval as at from generate_series(1, %(rows)s) n) t
@@ -72,7 +81,7 @@ def filled(request: pytest.FixtureRequest) -> str:
     with psycopg.connect(url, autocommit=True) as c:
         for n in range(-1, DAYS + 1):
             c.execute("select cronsole.add_partition('attempt', %s, true)", (today - timedelta(days=n),))
-        c.execute(FILL, {"rows": ROWS, "step": timedelta(days=DAYS) / ROWS})
+        c.execute(fill(*MIXED), {"rows": ROWS, "step": timedelta(days=DAYS) / ROWS})
         c.execute("vacuum analyze")
     return url
 
@@ -192,13 +201,35 @@ async def test_a_page_is_what_it_would_be_without_an_index(filled: str, history:
         assert list((await plain.runs(LIMIT, **asked)).items) == expected, text
 
 
+@pytest.mark.parametrize("asked", [{"job": "down"}, {"queue": "down"}, {"job": "down", "queue": "down"}])
+async def test_rare_successes_are_found_along_an_index(connected: Servers, asked: dict[str, Any]) -> None:
+    """Of what failed all the time the failures are passed over without a look at their rows."""
+    pool = await connected.pool()
+    await keep_house(pool, 30, 90)
+    failed, well = 10_000, 20
+    down = fill("'down'", "'down'", f"case when n > {failed} then 'succeeded' else 'failed' end", "70008001")
+    async with pool.connection() as c:
+        await c.execute(fill(*MIXED), {"rows": 20_000, "step": timedelta(seconds=1)})
+        await c.execute(down, {"rows": failed + well, "step": timedelta(seconds=1, milliseconds=1)})
+        await c.execute("vacuum analyze")
+    assert len((await History(pool).runs(LIMIT, outcomes=["succeeded"], **asked)).items) == well
+    history = Explaining(pool)
+    for oldest in (False, True):
+        await history.runs(LIMIT, outcomes=["succeeded"], oldest=oldest, **asked)
+        for node in nodes(history.plans.pop()):
+            if str(node.get("Relation Name", "")).startswith("attempt"):
+                assert node["Node Type"].startswith("Index")
+                assert node.get("Rows Removed by Filter", 0) <= LIMIT, node
+                assert node["Shared Hit Blocks"] + node["Shared Read Blocks"] < 300, node
+
+
 async def test_a_day_that_the_planner_has_not_seen(connected: Servers) -> None:
     """Rows that came since the last ANALYZE: the newest day."""
     pool = await connected.pool()
     await keep_house(pool, 30, 90)
     async with pool.connection() as c:
         await c.execute("analyze")
-        await c.execute(FILL, {"rows": 20_000, "step": timedelta(seconds=1)})
+        await c.execute(fill(*MIXED), {"rows": 20_000, "step": timedelta(seconds=1)})
     history = Explaining(pool)
     today = f"attempt_{datetime.now(UTC):%Y%m%d}"
     for text, asked in combined():

@@ -33,12 +33,12 @@ create table cronsole.attempt (
 ) partition by range (run_id);
 
 create table cronsole.attempt_late partition of cronsole.attempt default;
-create index attempt_job on cronsole.attempt (job, run_id desc);
+create index attempt_job on cronsole.attempt (job, run_id desc, attempt desc, outcome);  -- rare successes: decision 004
 create index attempt_bad on cronsole.attempt (run_id desc) where outcome <> 'succeeded';
 
 -- Failures outlive the day they belong to.
 create table cronsole.attempt_keep (like cronsole.attempt including defaults, primary key (run_id, attempt));
-create index attempt_keep_job on cronsole.attempt_keep (job, run_id desc);
+create index attempt_keep_job on cronsole.attempt_keep (job, run_id desc, attempt desc, outcome);
 
 create table cronsole.run_log (
   run_id  uuid not null,
