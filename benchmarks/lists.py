@@ -201,6 +201,12 @@ async def screens(ops: Ops, rounds: int) -> None:
             rows.choose(len(rows.rows) - 1)
             await until(lambda: rows.rows[-1].key != last)
 
+        async def jump(rows: Table, side: int) -> None:
+            at = 0 if side < 0 else -1
+            edge = rows.rows[at].key
+            rows.action_edge(side)
+            await until(lambda: rows.rows[at].key != edge)
+
         await until(lambda: app.state.live and app.state.history)
         app.settle()
         for name, table in (("dead", "#letters"), ("runs", "#runs")):
@@ -228,11 +234,8 @@ async def screens(ops: Ops, rounds: int) -> None:
             )
             jumps = []
             for n in range(rounds * 2):
-                side = 1 if n % 2 else -1
-                edge = rows.rows[-1 if side > 0 else 0].key
                 began = time.perf_counter()
-                rows.action_edge(side)
-                await until(lambda side=side, edge=edge: rows.rows[-1 if side > 0 else 0].key != edge)
+                await jump(rows, 1 if n % 2 else -1)
                 await pilot.pause(0)
                 jumps.append(1000 * (time.perf_counter() - began))
             print(f"  {name}: to the newest {median(jumps[::2]):6.1f}, to the oldest {median(jumps[1::2]):6.1f} ms   "
