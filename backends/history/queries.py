@@ -293,13 +293,20 @@ class History:
         async with self._pool.connection() as connection:
             await store_actions(connection, [action])
 
-    async def actions(self, limit: int = 100, before: int | None = None) -> list[tuple[Any, ...]]:
-        """(id, at, who, verb, target, matched, changed, receipt, note), newest first."""
-        return await self._all(
-            "select id, at, who, verb, target, matched, changed, receipt, note from cronsole.action where id < %s"
-            " order by id desc limit %s",
-            (before if before is not None else 2**62, limit),
+    async def actions(
+        self, limit: int = 100, cursor: int | None = None, *, oldest: bool = False
+    ) -> list[tuple[Any, ...]]:
+        """(id, at, who, verb, target, matched, changed, receipt, note), newest first; those before the id `cursor`.
+
+        `oldest`: the oldest, or those next after `cursor`.
+        """
+        way = "id > %s order by id" if oldest else "id < %s order by id desc"
+        rows = await self._all(
+            "select id, at, who, verb, target, matched, changed, receipt, note from cronsole.action"
+            f" where {way} limit %s",
+            (cursor if cursor is not None else 0 if oldest else 2**62, limit),
         )
+        return rows[::-1] if oldest else rows
 
     async def publish(self, specs: dict[str, bytes], by: str) -> None:
         """Put the declared jobs (name → JSON of the spec) where they can be seen; a change raises the revision.

@@ -43,6 +43,11 @@ class JobFire:
     run_id: str = ""
     decided_at: datetime | None = None
 
+    @property
+    def cursor(self) -> str:
+        """Where the fires of a job go on from here, in either direction."""
+        return self.planned_at.isoformat()
+
 
 async def job_stats(pool: Any, jobs: Sequence[str], last: int = LAST) -> Mapping[str, JobStats]:
     """The numbers of each job; one without attempts is left out. By the index on (job, run id)."""
@@ -74,16 +79,19 @@ async def queue_minutes(pool: Any, since: datetime) -> list[tuple[datetime, str,
     )
 
 
-async def job_fires(pool: Any, job: str, limit: int, before: datetime | None = None) -> list[JobFire]:
-    """A job's fires, the newest first, planned before `before`."""
+async def job_fires(
+    pool: Any, job: str, limit: int, cursor: datetime | None = None, *, oldest: bool = False
+) -> list[JobFire]:
+    """A job's fires, the newest first, planned before `cursor`; `oldest`: the oldest, or those next after `cursor`."""
+    beyond, way = (">", "") if oldest else ("<", " desc")
     rows = await _all(
         pool,
         "select planned_at, result, coalesce(reason, ''), coalesce(run_id::text, ''), decided_at"
-        f" from cronsole.schedule_fire where job = %s{' and planned_at < %s' if before else ''}"
-        " order by planned_at desc limit %s",
-        (job, *((before,) if before else ()), limit),
+        f" from cronsole.schedule_fire where job = %s{f' and planned_at {beyond} %s' if cursor else ''}"
+        f" order by planned_at{way} limit %s",
+        (job, *((cursor,) if cursor else ()), limit),
     )
-    return [JobFire(*row) for row in rows]
+    return [JobFire(*row) for row in (reversed(rows) if oldest else rows)]
 
 
 async def _all(pool: Any, sql: str, args: Sequence[Any]) -> list[Any]:

@@ -23,19 +23,24 @@ class JobReads(Reads):
         async with self.history():
             return await job_stats(await self.servers.pool(), list(jobs)[:STATS_MOST])
 
-    async def job_fires(self, job: str, limit: int = 100, cursor: str | None = None) -> Page[JobFire]:
-        """What became of a job's fires, the newest first. Raises BadInputError for a cursor that is none."""
-        before = None
+    async def job_fires(
+        self, job: str, limit: int = 100, cursor: str | None = None, *, oldest: bool = False
+    ) -> Page[JobFire]:
+        """What became of a job's fires, the newest first. Raises BadInputError for a cursor that is none.
+
+        `oldest`: the last page; its cursor, and that of each such page, leads to the one above.
+        """
+        start = None
         if cursor is not None:
             try:
-                before = datetime.fromisoformat(cursor).astimezone(UTC)
+                start = datetime.fromisoformat(cursor).astimezone(UTC)
             except ValueError:
                 raise BadInputError(
                     f"{cursor[:60]!r} is not a cursor", "take `next_cursor` of the page before"
                 ) from None
         async with self.history():
-            items = await job_fires(await self.servers.pool(), job, limit, before)
-        return Page(tuple(items), items[-1].planned_at.isoformat() if len(items) == limit else None)
+            items = await job_fires(await self.servers.pool(), job, limit, start, oldest=oldest)
+        return Page(tuple(items), items[0 if oldest else -1].cursor if len(items) == limit else None)
 
     async def job_spec(self, job: str) -> JobSpec | None:
         """What is published of a job; None where it is not published any more."""

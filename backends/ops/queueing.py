@@ -118,11 +118,20 @@ class QueueingReads(Reads):
         return known
 
     async def queue_runs(
-        self, queue: str, state: str, limit: int = 100, cursor: str | None = None, jobs: Sequence[str] = ()
+        self,
+        queue: str,
+        state: str,
+        limit: int = 100,
+        cursor: str | None = None,
+        jobs: Sequence[str] = (),
+        *,
+        last: bool = False,
     ) -> Page[QueuedRun]:
         """A page of what lies in a queue, next to go first; `state`: ready, running, later or waiting.
 
         `jobs`: whose waiting runs are looked for, without any those of the jobs that live in this queue or are paused.
+        `last`: the page of those that go last; its cursor, and that of each such page, leads to the one above.
+        Raises BadInputError for a cursor that is none.
         """
         prefix, client = queue_prefix(self.namespace, queue), self.servers.redis
         with redis_talk(self.servers.redis_url):
@@ -130,7 +139,7 @@ class QueueingReads(Reads):
             if state == "waiting":
                 names = jobs or [name for name, spec in self.live.specs.items() if spec.queue == queue]
                 keys = sorted(await wait_sizes(client, prefix, names))
-            items, more = await peek(client, prefix, state, limit, cursor, keys)
+            items, more = await peek(client, prefix, state, limit, cursor, keys, last=last)
             if state == "waiting" and items:
                 held_by = await holders(client, prefix, keys)
                 items = [replace(item, holder=held_by.get(item.waits_for, "")) for item in items]

@@ -11,7 +11,7 @@ import msgspec
 
 from backends.errors import BadInputError
 from backends.queues.base import BATCH
-from backends.queues.scripts import script
+from backends.queues.scripts import Arg, script
 from backends.queues.streams import PLACES
 
 _decoder = json.JSONDecoder()
@@ -24,6 +24,7 @@ class QueuedRun(msgspec.Struct, frozen=True):
 
     `slot`: the overlap or concurrency limit it counts under, '' for none; `waits_for`: the slot it waits for, or
     ``pause/<job>``; `holder`: a run that holds that slot. `payload`: as it was written, of a long one its beginning.
+    `cursor`: where it is in the list, to go on from there in either direction.
     """
 
     run_id: str
@@ -40,41 +41,51 @@ class QueuedRun(msgspec.Struct, frozen=True):
     due_ms: int | None = None
     waits_for: str = ""
     holder: str = ""
+    cursor: str = ""
 
 
 async def peek(
-    client: Any, prefix: str, state: str, limit: int, cursor: str | None = None, wait_keys: Sequence[str] = ()
+    client: Any,
+    prefix: str,
+    state: str,
+    limit: int,
+    cursor: str | None = None,
+    wait_keys: Sequence[str] = (),
+    *,
+    last: bool = False,
 ) -> tuple[list[QueuedRun], str | None]:
     """(up to `limit` runs in that state in the order in which they go on, cursor behind them or None at the end).
 
     `wait_keys`: what runs may wait for, in the order in which waiting ones are listed (`wait_sizes` finds them).
+    `last`: read from the other end, so the cursor is the one of the first run and leads to those before it.
     Raises BadInputError for a cursor that is none.
     """
     wheres: Sequence[str] = PLACES if state in ("ready", "running") else ("",) if state == "later" else wait_keys
-    where, after = _start(cursor, wheres)
     found: list[QueuedRun] = []
-    limit, last = min(limit, BATCH - 1), ""
-    for each in wheres[where:]:
-        rows = await script("peek")(client, [prefix], [state, each, after, limit + 1 - len(found)])
-        for row in rows:
-            if len(found) == limit:
-                return found, last
-            found.append(_run(state, each, row))
-            last = f"{each}|{row[0].decode()}"
-        after = ""
-    return found, None
+    limit = min(limit, BATCH - 1)
+    for where, after in _places(cursor, wheres, last):
+        args: list[Arg] = [state, where, after, limit + 1 - len(found), "up" if last else "down"]
+        found += [_run(state, where, row) for row in await script("peek")(client, [prefix], args)]
+        if len(found) > limit:
+            break
+    more = len(found) > limit
+    del found[limit:]
+    end = found[-1].cursor if more else None
+    return found[::-1] if last else found, end
 
 
-def _start(cursor: str | None, wheres: Sequence[str]) -> tuple[int, str]:
-    """(which of `wheres` to begin with, behind what in it). One that is gone counts as read."""
+def _places(cursor: str | None, wheres: Sequence[str], last: bool) -> list[tuple[str, str]]:
+    """Which of `wheres` are to be read, in that order, and behind what in each. One that is gone counts as read."""
+    order = wheres[::-1] if last else wheres
     if cursor is None:
-        return 0, ""
+        return [(each, "") for each in order]
     where, sign, after = cursor.rpartition("|")
     if not sign or not after[:1].isdecimal():
         raise BadInputError(f"{cursor[:60]!r} is not a cursor", "take `next_cursor` of the page before")
-    if where in wheres:
-        return wheres.index(where), after
-    return next((n for n, each in enumerate(wheres) if each > where), len(wheres)), ""
+    if where in order:
+        rest = [(each, "") for each in order[order.index(where) + 1 :]]
+        return [(where, after), *rest]
+    return [(each, "") for each in order if (each < where if last else each > where)]
 
 
 def _run(state: str, where: str, row: Sequence[bytes]) -> QueuedRun:
@@ -87,6 +98,7 @@ def _run(state: str, where: str, row: Sequence[bytes]) -> QueuedRun:
         engine=engine, seen_ms=int(idle) if idle else None,
         due_ms=int(rest) if state == "later" else None,
         waits_for=where if state == "waiting" else "",
+        cursor=f"{where}|{cursor}",
     )  # fmt: skip
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from itertools import product
 from typing import Any
@@ -18,6 +19,7 @@ import pytest
 from backends.connect import Servers
 from backends.history.house import keep_house
 from backends.history.queries import History
+from backends.history.stats import job_fires
 from backends.model import RunRow, new_run_id, now_ms
 
 DAYS = 12
@@ -45,6 +47,17 @@ from (select n, now() - n * %(step)s::interval as at from generate_series(1, %(r
 """
 
 
+FIRES = """
+insert into cronsole.schedule_fire (job, planned_at, result, scheduler, decided_at)
+select case when n = 31 then 'rare' else 'j' || n %% 40 end, now() - n * %(step)s::interval, 'fired', 's', now()
+from generate_series(1, %(rows)s) n
+"""
+ACTIONS = """
+insert into cronsole.action (who, verb, target, matched, changed)
+select 'ana', 'pause', jsonb_build_object('target', 'queue:q' || n), 1, 1 from generate_series(1, %(rows)s) n
+"""
+
+
 class Explaining(History):
     """Runs what it reads under EXPLAIN (ANALYZE, BUFFERS) and keeps the plans."""
 
@@ -61,6 +74,25 @@ class Explaining(History):
         rows = await super()._page(f"explain (analyze, buffers, format json) {sql}", args)
         self.plans.append(rows[0][0][0]["Plan"])
         return []
+
+
+class Pool:
+    """A pool that runs each statement under EXPLAIN as well and keeps the plans."""
+
+    def __init__(self, pool: Any) -> None:
+        self._pool = pool
+        self.plans: list[dict[str, Any]] = []
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[Any]:
+        async with self._pool.connection() as self._connection:
+            yield self
+
+    async def execute(self, sql: str, args: Sequence[Any]) -> Any:
+        """As a connection does."""
+        cursor = await self._connection.execute(f"explain (analyze, buffers, format json) {sql}", args)
+        self.plans.append((await cursor.fetchall())[0][0][0]["Plan"])
+        return await self._connection.execute(sql, args)
 
 
 def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -81,7 +113,9 @@ def filled(request: pytest.FixtureRequest) -> str:
     with psycopg.connect(url, autocommit=True) as c:
         for n in range(-1, DAYS + 1):
             c.execute("select cronsole.add_partition('attempt', %s, true)", (today - timedelta(days=n),))
-        c.execute(fill(*MIXED), {"rows": ROWS, "step": timedelta(days=DAYS) / ROWS})
+            c.execute("select cronsole.add_partition('schedule_fire', %s, false)", (today - timedelta(days=n),))
+        for rows in (fill(*MIXED), FIRES, ACTIONS):
+            c.execute(rows, {"rows": ROWS, "step": timedelta(days=DAYS) / ROWS})
         c.execute("vacuum analyze")
     return url
 
@@ -173,6 +207,32 @@ async def test_what_else_is_read_of_attempts(history: Explaining, ask: Ask) -> N
         for node in nodes(plan):
             if node.get("Relation Name") in days:
                 assert node["Node Type"] != "Seq Scan", json.dumps(node)
+
+
+@pytest.mark.parametrize("oldest", [False, True])
+@pytest.mark.parametrize("cursor", [None, ROWS // 2])
+async def test_a_page_of_the_audit_is_a_walk_from_either_end(
+    history: Explaining, cursor: int | None, oldest: bool
+) -> None:
+    await history.actions(LIMIT, cursor, oldest=oldest)
+    check(history.plans.pop(), {"action"}, LIMIT, f"audit {cursor} {oldest}")
+    rows = await History(history._pool).actions(LIMIT, cursor, oldest=oldest)
+    start = (cursor or 0) + LIMIT if oldest else (cursor or ROWS + 1) - 1
+    assert [row[0] for row in rows] == list(range(start, start - LIMIT, -1))
+
+
+@pytest.mark.parametrize("oldest", [False, True])
+@pytest.mark.parametrize("back", [None, 5])
+@pytest.mark.parametrize("job", ["j3", "rare", "nobody"])
+async def test_a_page_of_a_jobs_fires_is_a_walk_of_each_day(
+    history: Explaining, job: str, back: int | None, oldest: bool
+) -> None:
+    pool = Pool(history._pool)
+    cursor = datetime.now(UTC) - timedelta(days=back) if back else None
+    fires = await job_fires(pool, job, LIMIT, cursor, oldest=oldest)
+    assert len(fires) == {"j3": LIMIT, "nobody": 0}.get(job, len(fires))
+    days = {name.replace("attempt", "schedule_fire") for name in await large(history)}
+    check(pool.plans.pop(), days, LIMIT, f"{job} {cursor} {oldest}")
 
 
 async def test_a_page_is_what_it_would_be_without_an_index(filled: str, history: Explaining) -> None:
