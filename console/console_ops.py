@@ -143,14 +143,19 @@ class ConsoleOps(Protocol):
     async def run_log(self, queue: str, run_id: str, after: str = "", attempt: int | None = None) -> LogPart:
         """What a run has printed since `after`."""
 
-    async def actions(self, limit: int = 100, cursor: str | None = None) -> Page[Action]:
-        """What operators did, newest first."""
+    async def actions(self, limit: int = 100, cursor: str | None = None, *, oldest: bool = False) -> Page[Action]:
+        """What operators did, newest first; `oldest`: as in `runs`."""
 
     async def queue_flows(self) -> Mapping[str, QueueFlow]:
         """By queue: what goes through it."""
 
-    async def queue_runs(self, queue: str, state: str, limit: int = 100, cursor: str | None = None) -> Page[QueuedRun]:
-        """What lies in a queue, next to go first; `state`: ready, running, later or waiting."""
+    async def queue_runs(
+        self, queue: str, state: str, limit: int = 100, cursor: str | None = None, *, last: bool = False
+    ) -> Page[QueuedRun]:
+        """What lies in a queue, next to go first; `state`: ready, running, later or waiting.
+
+        `last`: those that go last, and with the cursor of such a page those above it.
+        """
 
     async def queue_forecast(self, status: QueueStatus, live: Overview, flow: QueueFlow | None) -> Forecast:
         """The depth of a queue over the next hour."""
@@ -158,8 +163,10 @@ class ConsoleOps(Protocol):
     async def job_stats(self, jobs: Sequence[str]) -> Mapping[str, JobStats]:
         """The newest attempts of some jobs in numbers."""
 
-    async def job_fires(self, job: str, limit: int = 100, cursor: str | None = None) -> Page[JobFire]:
-        """What became of a job's fires, newest first."""
+    async def job_fires(
+        self, job: str, limit: int = 100, cursor: str | None = None, *, oldest: bool = False
+    ) -> Page[JobFire]:
+        """What became of a job's fires, newest first; `oldest`: as in `runs`."""
 
     async def job_spec(self, job: str) -> JobSpec | None:
         """What is published of a job."""

@@ -32,12 +32,13 @@ class Records(NamedTuple):
 
 
 def record(item: object, zone: tzinfo | None, prefix: str = "") -> Record:
-    """A noun of the backend as a record. What is bytes, or holds further nouns, is left out."""
+    """A noun of the backend as a record. What is bytes, or holds further nouns, is left out, and so is a cursor."""
     if isinstance(item, msgspec.Struct):
         fields = {name: getattr(item, name) for name in item.__struct_fields__}
     else:
         fields = {field.name: getattr(item, field.name) for field in dataclasses.fields(item)}  # type: ignore[arg-type]
     found: Record = {}
+    fields.pop("cursor", None)
     for name, value in fields.items():
         if isinstance(value, msgspec.Struct) or dataclasses.is_dataclass(value):
             found |= record(value, zone, f"{prefix}{name}_")

@@ -18,7 +18,7 @@ from console.console_ops import ConsoleOps
 from console.screens.audit_looks import COLUMNS, OPEN_COLUMNS, action_lines, action_row, operation_row
 from console.screens.dialog import AskDialog, TextDialog
 from console.screens.filterable import FilterableScreen
-from console.screens.pager import Pager
+from console.screens.pager import Back, Pager
 from console.screens.rows import count
 from widgets.rowlist import RowList
 from widgets.safe import cell, cells
@@ -74,8 +74,9 @@ class AuditScreen(FilterableScreen):
         self._list, self._unfinished = self.query_one("#actions", Table), self.query_one("#open", Table)
         self._since: datetime | None = None
         self._pager: Pager[Action] = Pager(
-            self, self._list, self._ask, self._fits, lambda action: str(action.id), self._row, self._told
-        )
+            self, self._list, self._ask, self._fits, lambda action: str(action.id), self._row, self._told,
+            back=Back(self._ask_back, lambda action: action.cursor, lambda: not self.filter),
+        )  # fmt: skip
         super().on_mount()
         self._told()
         self.keep_reading(self._look, self._looked, LOOK_S)
@@ -112,6 +113,9 @@ class AuditScreen(FilterableScreen):
             return Page(page.items, None)  # all that follows is older still
         return page
 
+    async def _ask_back(self, ops: ConsoleOps, cursor: str | None) -> Page[Action]:
+        return await ops.actions(PAGE, cursor, oldest=True)
+
     def _fits(self, action: Action) -> bool:
         chosen = self.filter
         pairs = ((chosen.get("who"), action.who), (chosen.get("what"), f"{action.verb} {verb_words(action.verb)}"))
@@ -127,7 +131,9 @@ class AuditScreen(FilterableScreen):
     def _told(self) -> None:
         pager = self._pager
         read = count(pager.first + len(pager.items))
-        if self.filter and not pager.at_end:
+        if pager.from_end:
+            read = f"the oldest {read}, newer above" if pager.at_end else f"{read} read, newer above, older below"
+        elif self.filter and not pager.at_end:
             read += f" of the newest {count(pager.looked_at)}, G looks further"
         elif not pager.at_end:
             read += " read, older below"
@@ -136,7 +142,7 @@ class AuditScreen(FilterableScreen):
         self._list.show_empty("no action matches" if self.filter else "nobody has done anything yet")
         if self._list.cursor_key == self._newest and self._list.cursor_index > 0:
             self._list.choose(0)
-        self._newest = next(iter(self._list.keys), None)
+        self._newest = None if pager.from_end or pager.first else next(iter(self._list.keys), None)
 
     # --- what arrives ---
 

@@ -103,11 +103,12 @@ class JobScreen(ConsoleScreen):
         self._run_pager: Pager[RunRow] = Pager(
             self, self._runs, self._ask_runs, lambda _: True, run_key, self._run_row,
             lambda: self._told("runs", "Runs", self._run_pager),
-            back=Back(self._ask_runs_back, lambda run: run.cursor, lambda: True),
+            back=Back(self._ask_runs_back, lambda run: run.cursor),
         )  # fmt: skip
         self._fire_pager: Pager[JobFire] = Pager(
             self, self._fires, self._ask_fires, lambda _: True, lambda fire: fire.planned_at.isoformat(),
             self._fire_row, lambda: self._told("fires", "Fires", self._fire_pager),
+            back=Back(self._ask_fires_back, lambda fire: fire.cursor),
         )  # fmt: skip
         self.keep_reading(self._read, self._take, READ_S)
 
@@ -150,6 +151,9 @@ class JobScreen(ConsoleScreen):
 
     async def _ask_fires(self, ops: ConsoleOps, cursor: str | None) -> Page[JobFire]:
         return await ops.job_fires(self.subject, PAGE, cursor) if self.subject else Page(())
+
+    async def _ask_fires_back(self, ops: ConsoleOps, cursor: str | None) -> Page[JobFire]:
+        return await ops.job_fires(self.subject, PAGE, cursor, oldest=True) if self.subject else Page(())
 
     async def _read(self, ops: ConsoleOps) -> _Known | None:
         job = self.subject
@@ -257,9 +261,11 @@ class JobScreen(ConsoleScreen):
 
     def _told(self, name: str, title: str, pager: Pager[RunRow] | Pager[JobFire]) -> None:
         read = count(pager.first + len(pager.items))
-        text = f"{title} · {read}" + ("" if pager.at_end or not pager.items else " read, older below")
-        text = f"{title} · the oldest {read}, newer above" if pager.from_end and pager.at_end else text
-        text = text if pager.known else title
+        if pager.from_end:
+            read = f"the oldest {read}, newer above" if pager.at_end else f"{read} read, newer above, older below"
+        elif not pager.at_end and pager.items:
+            read += " read, older below"
+        text = f"{title} · {read}" if pager.known else title
         if self._titles.get(name) != text:
             self._titles[name] = text
             self.query_one(f"#{name}", Table).border_title = Content(text)

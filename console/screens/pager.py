@@ -59,11 +59,13 @@ class Back(NamedTuple, Generic[T]):
 
     `ask`: for the last page (None), or for the one above a cursor, newest first; its `next_cursor` leads further up.
     `cursor`: of an item, for either way. `may`: whether all that is read fits, so that the last page is the end.
+    `grows`: whether that is where new items come, as in a queue, so that it is looked for them there.
     """
 
     ask: Callable[[ConsoleOps, str | None], Awaitable[Page[T]]]
     cursor: Callable[[T], str]
-    may: Callable[[], bool]
+    may: Callable[[], bool] = lambda: True
+    grows: bool = False
 
 
 class Pager(Generic[T]):
@@ -157,6 +159,13 @@ class Pager(Generic[T]):
         self._draw()
         self.refresh()
 
+    def read_again(self) -> None:
+        """What is shown was changed: its end if that is what is shown, else from the newest row on."""
+        if back := self._growing():
+            self._read_end(back, lambda page: self._take_end(back, page))
+        else:
+            self.begin_anew()
+
     def begin_anew(self) -> None:
         """The same list from the newest row; what is shown stays until that is there."""
         self._generation += 1
@@ -164,9 +173,11 @@ class Pager(Generic[T]):
         self._read(lambda ops: self._ask(ops, None), self._take_first)
 
     def refresh(self) -> None:
-        """Look for what is new, where the newest rows are held; what is shown further down stays."""
+        """Look for what is new, where the newest rows are held, or the end if it grows; what else is shown stays."""
         if self._asking:
             self._again = self._again or self.refresh
+        elif back := self._growing():
+            self._read_end(back, lambda page: self._take_end(back, page))
         elif not self._above and not self.from_end:
             self._read(lambda ops: self._ask(ops, None), self._take_newest)
 
@@ -182,11 +193,8 @@ class Pager(Generic[T]):
         """To the newest (-1), with all that came since; or to the oldest (1), or at least further to it."""
         if side < 0:
             self.begin_anew()
-        elif self._back is not None and self._back.may() and self._parts and not self.at_end:
-            self._generation += 1
-            self._again = None
-            back = self._back
-            self._read(lambda ops: back.ask(ops, None), self._take_oldest)
+        elif self._back is not None and self._back.may() and self._parts and (self._back.grows or not self.at_end):
+            self._read_end(self._back, self._take_oldest)
         elif not self._asking:
             self._searched = 0
             self._older()
@@ -307,6 +315,31 @@ class Pager(Generic[T]):
         self._parts.insert(0, part)
         while len(self._parts) > 1 and self._held() > ROWS_HELD:
             self._parts.pop()
+        self._draw()
+
+    # --- from the other end ---
+
+    def _growing(self) -> Back[T] | None:
+        """How the end is read where no more than that is held, and it may have grown."""
+        at_end = self.from_end and len(self._parts) == 1 and self.at_end
+        return self._back if at_end and self._back is not None and self._back.grows else None
+
+    def _read_end(self, back: Back[T], take: Callable[[Page[T]], None]) -> None:
+        self._generation += 1
+        self._again = None
+        self._read(lambda ops: back.ask(ops, None), take)
+
+    def _take_end(self, back: Back[T], page: Page[T]) -> None:
+        """What came at the end, below the row that the cursor is on; or that more came than can be followed."""
+        part = self._parts[0]
+        keys, fresh = [self._key(item) for item in part.items], [self._key(item) for item in page.items]
+        above = part.items[: keys.index(fresh[0])] if page.next_cursor is not None and fresh[0] in keys else []
+        self.from_end = page.next_cursor is not None
+        if self.from_end and (set(fresh).isdisjoint(keys) or len(above) + len(fresh) > ROWS_HELD):
+            part.end = back.cursor(part.items[-1])
+        else:
+            part.items = [*above, *page.items]
+        self._all_is_known()
         self._draw()
 
     def _take_oldest(self, page: Page[T]) -> None:

@@ -16,7 +16,7 @@ from backends.ops.queueing import QueueFlow
 from backends.queues.peek import STATES, QueuedRun
 from console.console_ops import ConsoleOps
 from console.screens import queues_looks as look
-from console.screens.pager import Pager
+from console.screens.pager import Back, Pager
 from console.screens.queue_acts import QueueActs
 from console.screens.queues_pause import pause_or_resume
 from console.screens.rows import count
@@ -93,8 +93,9 @@ class QueueScreen(QueueActs):
         for name, title in (("hour", "Ended a minute"), ("ahead", "Forecast of ready")):
             self._title(self.query_one(f"#{name}", Bars), name, title)
         self._pager: Pager[QueuedRun] = Pager(
-            self, self._list, self._ask, lambda _: True, lambda run: run.run_id, self._row, self._told
-        )
+            self, self._list, self._ask, lambda _: True, lambda run: run.run_id, self._row, self._told,
+            back=Back(self._ask_back, lambda run: run.cursor, grows=True),
+        )  # fmt: skip
         self.keep_reading(self._measure, self._measured, READ_S)
 
     # --- reading ---
@@ -125,9 +126,10 @@ class QueueScreen(QueueActs):
         return {j.name: j.paused for j in live.jobs if j.paused} if live else {}
 
     async def _ask(self, ops: ConsoleOps, cursor: str | None) -> Page[QueuedRun]:
-        if self.subject is None:
-            return Page(())
-        return await ops.queue_runs(self.subject, self.shown, PAGE, cursor)
+        return await ops.queue_runs(self.subject, self.shown, PAGE, cursor) if self.subject else Page(())
+
+    async def _ask_back(self, ops: ConsoleOps, cursor: str | None) -> Page[QueuedRun]:
+        return await ops.queue_runs(self.subject, self.shown, PAGE, cursor, last=True) if self.subject else Page(())
 
     async def _measure(self, ops: ConsoleOps) -> tuple[str, QueueFlow | None, Forecast] | None:
         status, live = self.status(), self.state.live
@@ -232,7 +234,11 @@ class QueueScreen(QueueActs):
         self._list.mark(frozenset(self.marks))
         read = count(pager.first + len(pager.items))
         total = getattr(status, self.shown) if status else 0
-        part = f" · {read}" + ("" if pager.at_end else f" of {count(total)} read, more below")
+        if pager.from_end:  # in all four lists what is below goes later, whatever its age
+            of = f"{read} of {count(total)}"
+            part = f" · the last {of}, more above" if pager.at_end else f" · {of} read, more above and below"
+        else:
+            part = f" · {read}" + ("" if pager.at_end else f" of {count(total)} read, more below")
         part += f" · {len(self.marks)} marked" if self.marks else ""
         self._title(self._list, "lying", self.shown.capitalize() + (part if pager.known else ""))
         missing = self.shown == "waiting" and pager.at_end and not pager.items and total
@@ -256,8 +262,8 @@ class QueueScreen(QueueActs):
         self._told()
 
     def read_anew(self) -> None:
-        """From the newest on; what is shown stays until then."""
-        self._pager.begin_anew()
+        """From the first on, or the end; what is shown stays until then."""
+        self._pager.read_again()
 
     def undone(self) -> None:
         """Runs may be back."""

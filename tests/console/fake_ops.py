@@ -34,7 +34,7 @@ from backends.overview import HistoryOverview, Overview
 from backends.queues.live import ENGINE_GONE_MS
 from backends.schedule import parse
 from tests.console.fake_acts import FakeActs
-from tests.console.fake_pages import FakePages
+from tests.console.fake_pages import FakePages, either_way
 from tests.console.fake_queues import FakeQueues
 from tests.console.fake_timeline import FakeTimeline
 
@@ -252,12 +252,7 @@ class FakeOps(FakeActs, FakePages, FakeQueues, FakeTimeline):
             if (job in (None, r.job)) and (queue in (None, r.queue)) and (not outcomes or r.outcome in outcomes)
             and (since is None or (r.finished_at or since) >= since)
         ]  # fmt: skip
-        at = next((n for n, r in enumerate(found) if r.cursor == cursor), len(found) if oldest else -1)
-        if oldest:
-            items = tuple(found[max(at - limit, 0) : at])
-            return Page(items, items[0].cursor if at > limit else None)
-        items = tuple(found[at + 1 : at + 1 + limit])
-        return Page(items, items[-1].cursor if at + 1 + limit < len(found) else None)
+        return either_way(found, limit, cursor, oldest)
 
 
 def opener(ops: FakeOps) -> Callable[[], Any]:

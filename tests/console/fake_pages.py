@@ -173,12 +173,21 @@ class FakePages:
         return LogPart(tuple(chunks[start : start + 64]), str(min(len(chunks), start + 64)) if chunks else after,
                        more=len(chunks) > start + 64)  # fmt: skip
 
-    async def actions(self, limit: int = 100, cursor: str | None = None) -> Page[Action]:
+    async def actions(self, limit: int = 100, cursor: str | None = None, *, oldest: bool = False) -> Page[Action]:
         """A page of the audit."""
         if self.postgres_error:
             raise UnreachableError(self.postgres_error)
-        left = [a for a in self.acts if cursor is None or a.id < int(cursor)]
-        return Page(tuple(left[:limit]), str(left[limit - 1].id) if len(left) > limit else None)
+        return either_way(self.acts, limit, cursor, oldest)
+
+
+def either_way(found: Sequence[Any], limit: int, cursor: str | None, back: bool) -> Page[Any]:
+    """A page of `found` behind the item of that cursor, or before it where the list is read from its other end."""
+    at = next((n for n, item in enumerate(found) if item.cursor == cursor), len(found) if back else -1)
+    if back:
+        items = tuple(found[max(at - limit, 0) : at])
+        return Page(items, items[0].cursor if at > limit else None)
+    items = tuple(found[at + 1 : at + 1 + limit])
+    return Page(items, items[-1].cursor if at + 1 + limit < len(found) else None)
 
 
 def as_attempt(run: RunRow, final: bool, **more: Any) -> Attempt:

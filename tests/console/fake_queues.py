@@ -6,6 +6,8 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from msgspec.structs import replace
+
 from backends.errors import UnreachableError
 from backends.forecast import Forecast, PlannedJob, forecast
 from backends.history.stats import JobFire, JobStats
@@ -14,6 +16,7 @@ from backends.model import Overlap, Page, QueueStatus, RunRow, from_ms, new_run_
 from backends.ops.queueing import QueueFlow
 from backends.overview import Overview
 from backends.queues.peek import QueuedRun
+from tests.console.fake_pages import either_way
 
 
 class FakeQueues:
@@ -94,14 +97,14 @@ class FakeQueues:
         }
 
     async def queue_runs(
-        self, queue: str, state: str, limit: int = 100, cursor: str | None = None, jobs: Sequence[str] = ()
-    ) -> Page[QueuedRun]:
-        """A page of `lying`; the cursor is a position."""
+        self, queue: str, state: str, limit: int = 100, cursor: str | None = None, jobs: Sequence[str] = (), *,
+        last: bool = False,
+    ) -> Page[QueuedRun]:  # fmt: skip
+        """A page of `lying`; the cursor is a run's id."""
         if self.redis_error:
             raise UnreachableError(self.redis_error)
-        start = int(cursor or 0)
-        items = self.lying.get((queue, state), [])
-        return Page(tuple(items[start : start + limit]), str(start + limit) if len(items) > start + limit else None)
+        items = [replace(run, cursor=run.run_id) for run in self.lying.get((queue, state), [])]
+        return either_way(items, limit, cursor, last)
 
     async def queue_forecast(self, status: QueueStatus, live: Overview, flow: QueueFlow | None) -> Forecast:
         """A forecast of made-up work."""
@@ -128,13 +131,13 @@ class FakeQueues:
                 )  # fmt: skip
         return found
 
-    async def job_fires(self, job: str, limit: int = 100, cursor: str | None = None) -> Page[JobFire]:
-        """A page of `fires_of`; the cursor is a position."""
+    async def job_fires(
+        self, job: str, limit: int = 100, cursor: str | None = None, *, oldest: bool = False
+    ) -> Page[JobFire]:
+        """A page of `fires_of`."""
         if self.postgres_error:
             raise UnreachableError(self.postgres_error)
-        start = int(cursor or 0)
-        items = self.fires_of.get(job, [])
-        return Page(tuple(items[start : start + limit]), str(start + limit) if len(items) > start + limit else None)
+        return either_way(self.fires_of.get(job, []), limit, cursor, oldest)
 
     async def job_spec(self, job: str) -> JobSpec | None:
         """What is published."""

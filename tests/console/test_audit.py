@@ -9,6 +9,7 @@ from backends.ops.audit import Action
 from console.audited import target_words
 from console.screens.audit import PAGE
 from console.screens.dialog import TextDialog
+from console.screens.pager import ROWS_HELD
 from tests.console.app_helpers import Console, console
 from tests.console.cli_helpers import HOSTILE, Cli
 from tests.console.fake_ops import T0, FakeOps
@@ -39,7 +40,7 @@ async def test_who_did_what_newest_first_in_pages_and_by_filter() -> None:
     async with console(ops=ops) as c:
         await c.pilot.press("9")
         await c.until(lambda: len(rows(c).rows) == PAGE)
-        await c.pilot.press("G")
+        rows(c).choose(80)
         await c.until(lambda: len(rows(c).rows) == 2 * PAGE)
         rows(c).choose(180)
         await c.until(lambda: len(rows(c).rows) == 250)
@@ -57,15 +58,52 @@ async def test_who_did_what_newest_first_in_pages_and_by_filter() -> None:
         assert '"job": "backup"' in c.screen()
 
 
+async def test_g_jumps_to_the_oldest_action_at_once_and_the_way_up_has_no_gap() -> None:
+    ops = FakeOps()
+    ops.acts = [replace(ops.acts[0], id=5_000 - n, who=f"u{n % 10}@host") for n in range(1_350)]
+    keys = [str(action.id) for action in ops.acts]
+
+    def place(c: Console) -> int:
+        """Of the first row that is held; all that follow are there."""
+        held = [row.key for row in rows(c).rows]
+        first = keys.index(held[0])
+        assert held == keys[first : first + len(held)]
+        return first
+
+    async with console(ops=ops) as c:
+        await c.pilot.press("9")
+        await c.until(lambda: len(rows(c).rows) == PAGE)
+        await c.pilot.press("G")
+        await c.until(lambda: rows(c).cursor_key == keys[-1])
+        assert (place(c), len(rows(c).rows)) == (1_250, PAGE)
+        assert "Audit · the oldest 100, newer above" in c.screen()
+        while first := place(c):
+            rows(c).choose(0)
+            await c.until(lambda first=first: place(c) < first)  # type: ignore[misc]
+            assert rows(c).cursor_key == keys[first], "it is no first row that goes on to what is newer"
+            assert len(rows(c).rows) <= ROWS_HELD
+        ops.acts.insert(0, replace(ops.acts[0], id=6_000))
+        keys.insert(0, "6000")
+        await c.pilot.press("G")
+        await c.until(lambda: rows(c).cursor_key == keys[-1])
+        await c.pilot.press("g")
+        await c.until(lambda: rows(c).cursor_key == "6000" and "the oldest" not in c.screen())
+        await c.pilot.press("slash", *"who:u3", "enter")
+        await c.until(lambda: "G looks further" in c.screen())
+        await c.pilot.press("G")
+        await c.pilot.pause()
+        assert "the oldest" not in c.screen(), "what is searched for may be anywhere"
+
+
 async def test_a_filter_by_time_reads_no_further_than_that() -> None:
     ops = FakeOps()
     ops.acts = [replace(ops.acts[0], id=1_000 - n, at=from_ms(T0 - n * 1_700_000)) for n in range(450)]
     asked: list[str | None] = []
     read = ops.actions
 
-    async def noted(limit: int = 100, cursor: str | None = None) -> Page[Action]:
+    async def noted(limit: int = 100, cursor: str | None = None, *, oldest: bool = False) -> Page[Action]:
         asked.append(cursor)
-        return await read(limit, cursor)
+        return await read(limit, cursor, oldest=oldest)
 
     ops.actions = noted  # type: ignore[method-assign]
     async with console(ops=ops) as c:

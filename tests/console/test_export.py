@@ -16,6 +16,7 @@ import pytest
 
 from backends.model import Pause, QueueStatus, from_ms
 from backends.ops.audit import Action
+from backends.queues.peek import QueuedRun
 from console.export import clipboard, pager, shown, write_new
 from console.records import as_csv, as_json, guarded, record
 from tests.console.app_helpers import console
@@ -59,6 +60,8 @@ def test_records_are_values_with_dates_zones_numbers_and_plain_words() -> None:
     found = record(paused, UTC)
     assert (found["paused_by"], found["paused_since"]) == ("ana", "2026-11-23T22:43:10+00:00")
     assert found["oldest_ready_seconds"] == 0.3
+    queued = record(QueuedRun("r", "ready", "j", 1, ready_ms=T0, cursor="1|0-1"), UTC)
+    assert (queued["ready"], "cursor" in queued) == ("2026-11-23T22:43:10+00:00", False)
     lines = list(csv.reader(io.StringIO(as_csv([found, record(QueueStatus("b"), UTC), {"hostile": HOSTILE}]))))
     assert len({len(line) for line in lines}) == 1
     assert "\x1b" not in str(lines)

@@ -212,6 +212,26 @@ async def test_a_job_says_when_its_runs_take_longer_than_its_period() -> None:
         await c.until(lambda: "Good to know" in c.screen() and "a run usually takes 4 minutes" in c.screen())
 
 
+async def test_g_jumps_to_the_first_fire_of_a_job_at_once_and_the_way_up_has_no_gap() -> None:
+    ops = FakeOps()
+    ops.fires_of["sync_prices"] = [JobFire(from_ms(T0 - n * 60_000), "fired") for n in range(450)]
+    keys = [fire.planned_at.isoformat() for fire in ops.fires_of["sync_prices"]]
+    async with console(ops=ops) as c:
+        c.app.open("job", "sync_prices")
+        await c.until(lambda: "Fires · 100 read, older below" in c.screen())
+        fires = c.app.screen.query_one("#fires", Table)
+        fires.focus()
+        await c.pilot.press("G")
+        await c.until(lambda: fires.cursor_key == keys[-1])
+        assert [row.key for row in fires.rows] == keys[350:]
+        assert "Fires · the oldest 100, newer above" in c.screen()
+        for held in (200, 300, 400, 450):
+            fires.choose(0)
+            await c.until(lambda held=held: [row.key for row in fires.rows] == keys[-held:])  # type: ignore[misc]
+            assert fires.cursor_key == keys[-held + 100 if held < 450 else 50]
+        await c.until(lambda: "Fires · 450" in c.screen())
+
+
 async def test_a_fire_without_a_run_says_so() -> None:
     ops = FakeOps()
     ops.fires_of["cleanup_temp"] = [JobFire(from_ms(T0), "missed", "no engine ran")]

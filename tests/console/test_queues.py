@@ -131,6 +131,59 @@ async def test_a_long_queue_is_read_page_by_page() -> None:
         await c.until(lambda: lying.rows[0].key != key)
 
 
+async def test_g_jumps_to_the_end_of_a_queue_and_what_comes_there_is_seen() -> None:
+    ops = FakeOps()
+    model = ops.lying["mail", "ready"][0]
+    there = ops.lying["mail", "ready"] = [replace(model, run_id=f"r{n:05}") for n in range(1_500)]
+    ops.depth = 1_500
+    async with console(ops=ops) as c:
+        lying = await open_queue(c, "mail")
+        await c.until(lambda: len(lying.rows) == 100)
+
+        def place() -> int:
+            """Of the first row that is held; all that follow are there."""
+            held, keys = [row.key for row in lying.rows], [run.run_id for run in there]
+            first = keys.index(held[0])
+            assert held == keys[first : first + len(held)]
+            return first
+
+        async def come(count: int) -> None:
+            first = int(there[-1].run_id[1:]) + 1
+            there.extend(replace(model, run_id=f"r{first + n:05}") for n in range(count))
+            c.clock.ms += 6_000
+            c.app.screen.show_time()  # type: ignore[attr-defined]
+
+        await c.pilot.press("G")
+        await c.until(lambda: lying.cursor_key == "r01499")
+        assert (place(), len(lying.rows)) == (1_400, 100)
+        assert "Ready · the last 100 of" in c.screen()
+        assert "more above" in c.screen()
+        await come(30)
+        await c.until(lambda: lying.rows[-1].key == "r01529")
+        assert (lying.cursor_key, place(), len(lying.rows)) == ("r01499", 1_400, 130), "the cursor stays on its run"
+        there.remove(next(run for run in there if run.run_id == "r01510"))
+        c.app.screen.read_anew()  # type: ignore[attr-defined]
+        await c.until(lambda: "r01510" not in lying.keys)
+        assert (lying.cursor_key, lying.rows[-1].key) == ("r01499", "r01529"), "what was done there is seen there"
+        await come(300)
+        await c.until(lambda: "read, more above and below" in c.screen())
+        assert lying.cursor_key == "r01499"
+        await c.pilot.press("G")
+        await c.until(lambda: lying.cursor_key == there[-1].run_id and "the last 100 of" in c.screen())
+        while first := place():
+            lying.choose(10)
+            await c.until(lambda first=first: place() < first)  # type: ignore[misc]
+            assert lying.cursor_key == there[first + 10].run_id
+        await c.until(lambda: "more below" in c.screen() and "more above" not in c.screen())
+        await c.pilot.press("G")
+        await c.until(lambda: lying.cursor_key == there[-1].run_id)
+        del there[:-60]
+        await come(1)
+        await c.until(lambda: len(lying.rows) == 61 and "more above" not in c.screen())
+        await c.pilot.press("l")
+        await c.until(lambda: "▸running" in c.screen() and len(lying.rows) == 0)
+
+
 async def test_a_run_is_cancelled_after_a_question() -> None:
     ops = FakeOps()
     async with console(ops=ops) as c:
