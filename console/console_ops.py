@@ -39,6 +39,9 @@ class ConsoleOps(Protocol):
     def warnings(self) -> Sequence[str]:
         """What actions were warned of so far."""
 
+    async def answers(self) -> None:
+        """Return as soon as Redis answers."""
+
     async def drop_connections(self) -> None:
         """Connect to both servers anew."""
 

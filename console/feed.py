@@ -28,6 +28,8 @@ from console.wake import woken
 
 log = logging.getLogger("cronsole.console")
 T = TypeVar("T")
+ANSWER_S = 10.0
+"""So long an action waits for a server that does not answer; then it is not done at all."""
 
 
 class Sink(Protocol):
@@ -296,11 +298,17 @@ class Feed:
     async def act(self, action: Callable[[ConsoleOps], Awaitable[T]], limit_s: float | None = 15) -> T:
         """Run an operator's action; raises CronsoleError, also when there is no connection.
 
-        `limit_s`: how long it may take; None for a long one, which tells how far it is and can be stopped.
+        `limit_s`: how long it may take; None for a long one, which tells how far it is and can be stopped. To a server
+        that does not answer nothing is sent: it would be done when nobody expects it any more.
         """
         self.warned = ""
         if self.ops is None or not self._links["redis"].last_ok_ms:  # nothing is changed on a server not yet looked at
             raise CronsoleError("not connected", "wait until the header shows both servers")
+        try:
+            async with asyncio.timeout(ANSWER_S):
+                await self.ops.answers()
+        except TimeoutError as error:
+            raise CronsoleError("redis does not answer", "nothing was sent: try again when it does") from error
         try:
             async with asyncio.timeout(limit_s):
                 before = len(self.ops.warnings)

@@ -66,6 +66,15 @@ class Reads:
         if text not in self.warnings:
             self.warnings.append(text)
 
+    async def answers(self) -> None:
+        """Return as soon as Redis answers; raises UnreachableError where it can't be reached.
+
+        To be waited for before an action: what is sent to a server that hangs is done when it goes on, be it long after
+        it was given up.
+        """
+        with redis_talk(self.servers.redis_url):
+            await self.servers.redis.ping()
+
     async def drop_connections(self) -> None:
         """Connect to both servers anew."""
         await self.servers.drop_connections()

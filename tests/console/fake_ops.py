@@ -169,6 +169,11 @@ class FakeOps(FakeActs, FakePages, FakeQueues, FakeTimeline):
             )
         )  # fmt: skip
 
+    async def answers(self) -> None:
+        """Redis does, unless it can't be reached."""
+        if self.redis_error:
+            raise UnreachableError(self.redis_error)
+
     async def drop_connections(self) -> None:
         self.calls.append(("drop_connections", None))
 
