@@ -18,7 +18,8 @@ from console.console_ops import ConsoleOps
 from console.screens.audit_looks import COLUMNS, OPEN_COLUMNS, action_lines, action_row, operation_row
 from console.screens.dialog import AskDialog, TextDialog
 from console.screens.filterable import FilterableScreen
-from console.screens.pager import Back, Pager
+from console.screens.pager import Pager
+from console.screens.pages import Back
 from console.screens.rows import count
 from widgets.rowlist import RowList
 from widgets.safe import cell, cells

@@ -24,7 +24,8 @@ from console.screens.dead_scope import FIELDS, filtered, scope
 from console.screens.editing import edit_letter
 from console.screens.filterable import FilterableScreen
 from console.screens.letter_acts import PURGE, RETRY, Deed
-from console.screens.pager import Back, Pager
+from console.screens.pager import Pager
+from console.screens.pages import Back
 from console.screens.rows import count
 from widgets.rowlist import RowList
 from widgets.safe import cell, safe_line
@@ -387,7 +388,7 @@ class DeadScreen(FilterableScreen):
         self._seen = None
         self._groups_due, self._groups_asked = True, -GROUPS_S
         self._read_groups()
-        self._pager.begin_anew()
+        self._pager.read_again()
 
     def records(self, rows: RowList) -> Records | None:
         """Of the groups; the letters are read page by page."""

@@ -23,7 +23,8 @@ from console.screens import jobs_looks as look
 from console.screens.base import ConsoleScreen
 from console.screens.help import PanelKeys
 from console.screens.job_form import trigger_with_payload
-from console.screens.pager import Back, Pager
+from console.screens.pager import Pager
+from console.screens.pages import Back
 from console.screens.queues_pause import pause_or_resume
 from console.screens.rows import count
 from console.screens.runs import run_key

@@ -22,7 +22,7 @@ from console.screens import rows as look
 from console.screens.dialog import AskDialog
 from console.screens.filterable import FilterableScreen
 from console.screens.layout import CSS, NARROW, heights
-from console.screens.pager import with_kept
+from console.screens.pages import with_kept
 from console.screens.queues_pause import pause_or_resume
 from widgets.rowlist import RowList
 from widgets.safe import cell, cells

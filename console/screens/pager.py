@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
 from itertools import takewhile
 from time import monotonic
-from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from backends.model import Page
 from backends.ops.kinds import Progress
 from console.console_ops import ConsoleOps
 from console.screens.base import ConsoleScreen
+from console.screens.pages import Back, Part, with_kept
 from widgets.table import Row, Table
 
 if TYPE_CHECKING:
@@ -30,42 +30,6 @@ RETRY_S = 1.0
 """After so long a list of which nothing could be read is asked for again."""
 FAR = "far"
 """The end of a part that did not get where it should; no cursor is so short."""
-
-
-def with_kept(fresh: list[T], before: Sequence[T], keeps: Callable[[T], bool], key: Callable[[T], str]) -> list[T]:
-    """`fresh`, and of those `before` it what is kept, each where it stood."""
-    out = list(fresh)
-    for n, item in reversed(list(enumerate(before))):
-        if not keeps(item):
-            continue
-        keys = [key(other) for other in out]
-        if key(item) not in keys:
-            below = (keys.index(k) for k in map(key, before[n + 1 :]) if k in keys)
-            out.insert(next(below, len(out)), item)
-    return out
-
-
-@dataclass
-class _Part(Generic[T]):
-    """What was read from the cursor `start` to the cursor `end` (None: the newest; nothing older), and fits."""
-
-    start: str | None
-    items: list[T]
-    end: str | None
-
-
-class Back(NamedTuple, Generic[T]):
-    """How a list is read from its oldest end.
-
-    `ask`: for the last page (None), or for the one above a cursor, newest first; its `next_cursor` leads further up.
-    `cursor`: of an item, for either way. `may`: whether all that is read fits, so that the last page is the end.
-    `grows`: whether that is where new items come, as in a queue, so that it is looked for them there.
-    """
-
-    ask: Callable[[ConsoleOps, str | None], Awaitable[Page[T]]]
-    cursor: Callable[[T], str]
-    may: Callable[[], bool] = lambda: True
-    grows: bool = False
 
 
 class Pager(Generic[T]):
@@ -99,7 +63,7 @@ class Pager(Generic[T]):
         self.from_end = False
         """Whether it was read from the other end, and what is newer than all that is held is not known."""
         self._rows: dict[str, tuple[T, Row]] = {}
-        self._parts: list[_Part[T]] = []
+        self._parts: list[Part[T]] = []
         self._above: list[tuple[str | None, int]] = []
         self._newest: frozenset[str] = frozenset()
         self._asking = False
@@ -163,6 +127,8 @@ class Pager(Generic[T]):
         """What is shown was changed: its end if that is what is shown, else from the newest row on."""
         if back := self._growing():
             self._read_end(back, lambda page: self._take_end(back, page))
+        elif self._back is not None and self.from_end and self.at_end:
+            self._read_end(self._back, self._take_oldest)
         else:
             self.begin_anew()
 
@@ -262,7 +228,7 @@ class Pager(Generic[T]):
             last.items += fitting
             last.end = page.next_cursor
         else:
-            self._parts.append(_Part(start, fitting, page.next_cursor))
+            self._parts.append(Part(start, fitting, page.next_cursor))
         while len(self._parts) > 1 and self._held() > ROWS_HELD:
             gone = self._parts.pop(0)
             if not self.from_end:
@@ -288,7 +254,7 @@ class Pager(Generic[T]):
             held = {self._key(item) for item in first.items}
             self._read(lambda ops: self._climb(ops, start, first.start, held), self._take_newer)
 
-    async def _climb(self, ops: ConsoleOps, start: str | None, target: str | None, held: set[str]) -> _Part[T]:
+    async def _climb(self, ops: ConsoleOps, start: str | None, target: str | None, held: set[str]) -> Part[T]:
         """All from `start` to what is held; where that is too far, as far as it went, with another end."""
         found: list[T] = []
         cursor = start
@@ -298,12 +264,12 @@ class Pager(Generic[T]):
             found += fresh
             cursor = page.next_cursor
             if len(fresh) < len(page.items) or (cursor is not None and cursor == target):
-                return _Part(start, found, target)
+                return Part(start, found, target)
             if cursor is None:
                 break
-        return _Part(start, found, cursor or FAR)
+        return Part(start, found, cursor or FAR)
 
-    def _take_newer(self, part: _Part[T]) -> None:
+    def _take_newer(self, part: Part[T]) -> None:
         if part.end != self._parts[0].start:
             self.begin_anew()
             return
@@ -345,7 +311,7 @@ class Pager(Generic[T]):
     def _take_oldest(self, page: Page[T]) -> None:
         self._above, self._newest = [], frozenset()
         self.from_end = page.next_cursor is not None
-        self._parts = [_Part(None, list(page.items), None)]
+        self._parts = [Part(None, list(page.items), None)]
         self.looked_at = len(page.items)
         self._all_is_known()
         self._draw()
@@ -355,7 +321,7 @@ class Pager(Generic[T]):
         self.from_end = page.next_cursor is not None
         if page.items and self._back is not None:
             self._parts[0].start = end = self._back.cursor(page.items[-1])
-            self._parts.insert(0, _Part(None, list(page.items), end))
+            self._parts.insert(0, Part(None, list(page.items), end))
         while len(self._parts) > 1 and self._held() > ROWS_HELD:
             self._parts.pop()
         self._all_is_known()
@@ -380,7 +346,7 @@ class Pager(Generic[T]):
         meets = bool(known & self._newest)
         read_on = self._table.cursor_index >= NEAR
         if anew or not (read_on or (meets and self._held() < ROWS_HELD)):
-            self._parts = [_Part(None, with_kept(fitting, self.items, self._keeps, self._key), page.next_cursor)]
+            self._parts = [Part(None, with_kept(fitting, self.items, self._keeps, self._key), page.next_cursor)]
             self.looked_at = len(page.items)
         elif meets:
             top = self._parts[0]

@@ -16,7 +16,8 @@ from backends.ops.queueing import QueueFlow
 from backends.queues.peek import STATES, QueuedRun
 from console.console_ops import ConsoleOps
 from console.screens import queues_looks as look
-from console.screens.pager import Back, Pager
+from console.screens.pager import Pager
+from console.screens.pages import Back
 from console.screens.queue_acts import QueueActs
 from console.screens.queues_pause import pause_or_resume
 from console.screens.rows import count

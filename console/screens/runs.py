@@ -15,7 +15,8 @@ from backends.model import Outcome, Page, RunRow, from_ms, run_id_ms
 from console.console_ops import ConsoleOps
 from console.screens.filterable import FilterableScreen
 from console.screens.filters import Filter, check_meant, meant
-from console.screens.pager import Back, Pager
+from console.screens.pager import Pager
+from console.screens.pages import Back
 from console.screens.rows import HISTORY_COLUMNS, count, moment, run_row
 from widgets.rowlist import RowList
 from widgets.table import Row, Table

@@ -41,6 +41,21 @@ async def test_a_group_is_counted_first_then_asked_about(size: tuple[int, int]) 
         await c.until(lambda: len(ops.dead) == 500)
 
 
+async def test_after_an_act_on_the_oldest_letters_the_oldest_are_still_shown() -> None:
+    ops = many(3_000)
+    ids = [letter.id for letter in ops.dead]
+    async with console(ops=ops) as c:
+        await opened(c, 100)
+        await c.pilot.press("G")
+        await c.until(lambda: letters(c).cursor_key == ids[-1])
+        await c.pilot.press("space", "k", "space", "r")
+        await c.until(lambda: "Retry 2 letters?" in c.screen())
+        await c.pilot.press("enter")
+        await c.until(lambda: "✓ 2 retried" in c.screen())
+        await c.until(lambda: letters(c).rows[-1].key == ids[-3] == letters(c).cursor_key)
+        assert "newer above" in c.screen()
+
+
 async def test_when_the_chosen_group_is_gone_the_bar_stands_on_what_is_acted_on() -> None:
     ops = many(500)
     ops.dead = [replace(d, job="third", group="c" * 16) if n % 50 == 1 else d for n, d in enumerate(ops.dead)]
