@@ -172,7 +172,8 @@ class QueueScreen(QueueActs):
             self._pager.refresh()
         taking = [(e.busy >= e.slots, e.draining) for e in look.takers(status.name, live.engines)]
         due = self.now() // 1000 // SOON_S if self.shown == "later" else self.now() // 60_000
-        because = (status.paused, self.pauses(), taking, due)
+        begun = [run.run_id for e in live.engines for run in e.running] if self.shown == "running" else ()
+        because = (status.paused, self.pauses(), taking, due, begun)
         if because != self._because:
             self._because = because
             self._pager.redraw()

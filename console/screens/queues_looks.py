@@ -192,11 +192,17 @@ def duration_words(ms: float) -> str:
     return age(ms) if ms < 60_000 else duration(ms)
 
 
+def started_ms(run_id: str, live: Overview) -> int | None:
+    """When an engine began a run that it has in hand; None where none tells of it."""
+    found = (now.started_ms for engine in live.engines for now in engine.running if now.run_id == run_id)
+    return next(found, None)
+
+
 def queued_row(
     run: QueuedRun, queue: QueueStatus, live: Overview, pauses: Mapping[str, Pause], now_ms: int, zone: tzinfo | None
 ) -> Row:
-    """A run in a queue in one line."""
-    at = run.due_ms if run.state == "later" else run.ready_ms
+    """A run in a queue in one line; of one that runs, since when it does, as far as its engine has told."""
+    at = {"later": run.due_ms, "running": started_ms(run.run_id, live)}.get(run.state, run.ready_ms)
     when = "" if at is None else soon(from_ms(at), now_ms, zone) if run.state == "later" else moment(
         from_ms(at), now_ms, zone
     )  # fmt: skip

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 from msgspec.structs import replace
 
 from backends.forecast import PlannedJob, forecast
-from backends.model import EngineStatus, Pause, QueueStatus
+from backends.model import EngineStatus, Pause, QueueStatus, RunningRow, from_ms
 from backends.ops.queueing import QueueFlow
 from backends.overview import Overview
 from backends.queues.peek import QueuedRun
 from console.screens import queues_looks as look
 from console.screens.queue import QueueScreen
 from console.screens.queues import QueuesScreen
+from console.screens.rows import moment
 from console.screens.run import RunScreen
 from tests.console.app_helpers import SIZES, Console, console
 from tests.console.fake_ops import HOSTILE, T0, FakeOps
@@ -263,6 +266,20 @@ def test_every_run_says_why_it_is_there(
     pauses = {"stopped": Pause("bob")}
     found = text(look.reason(lying, QueueStatus("q", **queue), live, pauses, T0))  # type: ignore[arg-type]
     assert says in found
+
+
+@pytest.mark.parametrize(
+    ("state", "since"), [("ready", from_ms(T0 - 60_000)), ("running", from_ms(T0 - 5_000)), ("waiting", None)]
+)
+def test_since_when_a_run_is_there_or_runs(state: str, since: datetime | None) -> None:
+    """What runs was there to be taken long before, perhaps; that is not when it began."""
+    run = RunningRow("r", 1, "j", "q", T0 - 5_000)
+    lying = QueuedRun("r", state, "j", 1, ready_ms=None if state == "waiting" else T0 - 60_000, engine="e1")
+    live = Overview(T0, None, (replace(ENGINE, running=(run,)),))  # type: ignore[arg-type]
+    row = look.queued_row(lying, QueueStatus("q"), live, {}, T0, UTC)
+    assert text(row.cells[3]) == (moment(since, T0, UTC) if since else "")
+    unheard = look.queued_row(replace(lying, run_id="s"), QueueStatus("q"), live, {}, T0, UTC)
+    assert text(unheard.cells[3]) == ("" if state == "running" else text(row.cells[3]))
 
 
 def test_what_is_stuck_with_work_comes_first() -> None:
