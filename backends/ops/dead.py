@@ -83,9 +83,12 @@ class DeadReads(Reads):
         last = (page[-1].sequence, page[-1].queue) if more and page else None
         return Heads(tuple(page[::-1] if oldest else page), last, total)
 
-    async def dead_group_page(self, limit: int = 200) -> Page[DeadGroup]:
-        """Dead letters by error, the largest groups first; `total`: how many groups there are."""
-        prefixes = await self._prefixes()
+    async def dead_group_page(self, limit: int = 100, queue: str = "") -> Page[DeadGroup]:
+        """Dead letters by error, of all queues or one, the largest groups first; `total`: how many groups there are.
+
+        While Postgres is away without those in the archive; a warning says so.
+        """
+        prefixes = await self._prefixes(queue)
         with redis_talk(self.servers.redis_url):
             groups, total = await dead_groups(self.servers.redis, prefixes, limit)
             spilled = await read_spilled(self.servers.redis, prefixes)

@@ -18,7 +18,6 @@ from backends.jobs.publish import read_jobs
 from backends.jobs.spec import JobSpec
 from backends.jobs.words import nearest, show
 from backends.model import (
-    DeadGroup,
     DeadLetter,
     EngineStatus,
     JobStatus,
@@ -202,16 +201,6 @@ class Reads:
             if letter:
                 return letter
         return None
-
-    async def dead_groups(self, queue: str = "", limit: int = 100) -> list[DeadGroup]:
-        """Dead letters by error, largest group first; while Postgres is away without the archive, with a warning."""
-
-        async def ask(queues: Sequence[WholeQueue]) -> list[DeadGroup]:
-            return [group for each in queues for group in await each.dead_groups(limit)]
-
-        groups, _ = await self._whole_or_hot(await self._chosen(Selection(queue=queue)), ask, "counted")
-        groups.sort(key=lambda g: (-g.count, g.queue, g.group))
-        return groups[:limit]
 
     async def _chosen(self, selection: Selection) -> list[WholeQueue]:
         queues = await self.all_queues()

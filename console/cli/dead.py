@@ -98,8 +98,8 @@ def show_command(run_id: str, original: bool, as_json: bool) -> None:
 def groups_command(queue: str, limit: int, as_json: bool) -> None:
     """Dead letters by error, the largest group first."""
 
-    async def ask(ops: Ops) -> list[DeadGroup]:
-        return await ops.dead_groups(queue, limit)
+    async def ask(ops: Ops) -> Sequence[DeadGroup]:
+        return (await ops.dead_group_page(limit, queue)).items
 
     found = with_ops(ask)
     if as_json:

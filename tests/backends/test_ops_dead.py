@@ -72,7 +72,7 @@ class TestDead:
         assert not Selection(without=("x",)).empty
         with pytest.raises(BadInputError, match="did you mean 'mail'"):
             await ids(queue="mial")
-        assert [(g.group, g.count) for g in await ops.dead_groups()] == [("2" * 16, 3), ("1" * 16, 2)]
+        assert [(g.group, g.count) for g in (await ops.dead_group_page()).items] == [("2" * 16, 3), ("1" * 16, 2)]
 
     async def test_retry_by_id_and_by_selection(self, ops: Ops) -> None:
         """Counts are exact; a dry run changes nothing; an empty selection never means all."""

@@ -75,7 +75,9 @@ class TestDeadHeads:
         await bury(ops.live.queue("default"), 3, job="tick", error="boom", group="2" * 16)
         await bury(ops.live.queue("default"), 1, job="tick", error="refused", group="1" * 16)
         page = await ops.dead_group_page()
-        assert page.items == tuple(await ops.dead_groups())
+        assert (await ops.dead_group_page(queue="default")).items == (page.items[0], page.items[2])
+        with pytest.raises(BadInputError, match="no queue 'nope'"):
+            await ops.dead_group_page(queue="nope")
         assert [(g.queue, g.count) for g in page.items] == [("default", 3), ("mail", 2), ("default", 1)]
         page = await ops.dead_group_page(1)
         assert (len(page.items), page.total) == (1, 3)
