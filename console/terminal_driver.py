@@ -1,4 +1,4 @@
-"""Textual's way to a terminal of Linux and macOS, but for what is pasted, and for a line that is slow."""
+"""Textual's way to a terminal of Linux and macOS, but for what is pasted, for Esc, and for a line that is slow."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ import os
 import selectors
 import time
 from codecs import getincrementaldecoder
+from collections.abc import Iterable
 from typing import Any
 
 from textual._xterm_parser import XTermParser
 from textual.drivers.linux_driver import LinuxDriver
-from textual.events import CursorPosition, Paste
+from textual.events import CursorPosition, Key, Paste
 from textual.message import Message
 
 from console.line import Line, Watched
@@ -20,9 +21,27 @@ POLL_S = 0.1
 """How long leaving may take, and a lone Esc to be known as one."""
 KEPT = ("last_x", "last_y", "mouse_pixels", "terminal_size", "terminal_pixel_size")
 
+ESC = "\x1b"
+ONE_WITH_ESC = "[O\x7f"
+"""The first two begin what a terminal sends for one key; the last one is Alt and Backspace, which every line knows."""
+
 
 class PasteRefused(Message):
     """A paste tried to press keys; all that came with it is dropped."""
+
+
+class EscapeFirst(XTermParser):
+    """Esc and a key right behind it are these two keys.
+
+    They look as Alt and that key does, and tmux makes them come together where half a second is between them. Taken for
+    Alt, Esc is lost: a dialog that was to be left is there still, and an Enter behind it says yes.
+    """
+
+    def _sequence_to_key_events(self, sequence: str, alt: bool = False) -> Iterable[Key]:
+        two = len(sequence) == 2 and sequence[0] == ESC and sequence[1] not in ONE_WITH_ESC
+        if alt or two:
+            yield Key("escape", ESC)
+        yield from super()._sequence_to_key_events(sequence[1] if two else sequence)
 
 
 class ConsoleDriver(LinuxDriver):
@@ -63,7 +82,7 @@ class ConsoleDriver(LinuxDriver):
 
     def run_input_thread(self) -> None:
         """Read until the app is left."""
-        self._parser = XTermParser(self._debug)
+        self._parser = EscapeFirst(self._debug)
         guard, decode = PasteGuard(), getincrementaldecoder("utf-8")("replace").decode
         with selectors.SelectSelector() as selector:
             selector.register(self.fileno, selectors.EVENT_READ)
@@ -90,7 +109,7 @@ class ConsoleDriver(LinuxDriver):
             self.process_message(Paste(piece.text.replace("\x00", "")))
         elif isinstance(piece, Keys):
             if piece.anew:
-                fresh = XTermParser(self._debug)
+                fresh = EscapeFirst(self._debug)
                 for name in KEPT:
                     setattr(fresh, name, getattr(self._parser, name))
                 self._parser = fresh
