@@ -57,7 +57,8 @@ class ConsoleDriver(LinuxDriver):
             self._file = Watched(self._file, self.line.free)  # type: ignore[assignment]
 
     def start_application_mode(self) -> None:
-        """Begin; the first question to the terminal has nothing before it."""
+        """Begin, or go on; the first question to the terminal has nothing before it."""
+        self._app.forget_typed()  # type: ignore[attr-defined]
         super().start_application_mode()  # type: ignore[no-untyped-call]
         if self._writer_thread is not None:
             self.line.begin(self._writer_thread.write, self._writer_thread._queue.qsize)  # noqa: SLF001
