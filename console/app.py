@@ -47,6 +47,8 @@ SLOWLY_S = 1.0
 SLOW_LINE = ("the line is slow: drawn once a second", "warn")
 LINE_TOLD_S = 2.0
 QUICK_LINE = ("✓ the line is quick again", "ok")
+SWITCH_S = 30.0
+"""Keys behind a change of context wait so long: they are for the new one. It waits for no server, and takes no time."""
 LEAVING = "-leaving"
 NO_TERMINAL = "the console needs a terminal; `cronsole status` prints the same without one"
 
@@ -227,9 +229,10 @@ class ConsoleApp(InOrder, Exports, Guarded, Settles, LineApp):
         if (driving := self.acts.driving) is not None:
             self.front().tell(f"{driving.doing} is under way: Esc stops it", "warn")
             return
-        async with self._switching:  # one after the other: half a switch would be no context at all
-            if name != self.context.name and name in self.contexts:
-                await self._switch(self.contexts[name])
+        with self.keys_wait(SWITCH_S):
+            async with self._switching:  # one after the other: half a switch would be no context at all
+                if name != self.context.name and name in self.contexts:
+                    await self._switch(self.contexts[name])
 
     async def _switch(self, context: Choice) -> None:
         self._remember()
