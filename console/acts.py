@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from time import monotonic
 
@@ -59,6 +60,8 @@ class Acts:
     def __init__(self) -> None:
         self._done: list[Act] = []
         self.driving: Driving | None = None
+        self.asked: list[str] = []
+        """What was asked for and is not answered, of what can be taken back."""
         self.drafts: dict[str, str] = {}
         """Run id → what was typed in an editor and not sent."""
         self._shown = 0.0
@@ -67,6 +70,16 @@ class Acts:
         """The newest."""
         self.forget(*act.receipts)
         self._done = [*self._done, act][-HELD:]
+
+    @contextmanager
+    def asking(self, what: str) -> Iterator[None]:
+        """While an act is under way; `what`: as `Act.words`, '' of what can't be taken back."""
+        self.asked += [what] if what else []
+        try:
+            yield
+        finally:
+            if what:
+                self.asked.remove(what)
 
     def until(self, receipt: str, until_ms: int) -> None:
         """When the undo of an act ends, now that it is known."""

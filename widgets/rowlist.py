@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import inf
+from time import monotonic
 from typing import ClassVar
 
 from textual import events
@@ -87,6 +89,9 @@ class RowList(LineWidget, can_focus=True):
         self._index: dict[str, int] = {}
         self._cursor: str | None = None
         self._pinned = False
+        self._slipped_at = -inf
+        self._sent_down = 0
+        """Rows that the cursor was sent down while the list was still read."""
         self.top = 0
         """Index of the first visible row."""
         self._told_top = 0
@@ -128,6 +133,18 @@ class RowList(LineWidget, can_focus=True):
     def cursor_index(self) -> int:
         """Position of the chosen row, -1 for an empty list."""
         return self._index.get(self._cursor, -1) if self._cursor is not None else -1
+
+    def slipped(self, within_s: float) -> bool:
+        """Whether the cursor came to another row by itself so short a time ago: a key may mean the row before."""
+        return monotonic() - self._slipped_at < within_s
+
+    def slip(self) -> None:
+        """The cursor is, or will be, on another row than the one that was chosen."""
+        self._slipped_at = monotonic()
+
+    def settle(self) -> None:
+        """The rows are other ones because that was asked for."""
+        self._slipped_at = -inf
 
     @property
     def page_rows(self) -> int:
@@ -171,6 +188,8 @@ class RowList(LineWidget, can_focus=True):
             self._cursor = keys[0]
         elif old_cursor not in self._index:
             self._cursor = keys[min(max(old_index, 0), len(keys) - 1)]
+        if None not in (old_cursor, self._cursor) and old_cursor != self._cursor:
+            self.slip()
         if self._pinned and old_index >= 0:
             self.top = old_top + self.cursor_index - old_index
         elif not self._pinned:
@@ -182,6 +201,8 @@ class RowList(LineWidget, can_focus=True):
         for line, (was, now) in enumerate(zip(before, after, strict=False)):
             if was != now or now in changed or (old_cursor != self._cursor and now in (old_cursor, self._cursor)):
                 self.refresh_lines(self.HEAD + line)
+        if keys and self._sent_down:
+            self.choose(self._sent_down)
 
     def _visible(self) -> list[str]:
         rows = self.page_rows
@@ -203,6 +224,8 @@ class RowList(LineWidget, can_focus=True):
             return
         index = max(0, min(index, len(self.keys) - 1))
         self._pinned = True
+        self._sent_down = 0
+        self.settle()
         old, old_top = self.cursor_index, self.top
         self._cursor = self.keys[index]
         if index != old:
@@ -219,7 +242,9 @@ class RowList(LineWidget, can_focus=True):
             self.refresh_lines(self.HEAD + index - self.top)
 
     def action_move(self, step: int) -> None:
-        """Cursor up or down."""
+        """Cursor up or down; before there are rows, for when they come."""
+        if self._unread and not self.keys:
+            self._sent_down = max(self._sent_down + step, 0)
         self.choose(self.cursor_index + step)
 
     def action_page(self, step: int) -> None:

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 ACT_S = 15.0
+KEYS_WAIT_S = 0.5
+"""So long keys wait for the answer to an act: they may mean what it has changed."""
 """So long an action may take that tells nothing meanwhile."""
 WAITS_S = 1.0
 """So long it may take until it is told that it waits."""
@@ -130,11 +132,13 @@ class ActingScreen(Screen[None]):
         `undo`: what to do on the screen where it fails. `back`: what it was, for the line that says what can be taken
         back; `hold_s`: so long nothing of it starts; `runs`: those that it sets going again → the attempts they had.
         """
-        if self._redis_is_late():
+        late = self._redis_is_late()
+        if late:
             self._tell_waiting()
-        timer = self.set_timer(WAITS_S, self._tell_waiting)
+        acts, timer = self.shell.acts, self.set_timer(WAITS_S, self._tell_waiting)
         try:
-            result = await self.feed.act(action, ACT_S)
+            with acts.asking(what=back), self.shell.keys_wait(0.0 if late else KEYS_WAIT_S):
+                result = await self.feed.act(action, ACT_S)
         except Exception as error:
             if undo:
                 undo()

@@ -20,8 +20,8 @@ from console.commands import Command
 from console.error_words import in_console
 from console.keymap import class_bindings, mapped
 from console.records import Records
-from console.screens.acting import ActingScreen
 from console.screens.acts_looks import progress_line, undo_line
+from console.screens.careful import CarefulScreen
 from console.screens.dialog import AskDialog
 from console.screens.header import banner, context_cell, header
 from console.screens.help import HelpDialog, PanelKeys, key_groups, key_names
@@ -74,15 +74,13 @@ class TooSmall(StatusLine):
         return super().render_line(y) if y == 0 else self.strip(())
 
 
-class ConsoleScreen(ActingScreen):
+class ConsoleScreen(CarefulScreen):
     """A screen between the header and the line of keys. Subclasses say what the body is and show `state` in it.
 
     `NAME` is how the operator calls it (``:runs``); `TITLE` what stands above it.
     """
 
     NAME: ClassVar[str] = ""
-    OFFERS_UNDO: ClassVar[bool] = True
-    """Whether its undo takes back what was done last, so that the foot may say so."""
     DEFAULT_CSS = FRAME
     BINDINGS: ClassVar[list[BindingType]] = named(
         [

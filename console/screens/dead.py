@@ -326,6 +326,11 @@ class DeadScreen(FilterableScreen):
         self._marks.clear()
         self._told()
 
+    def row_meant(self, action: str) -> bool:
+        """Not where marks are meant."""
+        marked = self._marks and self.focused is self._list
+        return super().row_meant(action) and not (marked and action in (RETRY.verb, PURGE.verb))
+
     def _check_marks(self) -> None:
         """A mark means that death of a run and not a later one."""
         for letter in self._pager.items if self._marks else ():

@@ -17,6 +17,7 @@ from backends.errors import BadInputError
 from console.screens.base import ConsoleScreen
 from console.screens.filters import Filter, parse_filter
 from widgets.entry import Entry, printable
+from widgets.rowlist import RowList
 from widgets.safe import cell
 from widgets.statusline import StatusLine
 
@@ -144,3 +145,5 @@ class FilterableScreen(ConsoleScreen):
         if found != self.filter:
             self.filter = found
             self.filter_changed()
+            for rows in self.query(RowList):
+                rows.settle()

@@ -19,6 +19,7 @@ from widgets.safe import Cell, cell, cells
 from widgets.table import Row
 
 JOBS_TOLD = 6
+MARKED = ("cancel", "bump", "move")
 
 
 def runs_words(number: int) -> str:
@@ -86,6 +87,10 @@ class QueueActs(ConsoleScreen):
         raise NotImplementedError
 
     # --- marks ---
+
+    def row_meant(self, action: str) -> bool:
+        """Not where marks are meant, nor where the queue is."""
+        return super().row_meant(action) and action != "pause" and not (self.marks and action in MARKED)
 
     def action_mark(self) -> None:
         """Mark the chosen run, or take its mark away; then the next one."""

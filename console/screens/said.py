@@ -71,7 +71,8 @@ def _app(screen: ConsoleScreen) -> Iterator[Command]:
     for name in app.themes:
         if name != app.theme:
             yield Command(f"theme {name}", "until the console is left", partial(setattr, app, "theme", name))
-    yield Command("undo", "take back what was done last from here", screen.action_undo, screen.key("undo"))
+    undo = partial(screen.call_next, partial(screen.run_action, "undo"))
+    yield Command("undo", "take back what was done last from here", undo, screen.key("undo"))
     yield Command("help", "every key of this screen", screen.action_help, screen.key("help"))
     yield Command("redraw", "send every cell again", app.action_redraw, key_names(app.keymap.get("redraw", "ctrl+l")))
     yield Command("quit", "leave the console", app.action_quit, screen.key("quit"), also=("q", "q!", "qa", "qa!"))

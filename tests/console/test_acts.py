@@ -162,7 +162,7 @@ async def test_what_came_back_can_be_acted_on_again_on_every_screen() -> None:
         await c.pilot.press("1")
         c.table("dead").focus()
         await c.until(lambda: c.table("dead").cursor_key == first.id)
-        await c.pilot.press("r")
+        await c.pilot.press("g", "r")
         await c.until(lambda: first not in ops.dead and "u takes back the retry" in c.screen())
         await c.pilot.press("u")
         await c.until(lambda: first in ops.dead and "→ retrying" not in c.screen())

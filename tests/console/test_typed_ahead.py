@@ -1,0 +1,136 @@
+"""What is typed ahead means what it means one by one, or nothing: never another row, run, act or context."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from backends.model import DeadLetter, Page
+from console.contexts import Choice
+from console.settings import Preferences
+from tests.console.app_helpers import QUICK, Clock, Console, Recorded, console
+from tests.console.fake_ops import FakeOps
+from tests.console.test_contexts import Servers
+from tests.console.test_dead import letters
+from tests.console.test_in_order import to_jobs
+
+pytestmark = pytest.mark.usefixtures("notices_stay")
+
+
+class Slow(FakeOps):
+    """Takes a while for what is done to letters and jobs, and for a page of letters."""
+
+    takes_s = 0.0
+    reads_s = 0.0
+
+    async def dead_retry(self, *args: object, **more: object) -> object:
+        await asyncio.sleep(self.takes_s)
+        return await super().dead_retry(*args, **more)  # type: ignore[arg-type]
+
+    async def trigger(self, *args: object, **more: object) -> object:
+        await asyncio.sleep(self.takes_s)
+        return await super().trigger(*args, **more)  # type: ignore[arg-type]
+
+    async def dead_heads(self, *args: object, **more: object) -> Page[DeadLetter]:
+        await asyncio.sleep(self.reads_s)
+        return await super().dead_heads(*args, **more)  # type: ignore[arg-type]
+
+
+async def to_letters(c: Console) -> None:
+    await c.pilot.press("4")
+    await c.until(lambda: letters(c).rows)
+
+
+async def test_keys_behind_a_change_of_context_are_for_the_new_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, servers = Clock(), Servers()
+    prod, lab = FakeOps(clock), FakeOps(clock)
+    contexts = [servers.of("prod-eu", prod), servers.of("lab", lab)]
+    preferences = Preferences(timezone="UTC")
+    app = Recorded(contexts[0].opens, "prod-eu", contexts=contexts, preferences=preferences, clock=clock, pace=QUICK)
+    async with app.run_test(size=(120, 36)) as pilot:
+        c = Console(app, pilot, prod, clock)
+        await c.until(lambda: app.state.live and app.state.history)
+        await to_jobs(c)
+        switch = app._switch
+
+        async def as_on_a_busy_machine(context: Choice) -> None:
+            await asyncio.sleep(0.1)
+            await switch(context)
+
+        monkeypatch.setattr(app, "_switch", as_on_a_busy_machine)
+        c.type_ahead((":", *"ctx lab", "enter", "t", "enter"))
+        await c.until(lambda: app.context.name == "lab" and not app.keys_are_due)
+        await c.until(lambda: app.state.live and app.state.history)
+        await pilot.pause()
+        assert not prod.calls
+    await app.closed()
+
+
+@pytest.mark.parametrize("takes_s", [0.1, 1.5])
+async def test_undo_takes_back_what_was_done_last_and_nothing_older(takes_s: float) -> None:
+    ops = Slow()
+    async with console((120, 36), ops) as c:
+        await to_letters(c)
+        await c.pilot.press("r")
+        await c.until(lambda: c.app.acts.newest(c.clock()))
+        first = c.app.acts.newest(c.clock())
+        assert first
+        ops.takes_s = takes_s
+        c.type_ahead("jru")
+        await c.until(lambda: len([call for call in ops.calls if call[0] == "dead_retry"]) == 2)
+        await c.until(lambda: not c.app.keys_are_due)
+        await c.pilot.pause(0.1)
+        assert ("undo", first.receipts[0]) not in ops.calls
+        if takes_s < 1:
+            await c.until(lambda: any(call[0] == "undo" for call in ops.calls))
+        else:
+            assert "under way" in c.screen() or "back in its queue" in c.screen()
+
+
+@pytest.mark.parametrize("takes_s", [0.1, 1.5])
+async def test_follow_opens_the_run_that_was_just_triggered_and_no_older_one(takes_s: float) -> None:
+    ops = Slow()
+    async with console((120, 36), ops) as c:
+        await to_jobs(c)
+        c.type_ahead(("t", "enter"))
+        await c.until(lambda: c.app.followed)
+        before = c.app.followed
+        ops.takes_s = takes_s
+        c.type_ahead(("j", "t", "enter", "F"))
+        await c.until(lambda: len(ops.calls) == 2)
+        await c.until(lambda: c.app.followed != before and not c.app.keys_are_due)
+        await c.pilot.pause()
+        assert getattr(c.app.screen, "subject", None) != before
+        if takes_s < 1:
+            await c.until(lambda: getattr(c.app.screen, "subject", None) == c.app.followed)
+
+
+async def test_the_cursor_of_a_list_that_is_still_read_goes_where_it_was_sent() -> None:
+    ops = Slow()
+    ops.reads_s = 0.05
+    async with console((120, 36), ops) as c:
+        third = ops.dead[2].id
+        c.type_ahead("4jj")
+        await c.until(lambda: c.app.screen.query("#letters") and letters(c).rows)
+        await c.pilot.press("r")
+        await c.until(lambda: ops.calls)
+        assert ops.calls[0][1] == [third]
+
+
+async def test_a_row_that_the_cursor_came_to_by_itself_takes_no_act() -> None:
+    ops = FakeOps()
+    async with console((120, 36), ops) as c:
+        await to_letters(c)
+        table, gone = letters(c), ops.dead[1]
+        await c.pilot.press("j")
+        assert table.cursor_key == gone.id
+        ops.dead = [letter for letter in ops.dead if letter.id != gone.id]
+        await c.until(lambda: gone.id not in table.keys)
+        c.type_ahead("rx ")
+        await c.until(lambda: "is gone" in c.screen())
+        await c.until(lambda: not c.app.keys_are_due)
+        assert not ops.calls
+        assert not table.marked
+        c.type_ahead("jkr")
+        await c.until(lambda: ops.calls)
