@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from textual.app import ComposeResult, SuspendNotSupported
 from textual.binding import Binding, BindingType
@@ -12,15 +12,18 @@ from textual.binding import Binding, BindingType
 from backends.errors import BadInputError, CronsoleError
 from backends.model import DeadLetter, NewRuns
 from console import editor
+from console.console_ops import ConsoleOps
 from console.feed import one_line
 from console.screens.dialog import Dialog
 from console.screens.letter_acts import HOLD_S
 from widgets.safe import Cell, cell, cells, safe_line, width_of
+from widgets.statusline import StatusLine
 from widgets.textpane import TextPane
 
 if TYPE_CHECKING:
     from console.screens.acting import ActingScreen
 
+T = TypeVar("T")
 AROUND = 3
 """Lines shown before and after one that is wrong."""
 BEFORE = 40
@@ -67,6 +70,28 @@ class EditedDialog(Dialog[str]):
     def action_again(self) -> None:
         """Back into the editor."""
         self.dismiss(AGAIN)
+
+
+class OpensDialog(Dialog[None]):
+    """In front from the key that asks for the editor until all is over: what is typed meanwhile hits nothing behind."""
+
+    def __init__(self) -> None:
+        super().__init__("Edit")
+        self.add_class("-small")
+
+    def inside(self) -> ComposeResult:
+        """One line."""
+        yield StatusLine(id="reads")
+
+    def on_mount(self) -> None:
+        """Say what it waits for."""
+        super().on_mount()
+        self.query_one("#reads", StatusLine).show(cell("read for the editor …", "dim"))
+
+    def over(self) -> None:
+        """Nothing more is to be edited; Esc may have left it."""
+        if self.is_current:
+            self.dismiss(None)
 
 
 def diff_lines(lines: Sequence[str]) -> list[Cell]:
@@ -134,7 +159,7 @@ async def _edit(
             return
 
 
-def _begin(
+async def _begin(
     screen: ActingScreen, key: str, name: str, envelope: bytes | None, verb: str, send: Callable[[dict[str, Any]], None]
 ) -> None:
     payload = editor.payload_of(envelope) if envelope is not None else None
@@ -143,7 +168,27 @@ def _begin(
     elif payload is None:
         screen.tell(f"the envelope of {name} is no JSON object with a payload: there is nothing to edit", "warn")
     else:
-        screen.run_worker(_edit(screen, key, name, payload, verb, send), group="editing", exclusive=True)
+        await _edit(screen, key, name, payload, verb, send)
+
+
+def _open(
+    screen: ActingScreen, ask: Callable[[ConsoleOps], Awaitable[T]], begin: Callable[[T], Coroutine[Any, Any, None]]
+) -> None:
+    """Read what is to be edited, and begin, unless it was left meanwhile."""
+    opens = OpensDialog()
+    screen.app.push_screen(opens)
+
+    async def read_and_begin() -> None:
+        try:
+            found = await screen.feed.read(ask)
+            if opens.is_current:
+                await begin(found)
+        except (CronsoleError, OSError) as error:
+            screen.tell(f"✗ {one_line(error)}", "bad")
+        finally:
+            opens.over()
+
+    screen.run_worker(read_and_begin(), group="editing", exclusive=True)
 
 
 def edit_letter(screen: ActingScreen, run_id: str, sequence: int | None, mark: Callable[[str], None]) -> None:
@@ -154,7 +199,7 @@ def edit_letter(screen: ActingScreen, run_id: str, sequence: int | None, mark: C
     if not screen.may_act():
         return
 
-    def begin(letter: DeadLetter) -> None:
+    async def begin(letter: DeadLetter) -> None:
         if sequence is not None and letter.sequence != sequence:
             raise BadInputError(f"{letter.job} has died again since it was shown", "look at it first")
 
@@ -170,9 +215,9 @@ def edit_letter(screen: ActingScreen, run_id: str, sequence: int | None, mark: C
                 lambda: mark(""), back=f"the edited replay of {letter.job}", hold_s=HOLD_S,
             )  # fmt: skip
 
-        _begin(screen, run_id, letter.job or "letter", letter.envelope, "send it", send)
+        await _begin(screen, run_id, letter.job or "letter", letter.envelope, "send it", send)
 
-    screen.read_once(lambda ops: ops.dead_show(run_id), begin)
+    _open(screen, lambda ops: ops.dead_show(run_id), begin)
 
 
 def edit_run(screen: ActingScreen, run_id: str, job: str, told: Callable[[NewRuns], str]) -> None:
@@ -189,6 +234,6 @@ def edit_run(screen: ActingScreen, run_id: str, job: str, told: Callable[[NewRun
             lambda ops: ops.replay(run_id, payload), sent, f"{job} not replayed", back=f"the edited replay of {job}"
         )
 
-    screen.read_once(
-        lambda ops: ops.run_envelope(run_id), lambda found: _begin(screen, run_id, job, found, "run it", send)
+    _open(
+        screen, lambda ops: ops.run_envelope(run_id), lambda found: _begin(screen, run_id, job, found, "run it", send)
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import sys
@@ -12,10 +13,10 @@ import pytest
 from msgspec.structs import replace
 from textual.app import SuspendNotSupported
 
-from backends.model import fire_run_id
+from backends.model import DeadLetter, fire_run_id
 from console.app import ConsoleApp
 from console.editor import check
-from console.screens.editing import EditedDialog, wrong_lines
+from console.screens.editing import EditedDialog, OpensDialog, wrong_lines
 from console.screens.letter import LetterScreen
 from tests.console.app_helpers import SIZES, Console, console
 from tests.console.fake_ops import HOSTILE, FakeOps
@@ -78,6 +79,34 @@ async def test_what_differs_is_shown_and_only_y_sends_it(size: tuple[int, int], 
         assert not c.app.acts.drafts
         await c.pilot.press("u")
         await c.until(lambda: [d.id for d in ops.dead] == ["L"])
+
+
+async def test_keys_behind_e_hit_nothing_and_esc_leaves_an_editor_that_is_not_there_yet(writes: Writes) -> None:
+    ops = one_letter()
+    writes("text = text.replace('a@b', 'c@d')")
+    gate, show = asyncio.Event(), ops.dead_show
+
+    async def late(letter_id: str) -> DeadLetter:
+        await gate.wait()
+        return await show(letter_id)
+
+    ops.dead_show = late  # type: ignore[assignment,method-assign]
+    async with console(ops=ops) as c:
+        await dead(c)
+        c.type_ahead("exqrX ")
+        await c.until(lambda: isinstance(c.app.screen, OpensDialog) and not c.app.keys_are_due)
+        c.type_ahead(("escape",))
+        await c.until(lambda: not isinstance(c.app.screen, OpensDialog))
+        assert not letters(c).marked
+        c.type_ahead("ex")
+        await c.until(lambda: isinstance(c.app.screen, OpensDialog) and not c.app.keys_are_due)
+        gate.set()
+        await c.until(lambda: asked(c) and '+  "to": "c@d",' in c.screen())
+        assert not ops.calls
+        c.type_ahead("y")
+        await c.until(lambda: ops.calls)
+        assert [name for name, _ in ops.calls] == ["dead_replay"]
+        await c.until(lambda: len(c.app.screen_stack) == 2)
 
 
 async def test_nothing_changed_is_told_and_true_is_not_one(writes: Writes) -> None:
