@@ -19,7 +19,7 @@ from console.acts import Act, Driving
 from console.console_ops import ConsoleOps
 from console.feed import Feed, one_line
 from console.screens.acts_looks import SILENT_MS, taken_back
-from console.screens.dialog import AskDialog, PickDialog
+from console.screens.dialog import ComesDialog, PickDialog
 from console.screens.header import is_late
 from console.state import ConsoleState
 from widgets.rowlist import RowList
@@ -223,7 +223,7 @@ class ActingScreen(Screen[None]):
             if yes:
                 self.drive(doing, action, told, f"{doing} did not go on", back=back)
 
-        self.app.push_screen(AskDialog("Stopped. Go on?", lines, "go on"), go_on)
+        self.app.push_screen(ComesDialog("Stopped. Go on?", lines, "go on"), go_on)
 
     def tell_done(self, text: str, warned: str) -> None:
         """That something is done, and what it warned of."""

@@ -63,7 +63,7 @@ class BulkDialog(Dialog[Yes]):
         counting: bool = False,
     ) -> None:  # fmt: skip
         super().__init__(title)
-        self._counting = counting
+        self._counting, self._why_not = counting, "they are still counted"
         self._verb, self._rate = verb, rate
         self._name = (printable(name).strip() or "yes") if name else ""
         self._paragraphs = self._with_name(paragraphs)
@@ -72,6 +72,11 @@ class BulkDialog(Dialog[Yes]):
     def _with_name(self, paragraphs: Sequence[Cell]) -> list[Cell]:
         named = [(), cells(cell("To go on, type ", "dim"), cell(f'"{self._name}"', "key"))] if self._name else []
         return [*paragraphs, *named]
+
+    def refuse(self, why: str) -> None:
+        """It can't go on."""
+        self._why_not = why
+        self._wrong(why)
 
     def counted(self, title: str, paragraphs: Sequence[Cell], verb: str) -> None:
         """It is known how many they are: now it may go on."""
@@ -120,7 +125,7 @@ class BulkDialog(Dialog[Yes]):
     def action_yes(self) -> None:
         """Confirmed, where all that was typed is right."""
         if self._counting:
-            self._wrong("they are still counted: nothing is done")
+            self._wrong(f"{self._why_not}: nothing is done")
             return
         if self._name and self.query_one("#name", Entry).value.strip() != self._name:
             self._wrong("that is not the name: nothing is done")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from time import monotonic
 from typing import ClassVar, Generic, TypeVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
+from textual.events import Key
 from textual.screen import ModalScreen
 
 from widgets.rowlist import RowList
@@ -18,6 +20,8 @@ from widgets.table import Column, Row, Table
 from widgets.textpane import TextPane
 
 ResultT = TypeVar("ResultT")
+CALM_S = 1.0
+"""So long nothing else is typed before a yes is one, in a dialog that nobody asked for just now."""
 
 
 class Dialog(ModalScreen[ResultT], Generic[ResultT]):
@@ -129,6 +133,25 @@ class AskDialog(Dialog[bool]):
     def action_yes(self) -> None:
         """Confirmed."""
         self.dismiss(True)
+
+
+class ComesDialog(AskDialog):
+    """A question that comes by itself: what is typed just then is for what was in front before."""
+
+    def on_mount(self) -> None:
+        """From now on it may have been seen."""
+        super().on_mount()
+        self._typed_at = monotonic()
+
+    def on_key(self, event: Key) -> None:
+        """Somebody is still typing."""
+        if event.key not in ("enter", "y"):
+            self._typed_at = monotonic()
+
+    def action_yes(self) -> None:
+        """Confirmed, if it could be read."""
+        if monotonic() - self._typed_at >= CALM_S:
+            super().action_yes()
 
 
 class PickDialog(Dialog[str]):

@@ -131,6 +131,9 @@ def selected(
         if screen.app.screen is not dialog:
             return  # it was left
         if is_ is None or is_.number == 0:
+            if name:  # it stays: the rest of the name must not hit what is behind it
+                dialog.refuse(f"there is nothing to {deed.verb}" if is_ else "they could not be counted")
+                return
             dialog.dismiss(None)
             if is_ is not None:
                 screen.tell(f"there is nothing to {deed.verb}", "warn")

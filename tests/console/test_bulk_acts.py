@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
 from msgspec.structs import replace
 from textual.screen import ModalScreen
 
+from backends.errors import UnreachableError
 from backends.model import from_ms
 from console.screens.acts_looks import left_words
 from console.screens.bulk_dialog import BulkDialog, rate_of
 from console.screens.dead import DeadScreen
+from console.screens.dialog import CALM_S
 from tests.console.app_helpers import SIZES, console
 from tests.console.fake_ops import HOSTILE, T0, FakeOps
 from tests.console.test_acts import opened
@@ -170,6 +173,12 @@ async def test_progress_is_shown_esc_stops_and_it_goes_on() -> None:
         await c.until(lambda: "Stopped. Go on?" in c.screen())
         left = len(ops.dead)
         assert 0 < left < 1_001
+        c.type_ahead(("enter", "j", "y"))
+        await c.until(lambda: not c.app.keys_are_due)
+        await c.pilot.pause()
+        assert "Stopped. Go on?" in c.screen(), "what was typed just then was for the list"
+        assert len(ops.dead) == left
+        await asyncio.sleep(CALM_S)
         await c.pilot.press("y")
         await c.until(lambda: not ops.dead)
         await c.until(lambda: "are done" in c.screen())
@@ -190,6 +199,28 @@ async def test_what_is_typed_while_it_is_counted_is_kept_and_does_nothing_to_the
         assert not ops.calls
         await c.pilot.press("enter")
         await c.until(lambda: not ops.dead)
+
+
+async def test_a_name_that_is_typed_hits_nothing_behind_a_count_that_failed() -> None:
+    ops = many(1_000)
+    ops.gate.clear()
+
+    async def goes_away(*_: object) -> int:
+        await ops.gate.wait()
+        raise UnreachableError("redis is gone")
+
+    async with console(ops=ops) as c:
+        await opened(c, 100)
+        ops.dead_count = goes_away  # type: ignore[assignment,method-assign]
+        c.type_ahead("Xa")
+        await c.until(lambda: "counting …" in c.screen() and not c.app.keys_are_due)
+        ops.gate.set()
+        await c.until(lambda: "they could not be counted" in c.screen())
+        c.type_ahead(("l", "x", "l", "enter"))
+        await c.until(lambda: "they could not be counted: nothing is done" in c.screen() and not c.app.keys_are_due)
+        await c.pilot.press("escape")
+        assert not ops.calls
+        assert isinstance(c.app.screen, DeadScreen)
 
 
 async def test_counting_can_be_stopped_too() -> None:
