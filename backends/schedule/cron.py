@@ -9,6 +9,7 @@ one.
 
 from __future__ import annotations
 
+from array import array
 from bisect import bisect_left
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -39,7 +40,8 @@ class Walls:
 
     def __init__(self, fields: Fields) -> None:
         self.fields = fields
-        self.times = tuple(hour * 60 + minute for hour in fields.hours for minute in fields.minutes)
+        # two bytes each: as a tuple, every minute of a thousand jobs would be 50 MB
+        self.times = array("H", [hour * 60 + minute for hour in fields.hours for minute in fields.minutes])
         self._days, self._months = frozenset(fields.days), frozenset(fields.months)
         self._weekdays = frozenset(fields.weekdays)
         self._lock = Lock()
