@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from backends.schedule import ScheduleError, parse
 from backends.schedule.abbreviations import NAMES as NAMES_OF
 from backends.schedule.abbreviations import PLACES as PLACES_OF
+from backends.schedule.zones import zone
 
 MONTH_NAMES = ("", *(name.lower() for name in calendar.month_abbr[1:]))
 WEEKDAY_NAMES = ("sun", "mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -245,6 +246,12 @@ def test_unknown_zone_names_the_nearest(zone: str, hint: str) -> None:
     with pytest.raises(ScheduleError) as caught:
         parse("@daily", zone)
     assert hint in caught.value.remedy
+
+
+def test_utc_is_known_without_a_list_of_all_zones(monkeypatch: pytest.MonkeyPatch) -> None:
+    zone.cache_clear()
+    monkeypatch.setattr("backends.schedule.zones._names", lambda: pytest.fail("all zones were listed"))
+    assert zone("UTC").key == "UTC"
 
 
 def test_abbreviations_lead_to_zones_that_exist() -> None:
