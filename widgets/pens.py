@@ -259,7 +259,6 @@ def _once(found: re.Match[str]) -> str:
     return f"{found[0][0]}\x1b[{len(found[0]) - 1}b"
 
 
-@lru_cache(8192)
 def move(y: int, x: int, to_y: int, to_x: int, columns: bool = False) -> str:
     """The fewest bytes that take the cursor from one place to another. `columns`: it can be told the column alone.
 
