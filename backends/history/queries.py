@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from sys import intern
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -180,7 +181,11 @@ class History:
         args = [start, end, at, *([list(jobs)] if jobs else []), limit]
         both = " union all ".join(f"({each.format(table)})" for table in _TABLES)
         rows = await self._all(f"select * from ({both}) t order by 1 desc, 2 desc limit %s", [*args, *args, limit])
-        return [RunRow(*row) for row in rows]
+        # the driver makes a new text for each row, and a time line is thousands of rows of the same few names
+        return [
+            RunRow(run_id, attempt, intern(job), intern(queue), intern(outcome), *rest)
+            for run_id, attempt, job, queue, outcome, *rest in rows
+        ]
 
     async def last_runs(self, jobs: Sequence[str]) -> dict[str, LastRun]:
         """The newest attempt of each job."""
