@@ -26,8 +26,10 @@ _NAMES = {
     "tab": "Tab", "enter": "Enter", "escape": "Esc", "space": "Space", "backspace": "Backspace", "delete": "Del",
     "left": "←", "right": "→", "up": "↑", "down": "↓", "pagedown": "PgDn", "pageup": "PgUp",
     "home": "Home", "end": "End", "plus": "+", "minus": "-", "slash": "/", "backslash": "\\",
-    "at": "@", "underscore": "_",
+    "at": "@", "underscore": "_", "colon": ":", "question_mark": "?", "equals_sign": "=",
+    "less_than_sign": "<", "greater_than_sign": ">", "right_square_bracket": "]",
 }  # fmt: skip
+"""Those we use: to look one up among the names of Unicode brings half a megabyte of them into memory."""
 
 
 def key_name(key: str) -> str:

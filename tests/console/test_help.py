@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from console.app import ConsoleApp
 from console.keymap import class_bindings
 from console.screens.help import HelpDialog, key_groups, key_names
-from console.screens.registry import NUMBERED
+from console.screens.overview import OverviewScreen
+from console.screens.registry import NUMBERED, SCREENS
 from console.screens.said import commands
 from tests.console.app_helpers import SIZES, Console, console
 from widgets.rowlist import RowList
@@ -31,6 +33,15 @@ async def test_the_help_has_every_key_of_the_screen_and_the_general_ones(name: s
             for binding in class_bindings(owner):
                 if owner.__name__ != "Entry":
                     assert key_names(binding.key) in shown, (owner, binding)
+
+
+def test_no_key_of_ours_is_looked_up_among_the_names_of_unicode(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked_up: list[str] = []
+    monkeypatch.setattr("console.screens.help.key_to_character", lambda key: looked_up.append(key))
+    for owner in (*SCREENS.values(), OverviewScreen, ConsoleApp, RowList):
+        for binding in class_bindings(owner):
+            key_names(binding.key)
+    assert {key for key in looked_up if len(key) > 1} <= {"f1"}
 
 
 async def test_the_keys_that_take_out_are_in_the_help_and_in_the_palette() -> None:
