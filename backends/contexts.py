@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 import re
-import tomllib
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
@@ -70,10 +69,13 @@ def load_config(env: Mapping[str, str] = os.environ) -> Config:
     """Read the configuration file; without one, an empty configuration. Raises BadInputError."""
     path = config_file(env)
     try:
-        read = tomllib.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        import tomllib  # there may be no file to read
+
+        read = tomllib.loads(text)
     except FileNotFoundError:
         return Config(path)
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError) as error:  # no UTF-8, no TOML
         raise BadInputError(f"{path}: {error}", "mend or remove the file") from error
     bare = Config(path)
     known = ("default_context", *TABLES)

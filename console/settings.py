@@ -7,7 +7,6 @@ import os
 import sys
 from collections.abc import Mapping
 from datetime import UTC, tzinfo
-from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -111,13 +110,31 @@ class SafeFormatter(logging.Formatter):
         return "\n".join(safe_lines(super().format(record)))
 
 
+class LogFile(logging.Handler):
+    """Opens the file with the first record: most sessions log nothing, and a file that rotates takes much to load."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.path = path
+        self._file: logging.Handler | None = None
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Pass it on to the file."""
+        if self._file is None:
+            from logging.handlers import RotatingFileHandler
+
+            self._file = RotatingFileHandler(self.path, maxBytes=2_000_000, backupCount=2, encoding="utf-8", delay=True)
+            self._file.setFormatter(self.formatter)
+        self._file.handle(record)
+
+
 def log_to_file(env: Mapping[str, str] = os.environ) -> None:
     """Send every log record to a file: the screen is drawn on standard error. Without a writable file, drop them."""
     path = log_file(env)
     handler: logging.Handler
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        handler = RotatingFileHandler(path, maxBytes=2_000_000, backupCount=2, encoding="utf-8", delay=True)
+        handler = LogFile(path)
     except OSError:
         handler = logging.NullHandler()
     handler.setFormatter(SafeFormatter("%(asctime)s %(levelname)s %(name)s %(message)s"))

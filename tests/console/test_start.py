@@ -11,7 +11,7 @@ from tests.support.engine import ROOT
 CODE = """
 import sys
 import console.app, console.cli.screen, console.contexts, console.terminal_driver
-heavy = {"click", "croniter", "hiredis", "httpx", "psycopg", "psycopg_pool", "redis"}
+heavy = {"click", "croniter", "hiredis", "httpx", "logging.handlers", "psycopg", "psycopg_pool", "redis", "tomllib"}
 ours = {"backends.history", "backends.jobs", "backends.ops.core", "backends.queues", "backends.schedule"}
 others = {f"console.screens.{place.partition(':')[0]}" for place in console.app.SCREENS._places.values()}
 print(*sorted((heavy | ours | others) & set(sys.modules)))
