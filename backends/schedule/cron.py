@@ -42,8 +42,6 @@ class Walls:
         self.fields = fields
         # two bytes each: as a tuple, every minute of a thousand jobs would be 50 MB
         self.times = array("H", [hour * 60 + minute for hour in fields.hours for minute in fields.minutes])
-        self._days, self._months = frozenset(fields.days), frozenset(fields.months)
-        self._weekdays = frozenset(fields.weekdays)
         self._lock = Lock()
 
     @cached_property
@@ -65,7 +63,7 @@ class Walls:
         first = _ceil(wall)
         minute, day = _minute(first), first.replace(hour=0, minute=0)
         for _ in range(_TABLE_DAYS):
-            if minute <= self.times[-1] and self._on(day):
+            if minute <= self.times[-1] and self.fields.on(day):
                 return day + timedelta(minutes=self.times[bisect_left(self.times, minute)])
             minute, day = 0, day + _DAY
         return self._step(max(first, day) - timedelta(seconds=1), forward=True)
@@ -75,7 +73,7 @@ class Walls:
         end = _ceil(wall)
         minute, day = _minute(end), end.replace(hour=0, minute=0)
         for _ in range(_TABLE_DAYS):
-            if minute > self.times[0] and self._on(day):
+            if minute > self.times[0] and self.fields.on(day):
                 return day + timedelta(minutes=self.times[bisect_left(self.times, minute) - 1])
             minute, day = 1440, day - _DAY
         return self._step(min(end, day + _DAY), forward=False)
@@ -97,18 +95,12 @@ class Walls:
         """All in ``[begin, end)``, in order, from a table of the minutes of a day."""
         day = begin.replace(hour=0, minute=0, second=0, microsecond=0)
         while day < end:
-            if self._on(day):
+            if self.fields.on(day):
                 low = bisect_left(self.times, -(-(begin - day) // MINUTE)) if day < begin else 0
                 high = bisect_left(self.times, -(-(end - day) // MINUTE)) if end - day < _DAY else len(self.times)
                 for minute in self.times[low:high]:
                     yield day + timedelta(minutes=minute)
             day += _DAY
-
-    def _on(self, day: datetime) -> bool:
-        if day.month not in self._months:
-            return False
-        number, weekday = day.day in self._days, day.isoweekday() % 7 in self._weekdays
-        return number and weekday if self.fields.day_and else number or weekday
 
 
 def _minute(wall: datetime) -> int:
