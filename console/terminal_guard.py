@@ -92,6 +92,13 @@ class Guarded(App[int]):
 
         return ConsoleDriver
 
+    def _handle_exception(self, error: Exception) -> None:
+        """A screen that was on its way when the console was left finds nothing where it looks: that is no crash."""
+        if self._exit or self._closing:
+            log.warning("while the console was left", exc_info=error)
+        else:
+            super()._handle_exception(error)
+
     def _fatal_error(self) -> None:
         log.critical("the console crashed", exc_info=self._exception)
         self._exit_renderables.append("")  # that there is something to print

@@ -31,9 +31,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 ACT_S = 15.0
+"""So long an action may take that tells nothing meanwhile."""
 KEYS_WAIT_S = 0.5
 """So long keys wait for the answer to an act: they may mean what it has changed."""
-"""So long an action may take that tells nothing meanwhile."""
 WAITS_S = 1.0
 """So long it may take until it is told that it waits."""
 PICK_JOB = (Column("job", 12, 2), Column("schedule", 12, 1, drop=2), Column("what for", 10, 3, drop=1))

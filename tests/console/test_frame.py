@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 from textual.app import ComposeResult
+from textual.screen import ModalScreen
 
 from backends.errors import UnreachableError
 from console.screens.base import ConsoleScreen
@@ -314,3 +315,16 @@ async def test_the_count_of_rows_above_covers_no_title(width: int) -> None:
             assert f" ↑ {rows.top}" in after
             assert set(after.split()) - {"↑", str(rows.top)} <= set(before.split()), name
             assert len(after) == len(before)
+
+
+async def test_a_screen_that_comes_while_the_console_is_left_is_no_crash() -> None:
+    class Late(ModalScreen[None]):
+        def on_mount(self) -> None:
+            self.query_one("#not-there")
+
+    async with console() as c:
+        c.app.exit()
+        late = Late()
+        c.app.push_screen(late)
+        await c.until(lambda: not late.is_running or late.is_mounted)
+    assert c.app.return_code == 0
