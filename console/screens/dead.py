@@ -184,6 +184,7 @@ class DeadScreen(FilterableScreen):
     def _show_groups(self) -> None:
         if not self._groups_read:
             return
+        self._moved_group()  # it may have moved just now
         now = self.now()
         shown = [
             k for k in self._groups

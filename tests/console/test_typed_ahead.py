@@ -8,11 +8,12 @@ import pytest
 
 from backends.model import DeadLetter, Page
 from console.contexts import Choice
+from console.screens.dead import DeadScreen
 from console.settings import Preferences
 from tests.console.app_helpers import QUICK, Clock, Console, Recorded, console
 from tests.console.fake_ops import FakeOps
 from tests.console.test_contexts import Servers
-from tests.console.test_dead import letters
+from tests.console.test_dead import groups, letters
 from tests.console.test_in_order import to_jobs
 
 pytestmark = pytest.mark.usefixtures("notices_stay")
@@ -134,3 +135,18 @@ async def test_a_row_that_the_cursor_came_to_by_itself_takes_no_act() -> None:
         assert not table.marked
         c.type_ahead("jkr")
         await c.until(lambda: ops.calls)
+
+
+async def test_groups_that_are_read_anew_do_not_take_the_cursor_back_that_has_just_moved() -> None:
+    async with console((120, 36)) as c:
+        await to_letters(c)
+        await c.until(lambda: len(groups(c).rows) > 3)
+        await c.pilot.press("shift+tab")
+        key = groups(c).rows[2].key
+        groups(c).choose(2)
+        screen = c.app.screen
+        assert isinstance(screen, DeadScreen)
+        screen._show_groups()
+        assert groups(c).cursor_key == key
+        c.type_ahead("r")
+        await c.until(lambda: "Retry 8 letters?" in c.screen())
