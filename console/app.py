@@ -235,6 +235,7 @@ class ConsoleApp(InOrder, Exports, Guarded, Settles, LineApp):
                     await self._switch(self.contexts[name])
 
     async def _switch(self, context: Choice) -> None:
+        left, asked = self.context.name, self.acts.asked[-1:]
         self._remember()
         self.feed.stop()
         self._left.append(self.feed)
@@ -248,6 +249,8 @@ class ConsoleApp(InOrder, Exports, Guarded, Settles, LineApp):
             self._enter(context)
             await self.switch_screen(self.overview)
             self._go_on()
+        for what in asked:
+            self.front().tell(f"{what} was not answered: look at the audit of {left}", "warn", until_key=True)
         self.feed.start()
 
     def open(self, screen_name: str, subject: str | None = None) -> None:

@@ -43,12 +43,34 @@ async def to_letters(c: Console) -> None:
     await c.until(lambda: letters(c).rows)
 
 
-async def test_keys_behind_a_change_of_context_are_for_the_new_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock, servers = Clock(), Servers()
-    prod, lab = FakeOps(clock), FakeOps(clock)
-    contexts = [servers.of("prod-eu", prod), servers.of("lab", lab)]
+def two_contexts(clock: Clock, prod: FakeOps) -> Recorded:
+    servers = Servers()
+    contexts = [servers.of("prod-eu", prod), servers.of("lab", FakeOps(clock))]
     preferences = Preferences(timezone="UTC")
-    app = Recorded(contexts[0].opens, "prod-eu", contexts=contexts, preferences=preferences, clock=clock, pace=QUICK)
+    return Recorded(contexts[0].opens, "prod-eu", contexts=contexts, preferences=preferences, clock=clock, pace=QUICK)
+
+
+async def test_an_act_that_was_not_answered_before_its_context_was_left_is_told() -> None:
+    clock = Clock()
+    prod = Slow(clock)
+    prod.takes_s = 9.0
+    app = two_contexts(clock, prod)
+    async with app.run_test(size=(120, 36)) as pilot:
+        c = Console(app, pilot, prod, clock)
+        await c.until(lambda: app.state.live and app.state.history)
+        await to_jobs(c)
+        c.type_ahead(("t", "enter", ":", *"ctx lab", "enter"))
+        await c.until(
+            lambda: app.context.name == "lab" and "was not answered: look at the audit of prod-eu" in c.screen()
+        )
+        assert app.acts.newest(clock()) is None
+    await app.closed()
+
+
+async def test_keys_behind_a_change_of_context_are_for_the_new_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock()
+    prod = FakeOps(clock)
+    app = two_contexts(clock, prod)
     async with app.run_test(size=(120, 36)) as pilot:
         c = Console(app, pilot, prod, clock)
         await c.until(lambda: app.state.live and app.state.history)
