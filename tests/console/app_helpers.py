@@ -128,3 +128,5 @@ async def console(
         await c.until(lambda: app.state.live and app.state.history)
         await pilot.pause()
         yield c
+        if not app._exit:  # what is still being built finds nothing of itself while the pilot takes it down
+            await c.until(lambda: all(screen.is_mounted for screen in app.screen_stack))
