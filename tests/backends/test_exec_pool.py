@@ -94,6 +94,12 @@ def payload(**values: object) -> bytes:
     return msgspec.json.encode(values)
 
 
+@pytest.fixture
+def nothing_comes_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No job is slow, however busy the machine: those behind it stay where they are."""
+    monkeypatch.setattr(link_module, "SLOW_S", 60.0)
+
+
 # --- slow jobs ----------------------------------------------------------------------------------------------
 
 
@@ -109,7 +115,9 @@ async def test_a_slow_job_holds_back_neither_results_before_it_nor_jobs_behind_i
     assert (await answers.of(slow)).result == '"woke"'
 
 
-async def test_results_flow_while_a_batch_of_middling_jobs_runs(pool: RunnerPool, cwd: Path) -> None:
+async def test_results_flow_while_a_batch_of_middling_jobs_runs(
+    pool: RunnerPool, cwd: Path, nothing_comes_back: None
+) -> None:
     answers = Answers()
     batch = [task(cwd, "nap", payload(s=0.03)) for _ in range(30)]
     pool.submit(batch, answers.on_done, answers.on_back)
@@ -145,7 +153,7 @@ async def test_slow_jobs_run_side_by_side(cwd: Path) -> None:
 
 async def test_a_time_limit_ends_the_job_and_nobody_else(pool: RunnerPool, cwd: Path) -> None:
     answers = Answers()
-    fine = task(cwd, "nap", payload(s=0.25), timeout_s=0.4)
+    fine = task(cwd, "nap", payload(s=0.25), timeout_s=8)
     late = task(cwd, "gentle", payload(mark=str(cwd / "m")), timeout_s=0.4)
     behind = task(cwd, "noop")
 
@@ -225,7 +233,9 @@ async def test_a_runner_killed_from_outside_while_idle_is_replaced(pool: RunnerP
 # --- cancellation -------------------------------------------------------------------------------------------
 
 
-async def test_cancel_what_runs_what_is_behind_it_and_what_waits(pool: RunnerPool, cwd: Path) -> None:
+async def test_cancel_what_runs_what_is_behind_it_and_what_waits(
+    pool: RunnerPool, cwd: Path, nothing_comes_back: None
+) -> None:
     answers, mark = Answers(), cwd / "m"
     running, behind = task(cwd, "gentle", payload(mark=str(mark))), task(cwd, "noop")
     waiting, other = task(cwd, "noop"), task(cwd, "noop")
@@ -326,7 +336,7 @@ async def test_without_pidfd_a_thread_watches(cwd: Path, monkeypatch: pytest.Mon
 async def test_idle_runners_end_the_spare_ones_first(cwd: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pool_module, "HOUSE_S", 0.02)
     monkeypatch.setattr(pool_module, "SPARE_IDLE_S", 0.1)
-    monkeypatch.setattr(pool_module, "LAST_IDLE_S", 1.5)
+    monkeypatch.setattr(pool_module, "LAST_IDLE_S", 4.0)
     pool, answers = RunnerPool(sys.executable, str(cwd), {}, 2), Answers()
     naps = [task(cwd, "nap", payload(s=0.3, mark=str(cwd / f"m{n}"))) for n in range(2)]
     for nap in naps:
@@ -336,7 +346,7 @@ async def test_idle_runners_end_the_spare_ones_first(cwd: Path, monkeypatch: pyt
     pids = [int((cwd / f"m{n}").read_text()) for n in range(2)]
     at = time.monotonic()
     await until(lambda: sum(map(psutil.pid_exists, pids)) == 1, "the spare runner is gone")
-    assert time.monotonic() - at < 1.4
+    assert time.monotonic() - at < 3.9
     await until(lambda: not any(map(psutil.pid_exists, pids)), "the last runner is gone")
     await pool.close(1.0)
 

@@ -125,9 +125,13 @@ async def pool(cwd: Path) -> AsyncIterator[RunnerPool]:
 
 
 async def run(pool: RunnerPool, *attempts: Attempt) -> list[Ended]:
-    """Run attempts as one batch."""
+    """Run attempts as one batch; those behind one that was slow come back and are handed in again, as engines do."""
     answers = Answers()
-    pool.submit(list(attempts), answers.on_done, answers.on_back)
+
+    def again(back: list[Attempt]) -> None:
+        pool.submit(back, answers.on_done, again)
+
+    again(list(attempts))
     return [await answers.of(a) for a in attempts]
 
 
