@@ -78,6 +78,7 @@ class OpensDialog(Dialog[None]):
     def __init__(self) -> None:
         super().__init__("Edit")
         self.add_class("-small")
+        self._over = False
 
     def inside(self) -> ComposeResult:
         """One line."""
@@ -89,8 +90,13 @@ class OpensDialog(Dialog[None]):
         self.query_one("#reads", StatusLine).show(cell("read for the editor …", "dim"))
 
     def over(self) -> None:
-        """Nothing more is to be edited; Esc may have left it."""
-        if self.is_current:
+        """Nothing more is to be edited; Esc may have left it, and a question may have come in front of it."""
+        self._over = True
+        self.on_screen_resume()
+
+    def on_screen_resume(self) -> None:
+        """It is in front, perhaps again."""
+        if self._over and self.is_active:
             self.dismiss(None)
 
 
@@ -181,10 +187,14 @@ def _open(
     async def read_and_begin() -> None:
         try:
             found = await screen.feed.read(ask)
-            if opens.is_current:
+            if opens.is_active:
                 await begin(found)
-        except (CronsoleError, OSError) as error:
+            elif opens in screen.app.screen_stack:
+                screen.tell("a question came before the editor: edit it again", "warn", until_key=True)
+        except Exception as error:
             screen.tell(f"✗ {one_line(error)}", "bad")
+            if not isinstance(error, (CronsoleError, OSError)):
+                screen.log.error(one_line(error))
         finally:
             opens.over()
 

@@ -13,9 +13,12 @@ import pytest
 from msgspec.structs import replace
 from textual.app import SuspendNotSupported
 
+from backends.errors import UnreachableError
 from backends.model import DeadLetter, fire_run_id
 from console.app import ConsoleApp
 from console.editor import check
+from console.screens.dead import DeadScreen
+from console.screens.dialog import AskDialog
 from console.screens.editing import EditedDialog, OpensDialog, wrong_lines
 from console.screens.letter import LetterScreen
 from tests.console.app_helpers import SIZES, Console, console
@@ -107,6 +110,34 @@ async def test_keys_behind_e_hit_nothing_and_esc_leaves_an_editor_that_is_not_th
         await c.until(lambda: ops.calls)
         assert [name for name, _ in ops.calls] == ["dead_replay"]
         await c.until(lambda: len(c.app.screen_stack) == 2)
+
+
+@pytest.mark.usefixtures("notices_stay")
+@pytest.mark.parametrize("error", [None, UnreachableError("redis is gone"), RuntimeError("odd")])
+async def test_a_question_that_comes_before_the_editor_is_answered_and_leaves_nothing_behind(
+    error: Exception | None,
+) -> None:
+    ops = one_letter()
+    gate, show = asyncio.Event(), ops.dead_show
+    answers: list[bool | None] = []
+
+    async def late(letter_id: str) -> DeadLetter:
+        await gate.wait()
+        if error:
+            raise error
+        return await show(letter_id)
+
+    ops.dead_show = late  # type: ignore[assignment,method-assign]
+    async with console(ops=ops) as c:
+        await dead(c)
+        await c.pilot.press("e")
+        c.app.push_screen(AskDialog("Stopped. Go on?", [], "go on"), answers.append)
+        gate.set()
+        await c.until(lambda: not any(worker.group == "editing" for worker in c.app.workers))
+        await c.pilot.press("y")
+        await c.until(lambda: isinstance(c.app.screen, DeadScreen))
+        await c.until(lambda: (f"✗ {error}" if error else "edit it again") in c.screen())
+        assert answers == [True]
 
 
 async def test_nothing_changed_is_told_and_true_is_not_one(writes: Writes) -> None:
