@@ -257,8 +257,8 @@ class RowList(LineWidget, can_focus=True):
         self.post_message(self.Edge(self, side))
 
     def action_open(self) -> None:
-        """Tell the screen that the chosen row is to be opened."""
-        if self._cursor is not None:
+        """Tell the screen that the chosen row is to be opened, if that is the row that was meant."""
+        if self._cursor is not None and self.screen.check_action("open_selected", ()):
             self.post_message(self.Opened(self, self._cursor))
 
     def on_focus(self) -> None:

@@ -143,6 +143,7 @@ class AuditScreen(FilterableScreen):
         self._list.show_empty("no action matches" if self.filter else "nobody has done anything yet")
         if self._list.cursor_key == self._newest and self._list.cursor_index > 0:
             self._list.choose(0)
+            self._list.slip()
         self._newest = None if pager.from_end or pager.first else next(iter(self._list.keys), None)
 
     # --- what arrives ---
@@ -174,6 +175,12 @@ class AuditScreen(FilterableScreen):
         if action is not None:
             lines = action_lines(action, self._known.get(action.receipt or ""), self.now(), self.zone)
             self.app.push_screen(TextDialog(f"Action {action.id}", lines))
+
+    def rows_meant(self, action: str) -> RowList | None:
+        """What goes on or stops is in the upper list, wherever the keys go; what is taken back, in either."""
+        if action in ("go_on", "stop"):
+            return self._unfinished
+        return self.focused if action == "undo" and isinstance(self.focused, RowList) else super().rows_meant(action)
 
     def _in_hand(self) -> tuple[str, str, str, int] | None:
         """(receipt, what, on what, how many) of the chosen line; None, and said, where it can't be taken back."""

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from console.screens.acting import ActingScreen
-from widgets.table import Table
-from widgets.timeline import Timeline
+from widgets.rowlist import RowList
 
 SLIPPED_S = 0.7
 """So long after the chosen row has gone a key may be meant for it: to see, and to stop a finger that is on its way."""
@@ -27,13 +26,15 @@ class CarefulScreen(ActingScreen):
     OFFERS_UNDO: ClassVar[bool] = True
     """Whether its undo takes back what was done last, so that the foot may say so."""
 
-    def row_meant(self, action: str) -> bool:
-        """Whether the action is on the row under the cursor."""
-        return action in ON_A_ROW
+    def rows_meant(self, action: str) -> RowList | None:
+        """The list whose chosen row the action is on; None where it is on something else."""
+        focused = self.focused
+        return focused if action in ON_A_ROW and isinstance(focused, RowList) else None
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Textual asks before it runs the action of a key."""
-        if self.row_meant(action) and self._slipped():
+        """Textual asks before it runs the action of a key, and a list before it opens a row."""
+        rows = self.rows_meant(action)
+        if rows is not None and rows.slipped(self._slipped_s()):
             self.tell("the chosen row is gone, and this is another one: nothing is done", "warn")
             return False
         if action in ON_THE_LAST and self.shell.acts.asked and (self.OFFERS_UNDO or action != "undo"):
@@ -41,8 +42,7 @@ class CarefulScreen(ActingScreen):
             return False
         return super().check_action(action, parameters)
 
-    def _slipped(self) -> bool:
-        """Whether the cursor went to another row by itself, and the operator may not have seen it."""
-        shell, rows = self.shell, self.focused
-        late = (shell.line.speed.way_s or 0.0) + (DRAWN_LATE_S if shell.low_bandwidth else 0.0)
-        return isinstance(rows, (Table, Timeline)) and rows.slipped(SLIPPED_S + late)
+    def _slipped_s(self) -> float:
+        """How long after the cursor went to another row by itself the operator may not have seen it."""
+        shell = self.shell
+        return SLIPPED_S + (shell.line.speed.way_s or 0.0) + (DRAWN_LATE_S if shell.low_bandwidth else 0.0)

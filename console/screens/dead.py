@@ -201,7 +201,9 @@ class DeadScreen(FilterableScreen):
         chosen = self._chosen if self._chosen in keys else ALL
         if chosen in keys and self._group_list.cursor_key != chosen:
             self._group_list.choose(keys.index(chosen))  # what is under the bar is what is acted on
-        self._choose(chosen)
+        if chosen != self._chosen:
+            self._choose(chosen)
+            self._list.slip()
         self._fit()
         there = f" · the largest {len(self._groups)} of {count(self._groups_there)}"
         more = there if self._groups_there > len(self._groups) else f" · {len(shown)}" if shown else ""
@@ -242,6 +244,7 @@ class DeadScreen(FilterableScreen):
         self._groups, self._groups_there, self._groups_read = groups, page.total or len(page.items), True
         if self._named_groups() != named:
             self._pager.restart()
+            self._list.slip()
         self._show_groups()
         self._told()
 
@@ -327,10 +330,10 @@ class DeadScreen(FilterableScreen):
         self._marks.clear()
         self._told()
 
-    def row_meant(self, action: str) -> bool:
+    def rows_meant(self, action: str) -> RowList | None:
         """Not where marks are meant."""
         marked = self._marks and self.focused is self._list
-        return super().row_meant(action) and not (marked and action in (RETRY.verb, PURGE.verb))
+        return None if marked and action in (RETRY.verb, PURGE.verb) else super().rows_meant(action)
 
     def _check_marks(self) -> None:
         """A mark means that death of a run and not a later one."""

@@ -166,6 +166,7 @@ class EnginesScreen(FilterableScreen):
     @on(RowList.Moved, "#engines")
     def _chosen(self) -> None:
         self.show_time()
+        self._runs_of_it.settle()
 
     def records(self, rows: RowList) -> Records | None:
         """Of both tables."""
@@ -190,6 +191,10 @@ class EnginesScreen(FilterableScreen):
     @on(RowList.Opened, "#running")
     def _opened(self, event: RowList.Opened) -> None:
         self.shell.open("run", event.key.rsplit("/", 1)[0])
+
+    def rows_meant(self, action: str) -> RowList | None:
+        """Cancelled is the run, also from the list of engines."""
+        return self._runs_of_it if action == "cancel" else super().rows_meant(action)
 
     def action_cancel(self) -> None:
         """Ask, then cancel the chosen run."""

@@ -299,6 +299,10 @@ class JobScreen(ConsoleScreen):
 
     # --- keys ---
 
+    def rows_meant(self, action: str) -> RowList | None:
+        """Not where the job is meant."""
+        return None if action in ("trigger", "pause") else super().rows_meant(action)
+
     def action_trigger(self) -> None:
         """Run it now, with a payload."""
         if self.status() is None:

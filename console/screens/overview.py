@@ -238,6 +238,14 @@ class OverviewScreen(FilterableScreen):
             return next((r.job for r in history.runs if f"{r.run_id}/{r.attempt}" == key), None)
         return self._timeline.cursor_key
 
+    def rows_meant(self, action: str) -> RowList | None:
+        """A letter is retried from every panel; a job is that of a row, or of the time line."""
+        if action == "retry":
+            return self._dead
+        if action == "trigger" and self.focused not in (self._dead, self._runs):
+            return self._timeline
+        return super().rows_meant(action)
+
     def action_trigger(self) -> None:
         """Ask which job to run; the one in hand is chosen already."""
         self.ask_trigger(self.job_in_hand())

@@ -15,6 +15,7 @@ from console.screens.by_one import Each
 from console.screens.dialog import AskDialog, PickDialog
 from console.screens.engines import cancelled_words
 from console.screens.rows import count
+from widgets.rowlist import RowList
 from widgets.safe import Cell, cell, cells
 from widgets.table import Row
 
@@ -88,9 +89,9 @@ class QueueActs(ConsoleScreen):
 
     # --- marks ---
 
-    def row_meant(self, action: str) -> bool:
+    def rows_meant(self, action: str) -> RowList | None:
         """Not where marks are meant, nor where the queue is."""
-        return super().row_meant(action) and action != "pause" and not (self.marks and action in MARKED)
+        return None if action == "pause" or (self.marks and action in MARKED) else super().rows_meant(action)
 
     def action_mark(self) -> None:
         """Mark the chosen run, or take its mark away; then the next one."""

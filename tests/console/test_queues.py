@@ -199,7 +199,8 @@ async def test_a_run_is_cancelled_after_a_question() -> None:
         assert not ops.calls
         await c.pilot.press("y")
         await c.until(lambda: ops.calls == [("cancel", run_id)])
-        await c.pilot.press("enter")
+        await c.until(lambda: run_id not in lying.keys)
+        await c.pilot.press("k", "enter")
         await c.until(lambda: isinstance(c.app.screen, RunScreen))
 
 

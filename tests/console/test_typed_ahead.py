@@ -5,16 +5,20 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from msgspec.structs import replace
 
 from backends.model import DeadLetter, Page
+from backends.overview import Overview
 from console.contexts import Choice
 from console.screens.dead import DeadScreen
+from console.screens.letter import LetterScreen
 from console.settings import Preferences
 from tests.console.app_helpers import QUICK, Clock, Console, Recorded, console
 from tests.console.fake_ops import FakeOps
 from tests.console.test_contexts import Servers
 from tests.console.test_dead import groups, letters
 from tests.console.test_in_order import to_jobs
+from widgets.table import Table
 
 pytestmark = pytest.mark.usefixtures("notices_stay")
 
@@ -36,6 +40,17 @@ class Slow(FakeOps):
     async def dead_heads(self, *args: object, **more: object) -> Page[DeadLetter]:
         await asyncio.sleep(self.reads_s)
         return await super().dead_heads(*args, **more)  # type: ignore[arg-type]
+
+
+class FirstRunEnds(FakeOps):
+    """The first of the runs that an engine has in hand ends."""
+
+    first_is_over = False
+
+    async def overview(self) -> Overview:
+        live = await super().overview()
+        first, *others = live.engines
+        return replace(live, engines=(replace(first, running=first.running[self.first_is_over :]), *others))
 
 
 async def to_letters(c: Console) -> None:
@@ -157,6 +172,55 @@ async def test_a_row_that_the_cursor_came_to_by_itself_takes_no_act() -> None:
         assert not table.marked
         c.type_ahead("jkr")
         await c.until(lambda: ops.calls)
+
+
+async def test_enter_opens_no_row_that_the_cursor_came_to_by_itself() -> None:
+    ops = FakeOps()
+    async with console((120, 36), ops) as c:
+        await to_letters(c)
+        table, gone = letters(c), ops.dead[1]
+        await c.pilot.press("j")
+        ops.dead = [letter for letter in ops.dead if letter.id != gone.id]
+        await c.until(lambda: gone.id not in table.keys)
+        c.type_ahead(("enter", "r"))
+        await c.until(lambda: not c.app.keys_are_due)
+        await c.pilot.pause()
+        assert isinstance(c.app.screen, DeadScreen)
+        assert not ops.calls
+        c.type_ahead(("j", "k", "enter"))
+        await c.until(lambda: isinstance(c.app.screen, LetterScreen))
+
+
+async def test_a_run_that_came_under_the_cursor_of_the_other_list_is_not_cancelled() -> None:
+    """The engines have the keys, and what is cancelled is the run that is chosen below."""
+    ops = FirstRunEnds()
+    async with console((120, 36), ops) as c:
+        await c.pilot.press("8")
+        await c.until(lambda: c.app.screen.query("#running"))
+        engines, running = (c.app.screen.query_one(f"#{name}", Table) for name in ("engines", "running"))
+        await c.until(lambda: len(running.rows) == 2)
+        assert c.app.focused is engines
+        ops.first_is_over = True
+        await c.until(lambda: len(running.rows) == 1)
+        c.type_ahead("cy")
+        await c.until(lambda: "is gone" in c.screen() and not c.app.keys_are_due)
+        assert not ops.calls
+        c.type_ahead("jkc")
+        await c.until(lambda: "Cancel this run?" in c.screen())
+
+
+async def test_an_action_that_came_on_top_of_the_audit_is_not_taken_back() -> None:
+    ops = FakeOps()
+    async with console((120, 36), ops) as c:
+        await c.pilot.press("9")
+        await c.until(lambda: c.app.screen.query("#actions") and c.app.screen.query_one("#actions", Table).rows)
+        table = c.app.screen.query_one("#actions", Table)
+        ops.acts.insert(0, replace(ops.acts[0], id=6_000))
+        c.app.screen.show_history()  # type: ignore[attr-defined]
+        await c.until(lambda: table.cursor_key == "6000")
+        c.type_ahead(("u", "enter"))
+        await c.until(lambda: "is gone" in c.screen() and not c.app.keys_are_due)
+        assert not ops.calls
 
 
 async def test_groups_that_are_read_anew_do_not_take_the_cursor_back_that_has_just_moved() -> None:
