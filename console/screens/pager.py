@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
 from itertools import takewhile
 from time import monotonic
 from typing import TYPE_CHECKING, Generic, TypeVar
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 from backends.model import Page
 from backends.ops.kinds import Progress
 from console.console_ops import ConsoleOps
+from console.screens.acting import KEYS_WAIT_S
 from console.screens.base import ConsoleScreen
 from console.screens.pages import Back, Part, with_kept
 from widgets.table import Row, Table
@@ -126,9 +128,9 @@ class Pager(Generic[T]):
     def read_again(self) -> None:
         """What is shown was changed: its end if that is what is shown, else from the newest row on."""
         if back := self._growing():
-            self._read_end(back, lambda page: self._take_end(back, page))
+            self._read_end(back.ask, lambda page: self._take_end(back, page))
         elif self._back is not None and self.from_end and self.at_end:
-            self._read_end(self._back, self._take_oldest)
+            self._read_end(self._back.ask, self._take_oldest)
         else:
             self.begin_anew()
 
@@ -143,7 +145,7 @@ class Pager(Generic[T]):
         if self._asking:
             self._again = self._again or self.refresh
         elif back := self._growing():
-            self._read_end(back, lambda page: self._take_end(back, page))
+            self._read_end(back.ask, lambda page: self._take_end(back, page))
         elif not self._above and not self.from_end:
             self._read(lambda ops: self._ask(ops, None), self._take_newest)
 
@@ -160,7 +162,7 @@ class Pager(Generic[T]):
         if side < 0:
             self.begin_anew()
         elif self._back is not None and self._back.may() and self._parts and (self._back.grows or not self.at_end):
-            self._read_end(self._back, self._take_oldest)
+            self._jump(self._back)
         elif not self._asking:
             self._searched = 0
             self._older()
@@ -290,18 +292,36 @@ class Pager(Generic[T]):
         at_end = self.from_end and len(self._parts) == 1 and self.at_end
         return self._back if at_end and self._back is not None and self._back.grows else None
 
-    def _read_end(self, back: Back[T], take: Callable[[Page[T]], None]) -> None:
+    def _read_end(self, ask: Callable[[ConsoleOps, None], Awaitable[Page[T]]], take: Callable[[Page[T]], None]) -> None:
         self._generation += 1
         self._again = None
-        self._read(lambda ops: back.ask(ops, None), take)
+        self._read(lambda ops: ask(ops, None), take)
+
+    def _jump(self, back: Back[T]) -> None:
+        """The cursor to the oldest. A key behind it is for that one; behind an answer that is late, for none."""
+        late, hold = monotonic() + KEYS_WAIT_S, ExitStack()
+        hold.enter_context(self._screen.shell.keys_wait(KEYS_WAIT_S))  # now: the next key may be taken before it asks
+
+        async def ask(ops: ConsoleOps, cursor: None) -> Page[T]:
+            with hold:
+                return await back.ask(ops, cursor)
+
+        def take(page: Page[T]) -> None:
+            self._take_oldest(page)
+            self._table.choose(len(self._table.rows) - 1)
+            if monotonic() > late:
+                self._table.slip()
+
+        self._read_end(ask, take)
 
     def _take_end(self, back: Back[T], page: Page[T]) -> None:
         """What came at the end, below the row that the cursor is on; or that more came than can be followed."""
         part = self._parts[0]
-        keys, fresh = [self._key(item) for item in part.items], [self._key(item) for item in page.items]
-        above = part.items[: keys.index(fresh[0])] if page.next_cursor is not None and fresh[0] in keys else []
+        keys, fresh = [self._key(item) for item in part.items], {self._key(item) for item in page.items}
         self.from_end = page.next_cursor is not None
-        if self.from_end and (set(fresh).isdisjoint(keys) or len(above) + len(fresh) > ROWS_HELD):
+        meets = next((n for n, key in enumerate(keys) if key in fresh), None)  # what is above that lies there still
+        above = part.items[:meets] if self.from_end else []
+        if self.from_end and (meets is None or len(above) + len(fresh) > ROWS_HELD):
             part.end = back.cursor(part.items[-1])
         else:
             part.items = [*above, *page.items]
@@ -315,7 +335,6 @@ class Pager(Generic[T]):
         self.looked_at = len(page.items)
         self._all_is_known()
         self._draw()
-        self._table.choose(len(self._table.rows) - 1)
 
     def _take_above(self, page: Page[T]) -> None:
         self.from_end = page.next_cursor is not None

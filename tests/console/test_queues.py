@@ -187,6 +187,28 @@ async def test_g_jumps_to_the_end_of_a_queue_and_what_comes_there_is_seen() -> N
         await c.until(lambda: "▸running" in c.screen() and len(lying.rows) == 0)
 
 
+async def test_what_comes_where_the_last_page_begins_cuts_nothing_off() -> None:
+    """As of what is due later: its place is by its time, not at the end."""
+    ops = FakeOps()
+    model = ops.lying["mail", "ready"][0]
+    there = ops.lying["mail", "ready"] = [replace(model, run_id=f"r{n:05}") for n in range(0, 6_000, 10)]
+    ops.depth = 600
+    async with console(ops=ops) as c:
+        lying = await open_queue(c, "mail")
+        await c.until(lambda: len(lying.rows) == 100)
+        await c.pilot.press("G")
+        await c.until(lambda: lying.cursor_key == "r05990")
+        there.extend(replace(model, run_id=f"r{n:05}") for n in range(6_000, 6_600, 10))
+        c.app.screen.read_anew()  # type: ignore[attr-defined]
+        await c.until(lambda: len(lying.rows) == 160)
+        lying.choose(50)
+        there.insert(561, replace(model, run_id="r05605"))
+        c.app.screen.read_anew()  # type: ignore[attr-defined]
+        await c.until(lambda: "r05605" in lying.keys)
+        assert (len(lying.rows), lying.cursor_key) == (161, "r05500")
+        assert list(lying.keys) == sorted(lying.keys)
+
+
 async def test_a_run_is_cancelled_after_a_question() -> None:
     ops = FakeOps()
     async with console(ops=ops) as c:

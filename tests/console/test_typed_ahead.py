@@ -10,11 +10,14 @@ from msgspec.structs import replace
 from backends.model import DeadLetter, Page
 from backends.overview import Overview
 from console.contexts import Choice
+from console.screens.acting import KEYS_WAIT_S
 from console.screens.dead import DeadScreen
 from console.screens.letter import LetterScreen
 from console.settings import Preferences
 from tests.console.app_helpers import QUICK, Clock, Console, Recorded, console
 from tests.console.fake_ops import FakeOps
+from tests.console.test_acts import opened
+from tests.console.test_bulk_acts import many
 from tests.console.test_contexts import Servers
 from tests.console.test_dead import groups, letters
 from tests.console.test_in_order import to_jobs
@@ -172,6 +175,41 @@ async def test_a_row_that_the_cursor_came_to_by_itself_takes_no_act() -> None:
         assert not table.marked
         c.type_ahead("jkr")
         await c.until(lambda: ops.calls)
+
+
+@pytest.mark.parametrize("reads_s", [0.05, 0.8])
+async def test_a_key_behind_the_jump_to_the_oldest_is_for_the_oldest_or_for_none(reads_s: float) -> None:
+    ops = Slow()
+    ops.dead = many(300).dead
+    ids = [letter.id for letter in ops.dead]
+    async with console((120, 36), ops) as c:
+        await opened(c, 100)
+        ops.reads_s = reads_s
+        if reads_s < KEYS_WAIT_S:
+            c.type_ahead("Gkr")
+            await c.until(lambda: ops.calls)
+            assert [call[1] for call in ops.calls] == [[ids[-2]]]
+        else:
+            c.type_ahead("Gk")
+            await c.until(lambda: letters(c).cursor_key == ids[-1])
+            c.type_ahead("r")
+            await c.until(lambda: "is gone" in c.screen())
+            assert not ops.calls
+
+
+async def test_after_an_act_on_the_oldest_letters_the_cursor_is_where_it_was() -> None:
+    ops = Slow()
+    ops.dead = many(300).dead
+    ids = [letter.id for letter in ops.dead]
+    async with console((120, 36), ops) as c:
+        await opened(c, 100)
+        c.type_ahead("Gkkkk")
+        await c.until(lambda: letters(c).cursor_key == ids[-5])
+        letters(c).action_move(-1)
+        c.app.screen.undone()  # type: ignore[attr-defined]
+        ops.dead = ops.dead[:-1]
+        await c.until(lambda: letters(c).rows[-1].key == ids[-2])
+        assert letters(c).cursor_key == ids[-6]
 
 
 async def test_enter_opens_no_row_that_the_cursor_came_to_by_itself() -> None:
