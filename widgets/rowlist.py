@@ -177,6 +177,7 @@ class RowList(LineWidget, can_focus=True):
 
     def set_keys(self, keys: Sequence[str], changed: set[str]) -> None:
         """New order of the rows; `changed` are those whose look is new. Repaints only the lines that differ."""
+        sent_down = self._sent_down if self._unread else 0
         self.set_unread("")
         before = self._visible()
         old_index, old_top, old_cursor = self.cursor_index, self.top, self._cursor
@@ -201,8 +202,8 @@ class RowList(LineWidget, can_focus=True):
         for line, (was, now) in enumerate(zip(before, after, strict=False)):
             if was != now or now in changed or (old_cursor != self._cursor and now in (old_cursor, self._cursor)):
                 self.refresh_lines(self.HEAD + line)
-        if keys and self._sent_down:
-            self.choose(self._sent_down)
+        if keys and sent_down:
+            self.choose(sent_down)
 
     def _visible(self) -> list[str]:
         rows = self.page_rows
@@ -253,6 +254,7 @@ class RowList(LineWidget, can_focus=True):
 
     def action_edge(self, side: int) -> None:
         """First or last row."""
+        self._sent_down = 0
         self.choose(0 if side < 0 else len(self.keys) - 1)
         self.post_message(self.Edge(self, side))
 

@@ -159,6 +159,22 @@ async def test_the_cursor_of_a_list_that_is_still_read_goes_where_it_was_sent() 
         assert ops.calls[0][1] == [third]
 
 
+async def test_moves_in_a_list_that_was_empty_when_it_was_read_are_forgotten_and_g_takes_them_back() -> None:
+    ops = Slow()
+    ops.reads_s = 0.05
+    async with console((120, 36), ops) as c:
+        c.type_ahead("4jjg")
+        await c.until(lambda: c.app.screen.query("#letters") and letters(c).rows)
+        assert letters(c).cursor_index == 0
+    dead, ops.dead = ops.dead, []
+    async with console((120, 36), ops) as c:
+        c.type_ahead("4jj")
+        await c.until(lambda: "no dead letter" in c.screen() and not c.app.keys_are_due)
+        ops.dead = dead
+        await c.until(lambda: letters(c).rows)
+        assert letters(c).cursor_index == 0
+
+
 async def test_a_row_that_the_cursor_came_to_by_itself_takes_no_act() -> None:
     ops = FakeOps()
     async with console((120, 36), ops) as c:
