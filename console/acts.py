@@ -61,7 +61,7 @@ class Acts:
         self._done: list[Act] = []
         self.driving: Driving | None = None
         self.asked: list[str] = []
-        """What was asked for and is not answered, of what can be taken back."""
+        """What was asked for and is not answered, as `Act.words`; '' of what can't be taken back."""
         self.drafts: dict[str, str] = {}
         """Run id → what was typed in an editor and not sent."""
         self._shown = 0.0
@@ -73,13 +73,12 @@ class Acts:
 
     @contextmanager
     def asking(self, what: str) -> Iterator[None]:
-        """While an act is under way; `what`: as `Act.words`, '' of what can't be taken back."""
-        self.asked += [what] if what else []
+        """While an act is under way."""
+        self.asked.append(what)
         try:
             yield
         finally:
-            if what:
-                self.asked.remove(what)
+            self.asked.remove(what)
 
     def until(self, receipt: str, until_ms: int) -> None:
         """When the undo of an act ends, now that it is known."""

@@ -235,7 +235,7 @@ class ConsoleApp(InOrder, Exports, Guarded, Settles, LineApp):
                     await self._switch(self.contexts[name])
 
     async def _switch(self, context: Choice) -> None:
-        left, asked = self.context.name, self.acts.asked[-1:]
+        left, asked = self.context.name, [*self.acts.asked]
         self._remember()
         self.feed.stop()
         self._left.append(self.feed)
@@ -249,8 +249,9 @@ class ConsoleApp(InOrder, Exports, Guarded, Settles, LineApp):
             self._enter(context)
             await self.switch_screen(self.overview)
             self._go_on()
-        for what in asked:
-            self.front().tell(f"{what} was not answered: look at the audit of {left}", "warn", until_key=True)
+        if asked:
+            what = f"{len(asked)} actions were" if len(asked) > 1 else f"{asked[0] or 'an action'} was"
+            self.front().tell(f"{what} not answered: look at the audit of {left}", "warn", until_key=True)
         self.feed.start()
 
     def open(self, screen_name: str, subject: str | None = None) -> None:

@@ -37,8 +37,9 @@ class CarefulScreen(ActingScreen):
         if rows is not None and rows.slipped(self._slipped_s()):
             self.tell("the chosen row is gone, and this is another one: nothing is done", "warn")
             return False
-        if action in ON_THE_LAST and self.shell.acts.asked and (self.OFFERS_UNDO or action != "undo"):
-            self.tell(f"{self.shell.acts.asked[-1]} is still under way: once more when it is done", "warn")
+        asked = [what for what in self.shell.acts.asked if what] if action in ON_THE_LAST else []
+        if asked and (self.OFFERS_UNDO or action != "undo"):
+            self.tell(f"{asked[-1]} is still under way: once more when it is done", "warn")
             return False
         return super().check_action(action, parameters)
 

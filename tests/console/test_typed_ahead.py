@@ -40,6 +40,10 @@ class Slow(FakeOps):
         await asyncio.sleep(self.takes_s)
         return await super().trigger(*args, **more)  # type: ignore[arg-type]
 
+    async def cancel(self, *args: object, **more: object) -> object:
+        await asyncio.sleep(self.takes_s)
+        return await super().cancel(*args, **more)  # type: ignore[arg-type]
+
     async def dead_heads(self, *args: object, **more: object) -> Page[DeadLetter]:
         await asyncio.sleep(self.reads_s)
         return await super().dead_heads(*args, **more)  # type: ignore[arg-type]
@@ -68,7 +72,16 @@ def two_contexts(clock: Clock, prod: FakeOps) -> Recorded:
     return Recorded(contexts[0].opens, "prod-eu", contexts=contexts, preferences=preferences, clock=clock, pace=QUICK)
 
 
-async def test_an_act_that_was_not_answered_before_its_context_was_left_is_told() -> None:
+@pytest.mark.parametrize(
+    ("typed", "told"),
+    [
+        (("6", "t", "enter"), "the run of backup_history was"), (("6", *("t", "enter") * 2), "2 actions were"),
+        (("8", "c", "y"), "an action was"),
+    ],
+)  # fmt: skip
+async def test_an_act_that_was_not_answered_before_its_context_was_left_is_told(
+    typed: tuple[str, ...], told: str
+) -> None:
     clock = Clock()
     prod = Slow(clock)
     prod.takes_s = 9.0
@@ -76,10 +89,13 @@ async def test_an_act_that_was_not_answered_before_its_context_was_left_is_told(
     async with app.run_test(size=(120, 36)) as pilot:
         c = Console(app, pilot, prod, clock)
         await c.until(lambda: app.state.live and app.state.history)
-        await to_jobs(c)
-        c.type_ahead(("t", "enter", ":", *"ctx lab", "enter"))
+        for key in typed:
+            c.type_ahead((key,))
+            await c.until(lambda: not app.keys_are_due)
+            await pilot.pause(0.1)
+        c.type_ahead((":", *"ctx lab", "enter"))
         await c.until(
-            lambda: app.context.name == "lab" and "was not answered: look at the audit of prod-eu" in c.screen()
+            lambda: app.context.name == "lab" and f"{told} not answered: look at the audit of prod-eu" in c.screen()
         )
         assert app.acts.newest(clock()) is None
     await app.closed()
