@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -14,6 +15,8 @@ from backends.queues.base import BATCH
 from backends.queues.scripts import Arg, script
 from backends.queues.streams import PLACES
 
+_ENTRY, _SCORED = re.compile(r"[0-9]{1,20}-[0-9]{1,20}"), re.compile(r"[0-9]+ .*", re.DOTALL)
+"""What a cursor names in a stream, and in a list that is in the order of a number."""
 _decoder = json.JSONDecoder()
 
 STATES = ("ready", "running", "later", "waiting")
@@ -63,7 +66,8 @@ async def peek(
     wheres: Sequence[str] = PLACES if state in ("ready", "running") else ("",) if state == "later" else wait_keys
     found: list[QueuedRun] = []
     limit = min(limit, BATCH - 1)
-    for where, after in _places(cursor, wheres, last):
+    position = _ENTRY if wheres is PLACES else _SCORED
+    for where, after in _places(cursor, wheres, position, last):
         args: list[Arg] = [state, where, after, limit + 1 - len(found), "up" if last else "down"]
         found += [_run(state, where, row) for row in await script("peek")(client, [prefix], args)]
         if len(found) > limit:
@@ -74,13 +78,13 @@ async def peek(
     return found[::-1] if last else found, end
 
 
-def _places(cursor: str | None, wheres: Sequence[str], last: bool) -> list[tuple[str, str]]:
+def _places(cursor: str | None, wheres: Sequence[str], position: re.Pattern[str], last: bool) -> list[tuple[str, str]]:
     """Which of `wheres` are to be read, in that order, and behind what in each. One that is gone counts as read."""
     order = wheres[::-1] if last else wheres
     if cursor is None:
         return [(each, "") for each in order]
     where, sign, after = cursor.rpartition("|")
-    if not sign or not after[:1].isdecimal():
+    if not sign or not position.fullmatch(after):
         raise BadInputError(f"{cursor[:60]!r} is not a cursor", "take `next_cursor` of the page before")
     if where in order:
         rest = [(each, "") for each in order[order.index(where) + 1 :]]

@@ -106,6 +106,16 @@ async def test_an_empty_queue_has_no_end(ops: Ops, state: str) -> None:
     assert (page.items, page.next_cursor) == ((), None)
 
 
+@pytest.mark.parametrize("last", [False, True])
+@pytest.mark.parametrize(
+    ("state", "cursor"),
+    [("ready", "1|5x"), ("ready", "1|5 x"), ("running", "1|5-"), ("later", "|5"), ("later", "|5-1")],
+)
+async def test_what_is_no_cursor_is_no_fault_of_redis(ops: Ops, state: str, cursor: str, last: bool) -> None:
+    with pytest.raises(BadInputError, match="is not a cursor"):
+        await ops.queue_runs("mail", state, 3, cursor, last=last)
+
+
 async def test_the_way_up_passes_over_nothing_that_is_there_though_some_leave(ops: Ops, queue: StreamQueue) -> None:
     due = now_ms() + 3_600_000
     await queue.enqueue([run(due_ms=due + n // 5) for n in range(15)])
