@@ -311,13 +311,13 @@ class ConsoleScreen(CarefulScreen):
         """The key of an action, as it is printed on a keyboard."""
         return next((key_names(b.key) for b in self.all_bindings() if b.id == action), "")
 
-    def tell(self, text: str, tone: str = "ok", seconds: float = NOTICE_S, *, until_key: bool = False) -> None:
-        """A notice at the foot, for a few seconds; `until_key`: and then until a key is pressed."""
+    def tell(self, text: str, tone: str = "ok", seconds: float = 0.0, *, until_key: bool = False) -> None:
+        """A notice at the foot, for some seconds (0: as long as any); `until_key`: and then until a key is pressed."""
         text = RUN_ID.sub(r"…\1", in_console(text, self.shell.key_of))
         self._notice = cells(cell(text[:NOTICE_MOST], tone), " ")
         self._notices += 1
         self._until_key, self._told_long = until_key, False
-        self.set_timer(seconds, lambda number=self._notices: self._forget_notice(number))
+        self.set_timer(seconds or NOTICE_S, lambda number=self._notices: self._forget_notice(number))
         self.show_keys()
 
     def _forget_notice(self, number: int) -> None:
