@@ -66,7 +66,7 @@ async def test_a_key_that_is_never_dealt_with_holds_the_next_one_up_for_a_moment
         c.type_ahead(("j", ":"))
         await c.until(lambda: not c.app.keys_are_due)
         gate.set()
-        await c.until(lambda: table.cursor_index == 1)
+        await c.until(lambda: table.cursor_index == 1 and c.app.screen.query("#command"))
 
 
 async def play(keys: Sequence[str], *, at_once: bool) -> tuple[list[object], list[str], str | None]:
