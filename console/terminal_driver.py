@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import selectors
+import termios
 import time
 from codecs import getincrementaldecoder
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any
 
 from textual._xterm_parser import XTermParser
@@ -53,12 +55,17 @@ class ConsoleDriver(LinuxDriver):
     def __init__(self, app: Any, **options: Any) -> None:
         super().__init__(app, **options)
         self.line: Line = app.line
+        self._began = False
         if self._file is not None:
             self._file = Watched(self._file, self.line.free)  # type: ignore[assignment]
 
     def start_application_mode(self) -> None:
         """Begin, or go on; the first question to the terminal has nothing before it."""
-        self._app.forget_typed()  # type: ignore[attr-defined]
+        if self._began:  # what another program left unread was for that one
+            self._app.forget_typed()  # type: ignore[attr-defined]
+            with suppress(termios.error):
+                termios.tcflush(self.fileno, termios.TCIFLUSH)
+        self._began = True
         super().start_application_mode()  # type: ignore[no-untyped-call]
         if self._writer_thread is not None:
             self.line.begin(self._writer_thread.write, self._writer_thread._queue.qsize)  # noqa: SLF001
