@@ -180,7 +180,7 @@ async def test_moves_in_a_list_that_was_empty_when_it_was_read_are_forgotten_and
     ops.reads_s = 0.05
     async with console((120, 36), ops) as c:
         c.type_ahead("4jjg")
-        await c.until(lambda: c.app.screen.query("#letters") and letters(c).rows)
+        await c.until(lambda: c.app.screen.query("#letters") and letters(c).rows and not c.app.keys_are_due)
         assert letters(c).cursor_index == 0
     dead, ops.dead = ops.dead, []
     async with console((120, 36), ops) as c:
