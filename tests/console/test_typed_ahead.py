@@ -185,7 +185,8 @@ async def test_moves_in_a_list_that_was_empty_when_it_was_read_are_forgotten_and
     dead, ops.dead = ops.dead, []
     async with console((120, 36), ops) as c:
         c.type_ahead("4jj")
-        await c.until(lambda: "no dead letter" in c.screen() and not c.app.keys_are_due)
+        await c.until(lambda: isinstance(c.app.screen, DeadScreen) and not c.app.keys_are_due)
+        await c.until(lambda: "no dead letter" in c.screen())
         ops.dead = dead
         await c.until(lambda: letters(c).rows)
         assert letters(c).cursor_index == 0
