@@ -177,7 +177,6 @@ class RowList(LineWidget, can_focus=True):
 
     def set_keys(self, keys: Sequence[str], changed: set[str]) -> None:
         """New order of the rows; `changed` are those whose look is new. Repaints only the lines that differ."""
-        sent_down = self._sent_down if self._unread else 0
         self.set_unread("")
         before = self._visible()
         old_index, old_top, old_cursor = self.cursor_index, self.top, self._cursor
@@ -202,8 +201,8 @@ class RowList(LineWidget, can_focus=True):
         for line, (was, now) in enumerate(zip(before, after, strict=False)):
             if was != now or now in changed or (old_cursor != self._cursor and now in (old_cursor, self._cursor)):
                 self.refresh_lines(self.HEAD + line)
-        if keys and sent_down:
-            self.choose(sent_down)
+        if keys and self._sent_down:
+            self.choose(self._sent_down)
 
     def _visible(self) -> list[str]:
         rows = self.page_rows
